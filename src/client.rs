@@ -1,0 +1,261 @@
+//! A client: one configured endpoint, immutable once registered.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ureq::http::Uri;
+
+use crate::error::{Error, Result};
+use crate::options::{Cache, Key, Options, Scope};
+use crate::plan::Limits;
+use crate::provider::{self, Ask, Provider};
+use crate::secret::Secret;
+use crate::transport::policy;
+
+/// One configured endpoint.
+#[derive(Debug)]
+pub struct Client {
+    name: String,
+    provider: &'static dyn Provider,
+    endpoint: Uri,
+    model: String,
+    options: Options,
+}
+
+impl Client {
+    /// Makes the client `name` of what a user said of it.
+    ///
+    /// # Errors
+    /// A format that does not exist or none at all, a URL that cannot work or may not be reached, an option
+    /// that the format cannot carry out.
+    pub fn new(name: &str, options: Options) -> Result<Arc<Client>> {
+        if name.is_empty() {
+            return Err(Error::invalid("a client needs a name"));
+        }
+        let Some(format) = options.format.clone() else {
+            return Err(Error::invalid(format!("client '{name}' needs a format: one of {}", formats())));
+        };
+        let Some(provider) = provider::find(&format) else {
+            return Err(Error::invalid(format!(
+                "client '{name}': unknown format '{}'. The formats are: {}",
+                crate::error::bounded(&format, 60),
+                formats()
+            )));
+        };
+        let invalid = |text: String| Error::invalid(format!("client '{name}' ({format}): {text}"));
+        let spec = provider.spec();
+        let url = options.url.as_deref().unwrap_or(spec.url);
+        let endpoint = provider::complete(url, &spec.paths).map_err(invalid)?;
+        policy::check_host(&endpoint).map_err(invalid)?;
+        let client = Client {
+            name: name.into(),
+            provider: provider.at(endpoint.path()),
+            endpoint,
+            model: options.model.clone().unwrap_or_else(|| name.into()),
+            options,
+        };
+        client.provider.accepts(&client.ask(None)).map_err(invalid)?;
+        if let Some(Key::Secret(key)) = &client.options.key {
+            policy::check_key(&client.endpoint, client.options.allow_http)
+                .map_err(|e| invalid(format!("{e} (key: {key})")))?;
+        }
+        if let Some((header, _)) = client.options.headers.iter().find(|(n, _)| policy::is_secret_header(n)) {
+            policy::check_key(&client.endpoint, client.options.allow_http)
+                .map_err(|e| invalid(format!("{e} (header: {header})")))?;
+        }
+        Ok(Arc::new(client))
+    }
+
+    /// The name it is registered by.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The wire format's name.
+    pub fn format(&self) -> &'static str {
+        self.provider.spec().name
+    }
+
+    /// The wire format.
+    pub fn provider(&self) -> &'static dyn Provider {
+        self.provider
+    }
+
+    /// Where requests go.
+    pub fn endpoint(&self) -> &Uri {
+        &self.endpoint
+    }
+
+    /// The model's name as the provider spells it.
+    pub fn model(&self) -> &str {
+        &self.model
+    }
+
+    /// What the user said of it.
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// The URL as given, or the format's own.
+    pub fn url(&self) -> String {
+        self.options.url.clone().unwrap_or_else(|| self.endpoint.to_string())
+    }
+
+    /// The key as it may be shown; `None` when the format's environment variable is used.
+    pub fn shown_key(&self) -> Option<String> {
+        self.options.key.as_ref().map(Key::shown)
+    }
+
+    /// The JSON of the options that have no column of their own. It holds no key.
+    pub fn shown_options(&self) -> String {
+        serde_json::Value::Object(self.options.shown.clone()).to_string()
+    }
+
+    /// Who sees it.
+    pub fn scope(&self) -> Scope {
+        self.options.scope
+    }
+
+    /// Where its embeddings may be kept.
+    pub fn cache(&self) -> Cache {
+        self.options.cache
+    }
+
+    /// What a request asks for, with the input type of a call over the client's own.
+    pub fn ask<'a>(&'a self, input_type: Option<&'a str>) -> Ask<'a> {
+        let named = self.provider.spec().model_required || self.options.model.is_some();
+        Ask {
+            model: named.then_some(self.model.as_str()),
+            dimensions: self.options.dimensions,
+            input_type: input_type.or(self.options.input_type.as_deref()),
+            truncate: self.options.truncate,
+            body: &self.options.body,
+        }
+    }
+
+    /// The ceilings of one request.
+    pub fn limits(&self) -> Limits {
+        let spec = self.provider.spec();
+        Limits {
+            texts: self.options.batch_size.unwrap_or(spec.batch_size),
+            tokens: self.options.batch_tokens.or(spec.batch_tokens),
+        }
+    }
+
+    /// Attempts after the first.
+    pub fn retries(&self) -> u32 {
+        self.options.retries.unwrap_or(4)
+    }
+
+    /// Time for one whole call with its retries.
+    pub fn timeout(&self) -> Duration {
+        self.options.timeout.unwrap_or(Duration::from_secs(60))
+    }
+
+    /// Time for connecting.
+    pub fn connect_timeout(&self) -> Duration {
+        self.options.connect_timeout.unwrap_or(Duration::from_secs(10))
+    }
+
+    /// The key of a request, read now: the option's, or the format's environment variable where that may go.
+    ///
+    /// # Errors
+    /// A key that is configured and cannot be read or may not travel, or none where the provider's own
+    /// service needs one.
+    pub fn key(&self) -> Result<Option<zeroize::Zeroizing<String>>, String> {
+        let may_travel = policy::check_key(&self.endpoint, self.options.allow_http);
+        match &self.options.key {
+            Some(Key::None) => Ok(None),
+            Some(Key::Secret(key)) => may_travel.and_then(|()| key.read()).map(Some),
+            None => {
+                let found =
+                    self.key_env().iter().find(|name| std::env::var_os(name).is_some_and(|v| !v.is_empty()));
+                match found {
+                    // A key that nobody configured for this address is held back, not an error.
+                    Some(_) if may_travel.is_err() => Ok(None),
+                    Some(name) => Secret::Env((*name).into()).read().map(Some),
+                    None if self.at_home() => Err(self.key_hint()),
+                    None => Ok(None),
+                }
+            }
+        }
+    }
+
+    /// Whether requests go to the provider's own service, which needs a key where the format has one.
+    fn at_home(&self) -> bool {
+        let own = self.provider.spec().url;
+        !self.key_env().is_empty()
+            && own.starts_with("https://")
+            && own.parse::<Uri>().is_ok_and(|own| own.host() == self.endpoint.host())
+    }
+
+    fn key_env(&self) -> &'static [&'static str] {
+        self.provider.spec().key_env
+    }
+
+    /// What to do when a key is missing.
+    pub fn key_hint(&self) -> String {
+        match self.key_env() {
+            [] => {
+                "no key is configured: give the option key ('env:NAME', 'file:PATH' or the key itself)".into()
+            }
+            [name, ..] => format!(
+                "no key is configured: set the environment variable {name} in this process, or give the \
+                 option key ('env:NAME', 'file:PATH' or the key itself)"
+            ),
+        }
+    }
+}
+
+fn formats() -> String {
+    provider::all().map(|p| p.spec().name).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client(json: &str) -> Result<Arc<Client>> {
+        Client::new("c", Options::parse(json)?)
+    }
+
+    #[test]
+    fn defaults_come_from_the_format_and_the_name() {
+        let c = client("openai").unwrap();
+        assert_eq!((c.model(), c.format()), ("c", "openai"));
+        assert_eq!(c.endpoint(), "https://api.openai.com/v1/embeddings");
+        assert_eq!(c.limits().texts, 256);
+    }
+
+    #[test]
+    fn what_cannot_work_is_refused_when_registered() {
+        for (json, why) in [
+            (r#"{"model":"m"}"#, "needs a format: one of openai, nomic"),
+            (r#"{"format":"opnai"}"#, "unknown format 'opnai'"),
+            (r#"{"format":"openai","url":"h"}"#, "http://"),
+            (r#"{"format":"openai","truncate":true}"#, "no option 'truncate'"),
+            (r#"{"format":"ollama","input_type":"x"}"#, "no input types"),
+            (r#"{"format":"openai","url":"http://h","key":"sk-1"}"#, "allow_http"),
+        ] {
+            let e = client(json).unwrap_err().to_string();
+            assert!(e.contains(why) && !e.contains("sk-1"), "{e}");
+        }
+        assert!(client(r#"{"format":"openai","url":"http://h","key":"sk-1","allow_http":true}"#).is_ok());
+    }
+
+    #[test]
+    fn debug_shows_no_key() {
+        let c =
+            client(r#"{"format":"openai","key":"sk-secret","headers":{"x-api-key":"sk-other"}}"#).unwrap();
+        let shown = format!("{c:?} {:?} {}", c.shown_key(), c.shown_options());
+        assert!(!shown.contains("sk-"), "{shown}");
+    }
+
+    #[test]
+    fn an_empty_key_means_none() {
+        let c = client(r#"{"format":"openai","key":""}"#).unwrap();
+        assert_eq!(c.key(), Ok(None));
+        let c = client(r#"{"format":"openai","url":"http://127.0.0.1:1","key":"k"}"#).unwrap();
+        assert_eq!(c.key().unwrap().unwrap().as_str(), "k");
+    }
+}

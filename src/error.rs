@@ -1,0 +1,133 @@
+//! What can go wrong, in words that tell the user what to do.
+
+use std::fmt;
+
+/// The longest text of a provider that is repeated in an error, in characters.
+pub const PROVIDER_MESSAGE_MAX: usize = 500;
+
+/// Result of the core.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// An error of the core. `Display` is the text a user of SQL sees; it never holds a key.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// No client of this name is visible in the session.
+    #[error("'{name}' was not registered with rembed_clients. {}", known_names(known))]
+    NotRegistered {
+        /// The name asked for.
+        name: String,
+        /// The names that are visible, or why they could not be read.
+        known: Vec<String>,
+    },
+    /// A client of this name exists already.
+    #[error("UNIQUE constraint failed: rembed_clients.{column}: {value} exists already")]
+    Duplicate {
+        /// `name` or `rowid`.
+        column: &'static str,
+        /// The value that is taken.
+        value: String,
+    },
+    /// A client, an option or an argument is not acceptable; the text says why.
+    #[error("{0}")]
+    Invalid(String),
+    /// A request for embeddings failed.
+    #[error(transparent)]
+    Request(Box<RequestError>),
+    /// The statement was interrupted while it waited.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+impl Error {
+    /// An [`Error::Invalid`] of this text.
+    pub fn invalid(text: impl Into<String>) -> Error {
+        Error::Invalid(text.into())
+    }
+}
+
+fn known_names(known: &[String]) -> String {
+    if known.is_empty() {
+        return "No client is registered: INSERT INTO temp.rembed_clients(name, format, …) first".into();
+    }
+    format!("Registered are: {}", known.join(", "))
+}
+
+/// Why a client could not embed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestError {
+    /// The client's name.
+    pub client: String,
+    /// Its wire format.
+    pub format: &'static str,
+    /// The HTTP status, where a reply came.
+    pub status: Option<u16>,
+    /// The provider's own message or ours, at most [`PROVIDER_MESSAGE_MAX`] characters of the former.
+    pub message: String,
+    /// How many requests were sent for it.
+    pub attempts: u32,
+}
+
+impl fmt::Display for RequestError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "client '{}' ({})", self.client, self.format)?;
+        if let Some(status) = self.status {
+            write!(f, ": HTTP {status}")?;
+        }
+        write!(f, ": {}", self.message)?;
+        if self.attempts > 1 {
+            write!(f, " (after {} attempts)", self.attempts)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for RequestError {}
+
+/// Cuts `text` to `max` characters, marking the cut, and folds control characters and white space.
+pub(crate) fn bounded(text: &str, max: usize) -> String {
+    let mut out = String::new();
+    for (n, word) in text.split_whitespace().enumerate() {
+        if n > 0 {
+            out.push(' ');
+        }
+        out.extend(word.chars().filter(|c| !c.is_control()));
+        // Enough to know that the cut below will happen, whatever follows.
+        if out.len() > max * 4 {
+            break;
+        }
+    }
+    match out.char_indices().nth(max) {
+        Some((cut, _)) => format!("{}…", &out[..cut]),
+        None => out,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_client_lists_the_known_ones() {
+        let e = Error::NotRegistered { name: "x".into(), known: vec!["a".into(), "b".into()] };
+        assert_eq!(e.to_string(), "'x' was not registered with rembed_clients. Registered are: a, b");
+    }
+
+    #[test]
+    fn a_request_error_names_client_format_status_and_message() {
+        let e = RequestError {
+            client: "gpt".into(),
+            format: "openai",
+            status: Some(401),
+            message: "bad key".into(),
+            attempts: 1,
+        };
+        assert_eq!(e.to_string(), "client 'gpt' (openai): HTTP 401: bad key");
+    }
+
+    #[test]
+    fn bounded_counts_characters_and_folds_space() {
+        assert_eq!(bounded("a \n\t b", 10), "a b");
+        assert_eq!(bounded("ééé", 2), "éé…");
+        assert_eq!(bounded(&"x".repeat(9000), 500).chars().count(), 501);
+    }
+}

@@ -1,0 +1,80 @@
+//! Cohere `/v2/embed`, and `/v1/embed` when the URL says so.
+//!
+//! Source: cohere 7.3.1 (`v2/raw_client.py`, `config.py`): 96 texts a request, `input_type` required,
+//! embeddings by type. `embedding_types: ["base64"]` is its name for base64 of raw f32.
+
+use super::{Fixed, Input, InputType, Paths, Provider, Spec, Truncate};
+
+const V2: Spec = Spec {
+    name: "cohere",
+    url: "https://api.cohere.com/v2/embed",
+    paths: Paths {
+        bare: "/v2/embed",
+        complete: &["/embed"],
+        prefix: &[("/v1", "/embed"), ("/v2", "/embed")],
+        other: None,
+    },
+    key_env: &["CO_API_KEY"],
+    model_required: true,
+    batch_size: 96,
+    batch_tokens: None,
+    input: Input::List("texts"),
+    dimensions: Some("output_dimension"),
+    truncate: Some(Truncate::Word("truncate", "END", Some("NONE"))),
+    input_type: Some(InputType {
+        field: "input_type",
+        query: Some("search_query"),
+        document: Some("search_document"),
+        required: true,
+    }),
+    fixed: &[("embedding_types", Fixed::Words("base64"))],
+};
+
+static SPEC_V2: Spec = V2;
+// v1 knows neither output_dimension nor, on old deployments, embedding types.
+static SPEC_V1: Spec = Spec { dimensions: None, fixed: &[], ..V2 };
+
+pub(super) struct Cohere(&'static Spec);
+pub(super) static COHERE: Cohere = Cohere(&SPEC_V2);
+static COHERE_V1: Cohere = Cohere(&SPEC_V1);
+
+impl Provider for Cohere {
+    fn spec(&self) -> &Spec {
+        self.0
+    }
+
+    fn at(&'static self, path: &str) -> &'static dyn Provider {
+        if path.ends_with("/v1/embed") { &COHERE_V1 } else { self }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Ask;
+    use super::super::testing::{fixture, plain, request};
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn v2_always_sends_an_array_an_input_type_and_the_type_wanted() {
+        assert_eq!(
+            request(&COHERE, Ask { dimensions: Some(256), ..plain() }, &["a"]),
+            json!({"model": "m", "embedding_types": ["base64"], "output_dimension": 256,
+                   "input_type": "search_document", "texts": ["a"]})
+        );
+        let ask = Ask { input_type: Some("query"), truncate: Some(false), ..plain() };
+        assert_eq!(
+            request(COHERE.at("/v1/embed"), ask, &["a"]),
+            json!({"model": "m", "truncate": "NONE", "input_type": "search_query", "texts": ["a"]})
+        );
+    }
+
+    #[test]
+    fn reads_the_three_shapes() {
+        for name in ["v2_float", "v2_base64", "v1_floats"] {
+            let reply = COHERE.reply(&fixture(&format!("cohere/{name}.json")), 2).unwrap();
+            assert_eq!(reply.data, [0.5, 0.25, -0.5, 0.75], "{name}");
+            assert_eq!(reply.tokens, Some(4), "{name}");
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! Jina `/v1/embeddings`.
+//!
+//! Source: litellm 1.106.2 and LangChain's wrapper: OpenAI's reply, `task` for the input type, and
+//! `embedding_type` for the encoding. `normalized` has no documented default, so it is sent.
+
+use super::openai::PATHS;
+use super::{Fixed, Input, InputType, Provider, Spec, Truncate};
+
+static SPEC: Spec = Spec {
+    name: "jina",
+    url: "https://api.jina.ai/v1/embeddings",
+    paths: PATHS,
+    key_env: &["JINA_API_KEY", "JINA_AI_API_KEY"],
+    model_required: true,
+    batch_size: 128,
+    batch_tokens: None,
+    input: Input::List("input"),
+    dimensions: Some("dimensions"),
+    truncate: Some(Truncate::Flag("truncate")),
+    input_type: Some(InputType {
+        field: "task",
+        query: Some("retrieval.query"),
+        document: Some("retrieval.passage"),
+        required: false,
+    }),
+    fixed: &[("embedding_type", Fixed::Text("base64")), ("normalized", Fixed::Flag(true))],
+};
+
+pub(super) struct Jina;
+
+impl Provider for Jina {
+    fn spec(&self) -> &Spec {
+        &SPEC
+    }
+
+    fn at(&'static self, _: &str) -> &'static dyn Provider {
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{fixture, plain, request};
+    use super::super::{Ask, HttpReply};
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn sends_task_and_embedding_type() {
+        let ask = Ask { input_type: Some("query"), truncate: Some(true), ..plain() };
+        assert_eq!(
+            request(&Jina, ask, &["a"]),
+            json!({"model": "m", "embedding_type": "base64", "normalized": true, "truncate": true,
+                   "task": "retrieval.query", "input": ["a"]})
+        );
+        assert!(request(&Jina, plain(), &["a"]).get("task").is_none());
+    }
+
+    #[test]
+    fn reads_its_error() {
+        let body = fixture("jina/error.json");
+        let failure = Jina.failure(&HttpReply::new(401, &body));
+        assert_eq!(failure.message, "Invalid API key");
+    }
+}

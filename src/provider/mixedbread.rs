@@ -1,0 +1,62 @@
+//! Mixedbread `/v1/embeddings`.
+//!
+//! Source: mixedbread 0.54.0: OpenAI's reply with extra fields; a query is told from a document by the
+//! prompt that its retrieval models were trained with.
+
+use super::openai::PATHS;
+use super::{Fixed, Input, InputType, Provider, Spec};
+
+static SPEC: Spec = Spec {
+    name: "mixedbread",
+    url: "https://api.mixedbread.com/v1/embeddings",
+    paths: PATHS,
+    key_env: &["MXBAI_API_KEY", "MIXEDBREAD_API_KEY"],
+    model_required: true,
+    batch_size: 128,
+    batch_tokens: None,
+    input: Input::List("input"),
+    dimensions: Some("dimensions"),
+    truncate: None,
+    input_type: Some(InputType {
+        field: "prompt",
+        query: Some("Represent this sentence for searching relevant passages: "),
+        document: None,
+        required: false,
+    }),
+    fixed: &[("encoding_format", Fixed::Text("base64")), ("normalized", Fixed::Flag(true))],
+};
+
+pub(super) struct Mixedbread;
+
+impl Provider for Mixedbread {
+    fn spec(&self) -> &Spec {
+        &SPEC
+    }
+
+    fn at(&'static self, _: &str) -> &'static dyn Provider {
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Ask;
+    use super::super::testing::{fixture, plain, request};
+    use super::*;
+
+    #[test]
+    fn a_query_gets_the_prompt_and_a_document_none() {
+        let body = request(&Mixedbread, Ask { input_type: Some("query"), ..plain() }, &["a"]);
+        assert!(body["prompt"].as_str().unwrap().starts_with("Represent this sentence"));
+        let body = request(&Mixedbread, Ask { input_type: Some("document"), ..plain() }, &["a"]);
+        assert!(body.get("prompt").is_none());
+    }
+
+    #[test]
+    fn reads_one_and_several_encodings() {
+        for name in ["base64", "dict"] {
+            let reply = Mixedbread.reply(&fixture(&format!("mixedbread/{name}.json")), 1).unwrap();
+            assert_eq!(reply.data, [0.5, 0.25], "{name}");
+        }
+    }
+}

@@ -1,0 +1,349 @@
+//! Wire formats. A provider is sans-IO: it describes a request and reads a reply.
+//!
+//! A new format is one file with a [`Spec`] and one line in [`FORMATS`]; a service that speaks OpenAI's format
+//! is one line in [`presets`]. Facts about the APIs come from the official SDKs and servers named in each file.
+
+mod cohere;
+mod failure;
+mod jina;
+mod llamafile;
+mod mixedbread;
+mod nomic;
+mod ollama;
+mod openai;
+mod presets;
+mod reply;
+#[cfg(feature = "rigged")]
+mod rigged;
+mod url;
+
+use serde::ser::{SerializeMap, Serializer};
+use serde_json::{Map, Value};
+
+pub use failure::{Failure, HttpReply, Verdict};
+pub use reply::{Reply, read};
+pub use url::{Paths, complete};
+
+/// The formats that have a file of their own.
+static FORMATS: &[&dyn Provider] = &[
+    &openai::OpenAi,
+    &nomic::Nomic,
+    &cohere::COHERE,
+    &jina::Jina,
+    &mixedbread::Mixedbread,
+    &ollama::OLLAMA,
+    &llamafile::LLAMAFILE,
+    #[cfg(feature = "rigged")]
+    &rigged::Rigged,
+];
+
+/// The provider of a format or preset of this name.
+pub fn find(name: &str) -> Option<&'static dyn Provider> {
+    all().find(|p| p.spec().name == name)
+}
+
+/// Every format and preset.
+pub fn all() -> impl Iterator<Item = &'static dyn Provider> {
+    let presets = presets::PRESETS.iter().map(|p| p as &dyn Provider);
+    FORMATS.iter().copied().chain(presets)
+}
+
+/// What a format is, as data.
+#[derive(Debug)]
+pub struct Spec {
+    /// The name users write.
+    pub name: &'static str,
+    /// The endpoint used when no URL is given.
+    pub url: &'static str,
+    /// How a base URL becomes an endpoint.
+    pub paths: Paths,
+    /// Environment variables that hold the key, the official SDK's own first.
+    pub key_env: &'static [&'static str],
+    /// Whether `model` is sent even when the user named none (then it is the client's name).
+    pub model_required: bool,
+    /// Texts in one request at most.
+    pub batch_size: usize,
+    /// Estimated tokens in one request at most.
+    pub batch_tokens: Option<usize>,
+    /// The field of the texts.
+    pub input: Input,
+    /// The field that asks for a width.
+    pub dimensions: Option<&'static str>,
+    /// The field that says whether over-long text is cut.
+    pub truncate: Option<Truncate>,
+    /// The field that tells queries from documents.
+    pub input_type: Option<InputType>,
+    /// Fields that every request has.
+    pub fixed: &'static [(&'static str, Fixed)],
+}
+
+/// How texts are sent.
+#[derive(Debug, Clone, Copy)]
+pub enum Input {
+    /// As an array in this field.
+    List(&'static str),
+    /// As an array in this field, a lone text as a string.
+    TextOrList(&'static str),
+    /// As a string in this field, one a request.
+    Text(&'static str),
+}
+
+impl Input {
+    /// The field's name.
+    pub fn field(&self) -> &'static str {
+        match self {
+            Input::List(field) | Input::TextOrList(field) | Input::Text(field) => field,
+        }
+    }
+}
+
+/// How truncation is asked for.
+#[derive(Debug, Clone, Copy)]
+pub enum Truncate {
+    /// A boolean field.
+    Flag(&'static str),
+    /// A field with a word for yes and, where there is one, a word for no.
+    Word(&'static str, &'static str, Option<&'static str>),
+}
+
+/// How queries and documents are told apart.
+#[derive(Debug, Clone, Copy)]
+pub struct InputType {
+    /// The field.
+    pub field: &'static str,
+    /// The provider's word for `query`; `None` leaves the field out.
+    pub query: Option<&'static str>,
+    /// The provider's word for `document`; `None` leaves the field out.
+    pub document: Option<&'static str>,
+    /// Whether a request without one is an error of the provider, so that `document` is sent.
+    pub required: bool,
+}
+
+/// A constant field's value.
+#[derive(Debug, Clone, Copy)]
+pub enum Fixed {
+    /// A string.
+    Text(&'static str),
+    /// A boolean.
+    Flag(bool),
+    /// An array of one string.
+    Words(&'static str),
+}
+
+/// What a request asks for, besides the texts.
+#[derive(Debug, Clone, Copy)]
+pub struct Ask<'a> {
+    /// Model name, unless the provider needs none and the user gave none.
+    pub model: Option<&'a str>,
+    /// The width asked for.
+    pub dimensions: Option<usize>,
+    /// `query`, `document` or the provider's own word.
+    pub input_type: Option<&'a str>,
+    /// Whether over-long text is to be cut.
+    pub truncate: Option<bool>,
+    /// The user's fields, which win over ours.
+    pub body: &'a Map<String, Value>,
+}
+
+/// A wire format.
+pub trait Provider: Send + Sync {
+    /// The format as data.
+    fn spec(&self) -> &Spec;
+
+    /// The variant of the format that an endpoint's path selects.
+    fn at(&'static self, path: &str) -> &'static dyn Provider;
+
+    /// Whether every client of this ask could be served: called once, when a client is registered.
+    ///
+    /// # Errors
+    /// An option that the format has no field for.
+    fn accepts(&self, ask: &Ask<'_>) -> Result<(), String> {
+        let spec = self.spec();
+        let name = spec.name;
+        if ask.truncate.is_some() && spec.truncate.is_none() {
+            return Err(format!(
+                "format '{name}' has no option 'truncate': leave it out, or set the server's own field by 'body'"
+            ));
+        }
+        if let (Some(false), Some(Truncate::Word(_, _, None))) = (ask.truncate, spec.truncate) {
+            return Err(format!("format '{name}' cannot be asked not to truncate"));
+        }
+        if ask.body.contains_key(spec.input.field()) {
+            return Err(format!("option 'body' may not set '{}', which holds the texts", spec.input.field()));
+        }
+        input_type(spec, ask.input_type).map(drop)
+    }
+
+    /// The body of a request for `texts`.
+    ///
+    /// # Errors
+    /// An input type that the format does not have.
+    fn request(&self, ask: &Ask<'_>, texts: &[&str]) -> Result<Vec<u8>, String> {
+        let typed = input_type(self.spec(), ask.input_type)?;
+        write(self.spec(), ask, typed, texts).map_err(|e| e.to_string())
+    }
+
+    /// Reads the body of a reply with status 200 to `texts` texts.
+    ///
+    /// # Errors
+    /// A body that holds no embeddings, in words for the user.
+    fn reply(&self, body: &[u8], texts: usize) -> Result<Reply, String> {
+        read(body, texts)
+    }
+
+    /// Reads any other reply: what it says, and what may be done about it.
+    fn failure(&self, reply: &HttpReply<'_>) -> Failure {
+        failure::classify(reply)
+    }
+}
+
+impl std::fmt::Debug for dyn Provider {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.spec().name)
+    }
+}
+
+impl Fixed {
+    fn json(self) -> Value {
+        match self {
+            Fixed::Text(text) => text.into(),
+            Fixed::Flag(flag) => flag.into(),
+            Fixed::Words(word) => vec![word].into(),
+        }
+    }
+}
+
+/// Writes the body of a request; the user's fields win over ours.
+fn write(
+    spec: &Spec,
+    ask: &Ask<'_>,
+    input_type: Option<(&str, &str)>,
+    texts: &[&str],
+) -> serde_json::Result<Vec<u8>> {
+    let room: usize = texts.iter().map(|t| t.len() + t.len() / 8 + 4).sum();
+    let mut json = serde_json::Serializer::new(Vec::with_capacity(room + 256));
+    let mut body = json.serialize_map(None)?;
+    let mut put = |name: &str, value: Value| match ask.body.contains_key(name) {
+        true => Ok(()),
+        false => body.serialize_entry(name, &value),
+    };
+    if let Some(model) = ask.model {
+        put("model", model.into())?;
+    }
+    for (name, value) in spec.fixed {
+        put(name, value.json())?;
+    }
+    if let (Some(name), Some(n)) = (spec.dimensions, ask.dimensions) {
+        put(name, n.into())?;
+    }
+    match (spec.truncate, ask.truncate) {
+        (Some(Truncate::Flag(name)), Some(yes)) => put(name, yes.into())?,
+        (Some(Truncate::Word(name, word, _)), Some(true)) => put(name, word.into())?,
+        (Some(Truncate::Word(name, _, Some(word))), Some(false)) => put(name, word.into())?,
+        _ => {}
+    }
+    if let Some((name, word)) = input_type {
+        put(name, word.into())?;
+    }
+    for (name, value) in ask.body {
+        body.serialize_entry(name, value)?;
+    }
+    match (spec.input, texts) {
+        (Input::Text(name) | Input::TextOrList(name), [one]) => body.serialize_entry(name, one)?,
+        (input, many) => body.serialize_entry(input.field(), many)?,
+    }
+    body.end()?;
+    Ok(json.into_inner())
+}
+
+/// The field and word that `asked` becomes for a format.
+///
+/// `query` and `document` are accepted everywhere, so that one SQL text serves symmetric models too.
+fn input_type<'a>(spec: &Spec, asked: Option<&'a str>) -> Result<Option<(&'static str, &'a str)>, String> {
+    let Some(types) = &spec.input_type else {
+        return match asked {
+            None | Some("query" | "document") => Ok(None),
+            Some(word) => Err(format!(
+                "format '{}' has no input types, so '{}' cannot be sent: put the model's prefix into the text, \
+                 or set the server's own field by the option 'body'",
+                spec.name,
+                crate::error::bounded(word, 60)
+            )),
+        };
+    };
+    let word = match asked {
+        Some("query") => types.query,
+        Some("document") => types.document,
+        None if types.required => types.document,
+        own => own,
+    };
+    Ok(word.map(|word| (types.field, word)))
+}
+
+#[cfg(test)]
+pub(crate) mod testing {
+    use super::*;
+
+    /// The body of a request, as JSON.
+    pub fn request(provider: &dyn Provider, ask: Ask<'_>, texts: &[&str]) -> Value {
+        serde_json::from_slice(&provider.request(&ask, texts).unwrap()).unwrap()
+    }
+
+    /// An ask for model `m` alone.
+    pub fn plain() -> Ask<'static> {
+        static NONE: std::sync::LazyLock<Map<String, Value>> = std::sync::LazyLock::new(Map::new);
+        Ask { model: Some("m"), dimensions: None, input_type: None, truncate: None, body: &NONE }
+    }
+
+    /// A recorded reply of tests/fixtures.
+    pub fn fixture(path: &str) -> Vec<u8> {
+        let path = format!("{}/tests/fixtures/{path}", env!("CARGO_MANIFEST_DIR"));
+        std::fs::read(&path).unwrap_or_else(|e| panic!("{path}: {e}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::testing::{plain, request};
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn names_are_unique_and_lower_case() {
+        let mut names: Vec<_> = all().map(|p| p.spec().name).collect();
+        assert!(names.iter().all(|n| find(n).is_some() && n.to_ascii_lowercase() == **n));
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), all().count());
+    }
+
+    #[test]
+    fn the_users_fields_win_and_the_texts_are_safe() {
+        let body = json!({"encoding_format": "float", "user": "u"});
+        let ask = Ask { body: body.as_object().unwrap(), ..plain() };
+        assert_eq!(
+            request(find("openai").unwrap(), ask, &["a"]),
+            json!({"model": "m", "encoding_format": "float", "user": "u", "input": ["a"]})
+        );
+        let body = json!({"input": "x"});
+        let ask = Ask { body: body.as_object().unwrap(), ..plain() };
+        assert!(find("openai").unwrap().accepts(&ask).unwrap_err().contains("'input'"));
+    }
+
+    #[test]
+    fn every_format_takes_query_and_document() {
+        for provider in all().filter(|p| p.spec().name != "panic") {
+            for word in ["query", "document"] {
+                let ask = Ask { input_type: Some(word), ..plain() };
+                assert!(provider.request(&ask, &["a"]).is_ok(), "{}", provider.spec().name);
+            }
+        }
+    }
+
+    #[test]
+    fn a_word_that_cannot_be_sent_is_an_error() {
+        let ask = Ask { input_type: Some("clustering"), ..plain() };
+        let e = find("ollama").unwrap().request(&ask, &["a"]).unwrap_err();
+        assert!(e.contains("no input types"), "{e}");
+    }
+}

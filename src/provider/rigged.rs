@@ -1,0 +1,41 @@
+//! A format that panics, to prove in real hosts that a panic becomes an SQL error. Feature `rigged` only.
+
+use super::openai::PATHS;
+use super::{Ask, Input, Provider, Spec};
+
+static SPEC: Spec = Spec {
+    name: "panic",
+    url: "http://127.0.0.1:9/v1/embeddings",
+    paths: PATHS,
+    key_env: &[],
+    model_required: false,
+    batch_size: 1,
+    batch_tokens: None,
+    input: Input::List("input"),
+    dimensions: None,
+    truncate: None,
+    input_type: None,
+    fixed: &[],
+};
+
+pub(super) struct Rigged;
+
+impl Provider for Rigged {
+    fn spec(&self) -> &Spec {
+        &SPEC
+    }
+
+    fn at(&'static self, _: &str) -> &'static dyn Provider {
+        self
+    }
+
+    /// Registering the model `now` panics too, inside the callbacks of the clients table.
+    fn accepts(&self, ask: &Ask<'_>) -> Result<(), String> {
+        assert_ne!(ask.model, Some("now"), "rigged");
+        Ok(())
+    }
+
+    fn request(&self, _: &Ask<'_>, _: &[&str]) -> Result<Vec<u8>, String> {
+        panic!("rigged")
+    }
+}

@@ -1,0 +1,237 @@
+//! Requests to servers: one pooled keep-alive agent for the process, and one exchange through it.
+//!
+//! Nothing here knows a provider. Redirects are not followed: a POST with texts and a key goes where the
+//! user said, or nowhere.
+
+pub mod policy;
+pub mod retry;
+mod socket;
+
+use std::io::Read;
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, Instant};
+
+use ureq::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use ureq::unversioned::transport::{ConnectProxyConnector, Connector, RustlsConnector};
+use ureq::{Agent, Timeout, http};
+use zeroize::Zeroizing;
+
+use crate::client::Client;
+use crate::provider::{HttpReply, Verdict};
+
+/// The largest body that is read, after decompression.
+pub const BODY_MAX: u64 = 256 << 20;
+
+/// Idle connections kept to one server, and in all: a pool of 32 statements at once reuses its own.
+const IDLE_PER_HOST: usize = 64;
+const IDLE: usize = 256;
+
+static AGENT: LazyLock<Agent> = LazyLock::new(|| {
+    let config = Agent::config_builder()
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .max_idle_connections(IDLE)
+        .max_idle_connections_per_host(IDLE_PER_HOST)
+        .max_idle_age(Duration::from_secs(30))
+        .user_agent(concat!("sqlite-rembed/", env!("CARGO_PKG_VERSION")))
+        .build();
+    // ureq's own chain (read its DefaultConnector) with a socket that can be interrupted and buffers that are wiped.
+    let connector =
+        ().chain(ConnectProxyConnector::default())
+            .chain(socket::SocketConnector)
+            .chain(RustlsConnector::default())
+            .chain(socket::WipeConnector);
+    Agent::with_parts(config, connector, socket::InterruptibleResolver)
+});
+
+/// Tells whether the statement that waits for a request is to end.
+pub trait Interrupt: Send + Sync {
+    /// Asked from the waiting thread, about every 50 ms.
+    fn is_interrupted(&self) -> bool;
+}
+
+/// For engines that cannot tell.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Never;
+
+impl Interrupt for Never {
+    fn is_interrupted(&self) -> bool {
+        false
+    }
+}
+
+/// The headers of a client's requests, with keys read at the time of the call.
+pub struct Headers {
+    map: HeaderMap,
+    secrets: Vec<Zeroizing<String>>,
+}
+
+impl Headers {
+    /// Reads the keys of `client`.
+    ///
+    /// # Errors
+    /// A key that cannot be read or may not travel, in words for the user.
+    pub fn of(client: &Client) -> Result<Headers, String> {
+        let mut headers = Headers { map: HeaderMap::new(), secrets: Vec::new() };
+        headers.map.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if let Some(key) = client.key()? {
+            headers.insert(AUTHORIZATION, "Bearer ", key);
+        }
+        for (name, value) in &client.options().headers {
+            if policy::is_secret_header(name) {
+                policy::check_key(client.endpoint(), client.options().allow_http)?;
+            }
+            let name = HeaderName::from_bytes(name.as_bytes()).map_err(|e| e.to_string())?;
+            headers.insert(name, "", value.read()?);
+        }
+        Ok(headers)
+    }
+
+    fn insert(&mut self, name: HeaderName, prefix: &str, secret: Zeroizing<String>) {
+        // The value shares this buffer, so that the last holder wipes it.
+        let text = Zeroizing::new([prefix.as_bytes(), secret.as_bytes()].concat());
+        if let Ok(mut value) = HeaderValue::from_maybe_shared(bytes::Bytes::from_owner(Wiped(text))) {
+            value.set_sensitive(true);
+            self.map.insert(name, value);
+            self.secrets.push(secret);
+        }
+    }
+
+    /// Whether a key is among them.
+    pub fn has_key(&self) -> bool {
+        self.map.contains_key(AUTHORIZATION)
+    }
+
+    /// `text` without any of the keys: a server may repeat what it was sent.
+    pub fn scrub(&self, text: String) -> String {
+        // A header as short as "1" is no secret, and hiding it would spoil every number.
+        let secrets = self.secrets.iter().filter(|s| s.len() >= 4);
+        secrets.fold(text, |text, secret| text.replace(secret.as_str(), crate::secret::HIDDEN))
+    }
+}
+
+struct Wiped(Zeroizing<Vec<u8>>);
+
+impl AsRef<[u8]> for Wiped {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// A reply, whatever its status.
+pub struct Exchange {
+    status: u16,
+    body: Vec<u8>,
+    retry_after: Option<Duration>,
+    should_retry: Option<bool>,
+}
+
+impl Exchange {
+    /// Whether the status is a success.
+    pub fn is_success(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+
+    /// As providers read it.
+    pub fn reply(&self) -> HttpReply<'_> {
+        HttpReply {
+            status: self.status,
+            body: &self.body,
+            retry_after: self.retry_after,
+            should_retry: self.should_retry,
+        }
+    }
+}
+
+/// No reply came.
+pub struct Trouble {
+    /// Why, in words for the user.
+    pub message: String,
+    /// Whether to try again.
+    pub verdict: Verdict,
+}
+
+/// Sends one request and reads the whole reply.
+///
+/// # Errors
+/// No connection, no reply before `deadline`, a reply that is cut off or larger than [`BODY_MAX`].
+pub fn exchange(
+    client: &Client,
+    headers: &Headers,
+    body: &[u8],
+    deadline: Instant,
+    interrupt: &Arc<dyn Interrupt>,
+) -> Result<Exchange, Trouble> {
+    let _interruptible = socket::interruptible(interrupt);
+    let endpoint = client.endpoint();
+    let trouble = |e: ureq::Error| trouble(client, e);
+    let time_left = deadline.saturating_duration_since(Instant::now());
+    let mut request = AGENT
+        .post(endpoint)
+        .config()
+        .timeout_global(Some(time_left))
+        .timeout_resolve(Some(client.connect_timeout()))
+        .timeout_connect(Some(client.connect_timeout()));
+    if policy::is_loopback(endpoint) {
+        request = request.proxy(None);
+    }
+    let mut request = request.build();
+    if let Some(map) = request.headers_mut() {
+        map.clone_from(&headers.map);
+    }
+    let response = request.send(body).map_err(trouble)?;
+    let status = response.status().as_u16();
+    let retry_after = retry::wait_asked(response.headers());
+    let should_retry = match response.headers().get("x-should-retry").map(HeaderValue::as_bytes) {
+        Some(b"true") => Some(true),
+        Some(b"false") => Some(false),
+        _ => None,
+    };
+    let response_body = response.into_body();
+    // A length is a claim: it sizes the buffer only as far as a normal reply goes.
+    let expected = response_body.content_length().unwrap_or(0).min(16 << 20) as usize;
+    let mut body = Vec::with_capacity(expected + 1);
+    let mut reader = response_body.into_with_config().limit(u64::MAX).reader().take(BODY_MAX + 1);
+    reader.read_to_end(&mut body).map_err(|e| trouble(e.into()))?;
+    if body.len() as u64 > BODY_MAX {
+        return Err(Trouble {
+            message: format!("the reply is larger than {} MiB", BODY_MAX >> 20),
+            verdict: Verdict::Permanent,
+        });
+    }
+    Ok(Exchange { status, body, retry_after, should_retry })
+}
+
+fn trouble(client: &Client, error: ureq::Error) -> Trouble {
+    let endpoint = client.endpoint();
+    let server = endpoint.authority().map_or("", http::uri::Authority::as_str);
+    let retry = |message| Trouble { message, verdict: Verdict::Retry(None) };
+    let permanent = |message| Trouble { message, verdict: Verdict::Permanent };
+    // What ureq reports while it reads a body arrives inside an io::Error.
+    let error = match error {
+        ureq::Error::Io(e) => match e.downcast::<ureq::Error>() {
+            Ok(inner) => inner,
+            Err(e) => ureq::Error::Io(e),
+        },
+        other => other,
+    };
+    match error {
+        ureq::Error::Timeout(Timeout::Connect | Timeout::Resolve) => retry(format!(
+            "cannot connect to {server} within {} s (option connect_timeout)",
+            client.connect_timeout().as_secs_f64()
+        )),
+        ureq::Error::Timeout(_) => permanent(format!(
+            "no complete reply from {server} within {} s (option timeout)",
+            client.timeout().as_secs_f64()
+        )),
+        ureq::Error::HostNotFound => permanent(format!("the host of {server} was not found: check 'url'")),
+        ureq::Error::Io(e) if e.kind() == std::io::ErrorKind::ConnectionRefused => {
+            retry(format!("cannot connect to {server}: connection refused (is the server running?)"))
+        }
+        ureq::Error::Io(e) => retry(format!("the connection to {server} failed: {e}")),
+        ureq::Error::Protocol(e) => retry(format!("{server} does not answer in HTTP: {e}")),
+        ureq::Error::ConnectionFailed => retry(format!("cannot connect to {server}")),
+        e => permanent(format!("request to {server}: {e}")),
+    }
+}

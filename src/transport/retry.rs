@@ -1,0 +1,180 @@
+//! Sends a request again where that may help, within the time of the call.
+//!
+//! What may be retried is the union of what the official SDKs retry (openai-python, cohere): no reply, 408,
+//! 409, 425, 429, 5xx; the wait is `retry-after-ms`, then `Retry-After`, then full jitter over 0.5 s · 2ⁿ, at
+//! most 8 s.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use ureq::http::HeaderMap;
+
+use super::{Headers, Interrupt, exchange, socket};
+use crate::client::Client;
+use crate::error::{Error, RequestError};
+use crate::provider::{Failure, Reply, Verdict};
+
+const BACKOFF_FIRST: Duration = Duration::from_millis(500);
+const BACKOFF_MOST: Duration = Duration::from_secs(8);
+
+/// Why a request was given up.
+pub enum GivenUp {
+    /// Smaller parts of it may succeed; the error is that of a lone text.
+    TooLarge(Error),
+    /// It failed for good.
+    Failed(Error),
+}
+
+/// Sends the request `body` for `texts` texts until it succeeds, may not be retried, or time is up.
+///
+/// # Errors
+/// [`Error::Request`] with the last failure, [`Error::Interrupted`].
+pub fn send(
+    client: &Client,
+    headers: &Headers,
+    body: &[u8],
+    texts: usize,
+    interrupt: &Arc<dyn Interrupt>,
+) -> Result<Reply, GivenUp> {
+    let deadline = Instant::now() + client.timeout();
+    let mut attempts = 0;
+    loop {
+        attempts += 1;
+        let outcome = attempt(client, headers, body, texts, deadline, interrupt);
+        let (status, failure) = match outcome {
+            Ok(reply) => return Ok(reply),
+            Err(failed) => failed,
+        };
+        if interrupt.is_interrupted() {
+            return Err(GivenUp::Failed(Error::Interrupted));
+        }
+        let give_up = |message: String| {
+            Error::Request(Box::new(RequestError {
+                client: client.name().into(),
+                format: client.format(),
+                status,
+                message: headers.scrub(message),
+                attempts,
+            }))
+        };
+        let asked = match failure.verdict {
+            Verdict::Permanent => return Err(GivenUp::Failed(give_up(failure.message))),
+            Verdict::TooLarge => return Err(GivenUp::TooLarge(give_up(failure.message))),
+            Verdict::Retry(_) if attempts > client.retries() => {
+                return Err(GivenUp::Failed(give_up(failure.message)));
+            }
+            Verdict::Retry(asked) => asked,
+        };
+        let wait = asked.unwrap_or_else(|| backoff(attempts));
+        if Instant::now() + wait >= deadline {
+            let why = match asked {
+                Some(wait) => format!(" (the server asks to wait {} s,", wait.as_secs_f64().ceil()),
+                None => " (gave up:".into(),
+            };
+            let timeout = client.timeout().as_secs_f64();
+            return Err(GivenUp::Failed(give_up(format!(
+                "{}{why} the option timeout allows {timeout} s in all)",
+                failure.message
+            ))));
+        }
+        sleep(wait, interrupt).map_err(GivenUp::Failed)?;
+    }
+}
+
+fn attempt(
+    client: &Client,
+    headers: &Headers,
+    body: &[u8],
+    texts: usize,
+    deadline: Instant,
+    interrupt: &Arc<dyn Interrupt>,
+) -> Result<Reply, (Option<u16>, Failure)> {
+    let provider = client.provider();
+    let exchange = exchange(client, headers, body, deadline, interrupt)
+        .map_err(|t| (None, Failure { message: t.message, verdict: t.verdict }))?;
+    let reply = exchange.reply();
+    if exchange.is_success() {
+        let read = provider.reply(reply.body, texts);
+        return read
+            .map_err(|message| (Some(reply.status), Failure { message, verdict: Verdict::Permanent }));
+    }
+    let mut failure = provider.failure(&reply);
+    if reply.status == 401 && !headers.has_key() {
+        failure.message = format!("{} ({})", failure.message, client.key_hint());
+    }
+    Err((Some(reply.status), failure))
+}
+
+fn backoff(attempts: u32) -> Duration {
+    let most = BACKOFF_FIRST.saturating_mul(1 << (attempts - 1).min(16)).min(BACKOFF_MOST);
+    most.mul_f64(fastrand::f64())
+}
+
+fn sleep(wait: Duration, interrupt: &Arc<dyn Interrupt>) -> Result<(), Error> {
+    let end = Instant::now() + wait;
+    loop {
+        if interrupt.is_interrupted() {
+            return Err(Error::Interrupted);
+        }
+        let left = end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Ok(());
+        }
+        std::thread::sleep(left.min(socket::SLICE));
+    }
+}
+
+/// The wait that a reply asks for: `retry-after-ms`, or `Retry-After` in seconds or as an HTTP date.
+/// What is not positive counts as absent (Azure sends 0 and -1).
+pub(super) fn wait_asked(headers: &HeaderMap) -> Option<Duration> {
+    let text =
+        |name| headers.get(name).and_then(|v: &ureq::http::HeaderValue| v.to_str().ok()).map(str::trim);
+    let positive = |n: f64, unit: f64| Duration::try_from_secs_f64(n * unit).ok().filter(|d| !d.is_zero());
+    if let Some(wait) = text("retry-after-ms").and_then(|t| positive(t.parse().ok()?, 1e-3)) {
+        return Some(wait);
+    }
+    let asked = text("retry-after")?;
+    match asked.parse() {
+        Ok(seconds) => positive(seconds, 1.0),
+        Err(_) => {
+            let date = httpdate::parse_http_date(asked).ok()?;
+            date.duration_since(SystemTime::now()).ok().filter(|d| !d.is_zero())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_wait_is_read_from_either_header() {
+        let date = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(60));
+        for (name, value, seconds) in [
+            ("retry-after-ms", "250", Some(0.25)),
+            ("retry-after", "1.5", Some(1.5)),
+            ("retry-after", "0", None),
+            ("retry-after", "-1", None),
+            ("retry-after", "soon", None),
+            ("retry-after", "1e300", None),
+            ("retry-after", date.as_str(), Some(60.0)),
+            ("retry-after", "Wed, 21 Oct 2015 07:28:00 GMT", None),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(name, value.parse().unwrap());
+            let wait = wait_asked(&headers).map(|d| d.as_secs_f64());
+            match (wait, seconds) {
+                (Some(got), Some(want)) => assert!((got - want).abs() < 2.0, "{value}: {got}"),
+                (got, want) => assert_eq!(got, want, "{value}"),
+            }
+        }
+    }
+
+    #[test]
+    fn backoff_grows_to_a_ceiling() {
+        for attempts in 1..40 {
+            let most = BACKOFF_FIRST.as_secs_f64() * f64::from(1u32 << (attempts - 1).min(16));
+            assert!(backoff(attempts).as_secs_f64() <= most.min(8.0));
+        }
+    }
+}

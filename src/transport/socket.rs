@@ -1,0 +1,230 @@
+//! Sockets whose waits end when the statement is interrupted, and buffers that keep no key.
+//!
+//! ureq's own TCP transport blocks until its timeout. This one waits in slices on the caller's thread, so no
+//! thread is needed to interrupt a request; only opening a connection, which the standard library cannot do
+//! in slices, runs on a thread of its own.
+
+use std::cell::RefCell;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
+
+use ureq::Error;
+use ureq::config::Config;
+use ureq::http::Uri;
+use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::transport::{
+    Buffers, ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout, Transport,
+};
+
+use super::{Interrupt, policy};
+
+/// How often a wait asks whether it is interrupted.
+pub(super) const SLICE: Duration = Duration::from_millis(50);
+
+thread_local! {
+    static CURRENT: RefCell<Option<Arc<dyn Interrupt>>> = const { RefCell::new(None) };
+}
+
+/// While the guard lives, waits of this thread end when `interrupt` says so.
+pub(super) fn interruptible(interrupt: &Arc<dyn Interrupt>) -> impl Drop {
+    struct Restore(Option<Arc<dyn Interrupt>>);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            CURRENT.set(self.0.take());
+        }
+    }
+    Restore(CURRENT.replace(Some(interrupt.clone())))
+}
+
+fn check_interrupt() -> io::Result<()> {
+    let interrupted = CURRENT.with_borrow(|i| i.as_ref().is_some_and(|i| i.is_interrupted()));
+    match interrupted {
+        // Not ErrorKind::Interrupted: readers take that as "try again".
+        true => Err(io::Error::other("interrupted")),
+        false => Ok(()),
+    }
+}
+
+fn is_timeout(e: &io::Error) -> bool {
+    matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
+}
+
+/// Runs `work` on a thread and waits for it in slices. An interrupt leaves the thread behind, to end by its
+/// own timeout.
+fn on_thread<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    let (sender, receiver) = mpsc::sync_channel(1);
+    std::thread::Builder::new().name("rembed-connect".into()).spawn(move || {
+        // Nobody may be waiting any more.
+        let _ = sender.send(work());
+    })?;
+    loop {
+        match receiver.recv_timeout(SLICE) {
+            Ok(result) => return result,
+            Err(mpsc::RecvTimeoutError::Timeout) => check_interrupt()?,
+            Err(mpsc::RecvTimeoutError::Disconnected) => return Err(Error::ConnectionFailed),
+        }
+    }
+}
+
+/// Looks host names up on a thread, so that a slow name server can be interrupted.
+#[derive(Debug)]
+pub(super) struct InterruptibleResolver;
+
+impl Resolver for InterruptibleResolver {
+    fn resolve(
+        &self,
+        uri: &Uri,
+        config: &Config,
+        timeout: NextTimeout,
+    ) -> Result<ResolvedSocketAddrs, Error> {
+        if policy::is_loopback(uri) {
+            return DefaultResolver::default().resolve(uri, config, timeout);
+        }
+        let (uri, config) = (uri.clone(), config.clone());
+        on_thread(move || DefaultResolver::default().resolve(&uri, &config, timeout))
+    }
+}
+
+/// Opens [`Socket`]s, unless a proxy in the chain has opened a connection already.
+#[derive(Debug)]
+pub(super) struct SocketConnector;
+
+impl<In: Transport> Connector<In> for SocketConnector {
+    type Out = Either<In, Socket>;
+
+    fn connect(&self, details: &ConnectionDetails, chained: Option<In>) -> Result<Option<Self::Out>, Error> {
+        if chained.is_some() {
+            return Ok(chained.map(Either::A));
+        }
+        let addrs: Vec<_> = details.addrs.iter().copied().collect();
+        let timeout = details.timeout;
+        let stream = on_thread(move || open(&addrs, timeout))?;
+        stream.set_nodelay(details.config.no_delay())?;
+        stream.set_read_timeout(Some(SLICE))?;
+        stream.set_write_timeout(Some(SLICE))?;
+        let buffers =
+            LazyBuffers::new(details.config.input_buffer_size(), details.config.output_buffer_size());
+        Ok(Some(Either::B(Socket { stream, buffers })))
+    }
+}
+
+/// Tries the addresses in turn, each for its share of the time that is left.
+fn open(addrs: &[SocketAddr], timeout: NextTimeout) -> Result<TcpStream, Error> {
+    let start = Instant::now();
+    let mut failed = Error::HostNotFound;
+    for (i, addr) in addrs.iter().enumerate() {
+        let left = timeout.after.saturating_sub(start.elapsed());
+        if left.is_zero() {
+            return Err(Error::Timeout(timeout.reason));
+        }
+        match TcpStream::connect_timeout(addr, left / (addrs.len() - i) as u32) {
+            Ok(stream) => return Ok(stream),
+            Err(e) if is_timeout(&e) => failed = Error::Timeout(timeout.reason),
+            Err(e) => failed = Error::Io(e),
+        }
+    }
+    Err(failed)
+}
+
+/// A TCP connection.
+#[derive(Debug)]
+pub(super) struct Socket {
+    stream: TcpStream,
+    buffers: LazyBuffers,
+}
+
+impl Transport for Socket {
+    fn buffers(&mut self) -> &mut dyn Buffers {
+        &mut self.buffers
+    }
+
+    fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
+        let timeout = timeout.for_write();
+        let start = Instant::now();
+        let mut rest = &self.buffers.output()[..amount];
+        while !rest.is_empty() {
+            match self.stream.write(rest) {
+                Ok(0) => return Err(io::Error::from(ErrorKind::WriteZero).into()),
+                Ok(n) => rest = &rest[n..],
+                Err(e) if is_timeout(&e) || e.kind() == ErrorKind::Interrupted => waited(start, timeout)?,
+                Err(e) => return Err(e.into()),
+            }
+        }
+        Ok(())
+    }
+
+    fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
+        let timeout = timeout.for_read();
+        let start = Instant::now();
+        loop {
+            match self.stream.read(self.buffers.input_append_buf()) {
+                Ok(n) => {
+                    self.buffers.input_appended(n);
+                    return Ok(n > 0);
+                }
+                Err(e) if is_timeout(&e) || e.kind() == ErrorKind::Interrupted => waited(start, timeout)?,
+                Err(e) => return Err(e.into()),
+            }
+        }
+    }
+
+    /// Whether the server has neither closed the connection nor sent what nobody asked for.
+    fn is_open(&mut self) -> bool {
+        let mut byte = [0];
+        let idle = self.stream.set_nonblocking(true).is_ok()
+            && matches!(self.stream.read(&mut byte), Err(e) if e.kind() == ErrorKind::WouldBlock);
+        idle && self.stream.set_nonblocking(false).is_ok()
+    }
+}
+
+/// After a slice of waiting: is it to go on?
+fn waited(start: Instant, timeout: NextTimeout) -> Result<(), Error> {
+    check_interrupt()?;
+    match !timeout.after.is_not_happening() && start.elapsed() >= *timeout.after {
+        true => Err(Error::Timeout(timeout.reason)),
+        false => Ok(()),
+    }
+}
+
+/// Wipes what was sent from the output buffer, which a pooled connection would keep with the key in it.
+#[derive(Debug)]
+pub(super) struct WipeConnector;
+
+impl<In: Transport> Connector<In> for WipeConnector {
+    type Out = Wipe<In>;
+
+    fn connect(&self, _: &ConnectionDetails, chained: Option<In>) -> Result<Option<Wipe<In>>, Error> {
+        Ok(chained.map(Wipe))
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Wipe<T>(T);
+
+impl<T: Transport> Transport for Wipe<T> {
+    fn buffers(&mut self) -> &mut dyn Buffers {
+        self.0.buffers()
+    }
+
+    fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
+        let sent = self.0.transmit_output(amount, timeout);
+        self.0.buffers().output()[..amount].fill(0);
+        sent
+    }
+
+    fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
+        self.0.await_input(timeout)
+    }
+
+    fn is_open(&mut self) -> bool {
+        self.0.is_open()
+    }
+
+    fn is_tls(&self) -> bool {
+        self.0.is_tls()
+    }
+}
