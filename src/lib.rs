@@ -37,6 +37,7 @@ pub mod vector;
 
 cfg_if::cfg_if! {
     if #[cfg(feature = "sqlite")] {
+        #[allow(unsafe_code)]
         #[path = "../backends/sqlite/mod.rs"]
         pub mod sqlite;
     }

@@ -42,7 +42,7 @@ pub fn plan(texts: &[&str], limits: Limits) -> Vec<Range<usize>> {
 /// The two halves of a request that was too large; `None` for a lone text.
 pub fn halve(range: &Range<usize>) -> Option<[Range<usize>; 2]> {
     let middle = range.start + range.len() / 2;
-    (range.len() > 1).then(|| [range.start..middle, middle..range.end])
+    (range.len() > 1).then_some([range.start..middle, middle..range.end])
 }
 
 #[cfg(test)]
