@@ -42,7 +42,7 @@ static AGENT: LazyLock<Agent> = LazyLock::new(|| {
             .chain(socket::SocketConnector)
             .chain(RustlsConnector::default())
             .chain(socket::WipeConnector);
-    Agent::with_parts(config, connector, socket::InterruptibleResolver)
+    Agent::with_parts(config, connector, socket::LateResolver)
 });
 
 /// Tells whether the statement that waits for a request is to end.
@@ -171,7 +171,6 @@ pub fn exchange(
         .post(endpoint)
         .config()
         .timeout_global(Some(time_left))
-        .timeout_resolve(Some(client.connect_timeout()))
         .timeout_connect(Some(client.connect_timeout()));
     if policy::is_loopback(endpoint) {
         request = request.proxy(None);
@@ -217,7 +216,7 @@ fn trouble(client: &Client, error: ureq::Error) -> Trouble {
         other => other,
     };
     match error {
-        ureq::Error::Timeout(Timeout::Connect | Timeout::Resolve) => retry(format!(
+        ureq::Error::Timeout(Timeout::Connect) => retry(format!(
             "cannot connect to {server} within {} s (option connect_timeout)",
             client.connect_timeout().as_secs_f64()
         )),

@@ -6,7 +6,7 @@
 
 use std::cell::RefCell;
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{TcpStream, ToSocketAddrs};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
@@ -18,7 +18,7 @@ use ureq::unversioned::transport::{
     Buffers, ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout, Transport,
 };
 
-use super::{Interrupt, policy};
+use super::Interrupt;
 
 /// How often a wait asks whether it is interrupted.
 pub(super) const SLICE: Duration = Duration::from_millis(50);
@@ -51,41 +51,23 @@ fn is_timeout(e: &io::Error) -> bool {
     matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
 }
 
-/// Runs `work` on a thread and waits for it in slices. An interrupt leaves the thread behind, to end by its
-/// own timeout.
-fn on_thread<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
-) -> Result<T, Error> {
-    let (sender, receiver) = mpsc::sync_channel(1);
-    std::thread::Builder::new().name("rembed-connect".into()).spawn(move || {
-        // Nobody may be waiting any more.
-        let _ = sender.send(work());
-    })?;
-    loop {
-        match receiver.recv_timeout(SLICE) {
-            Ok(result) => return result,
-            Err(mpsc::RecvTimeoutError::Timeout) => check_interrupt()?,
-            Err(mpsc::RecvTimeoutError::Disconnected) => return Err(Error::ConnectionFailed),
-        }
-    }
-}
-
-/// Looks host names up on a thread, so that a slow name server can be interrupted.
+/// Leaves looking a host name up to [`SocketConnector`]: ureq asks for every request, also when a connection of
+/// the pool serves it.
 #[derive(Debug)]
-pub(super) struct InterruptibleResolver;
+pub(super) struct LateResolver;
 
-impl Resolver for InterruptibleResolver {
+impl Resolver for LateResolver {
     fn resolve(
         &self,
         uri: &Uri,
         config: &Config,
         timeout: NextTimeout,
     ) -> Result<ResolvedSocketAddrs, Error> {
-        if policy::is_loopback(uri) {
-            return DefaultResolver::default().resolve(uri, config, timeout);
+        match config.proxy().is_some_and(|proxy| proxy.resolve_target()) {
+            // Such a proxy is told the address, not the name.
+            true => DefaultResolver::default().resolve(uri, config, timeout),
+            false => Ok(self.empty()),
         }
-        let (uri, config) = (uri.clone(), config.clone());
-        on_thread(move || DefaultResolver::default().resolve(&uri, &config, timeout))
     }
 }
 
@@ -100,21 +82,46 @@ impl<In: Transport> Connector<In> for SocketConnector {
         if chained.is_some() {
             return Ok(chained.map(Either::A));
         }
-        let addrs: Vec<_> = details.addrs.iter().copied().collect();
+        let uri = details.uri;
+        let host = uri.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+        let standard = if details.needs_tls() { 443 } else { 80 };
+        let port = uri.port_u16().unwrap_or(standard);
         let timeout = details.timeout;
-        let stream = on_thread(move || open(&addrs, timeout))?;
+        let stream = on_thread(timeout, move || open(&host, port, timeout))?;
         stream.set_nodelay(details.config.no_delay())?;
         stream.set_read_timeout(Some(SLICE))?;
         stream.set_write_timeout(Some(SLICE))?;
         let buffers =
             LazyBuffers::new(details.config.input_buffer_size(), details.config.output_buffer_size());
-        Ok(Some(Either::B(Socket { stream, buffers })))
+        Ok(Some(Either::B(Socket { stream, buffers, pending: Vec::new(), just_read: false })))
     }
 }
 
-/// Tries the addresses in turn, each for its share of the time that is left.
-fn open(addrs: &[SocketAddr], timeout: NextTimeout) -> Result<TcpStream, Error> {
+/// Runs `work` on a thread and waits for it in slices. An interrupt or the timeout leaves the thread behind, to
+/// end by itself: neither a look-up of a name nor connecting can be called off.
+fn on_thread<T: Send + 'static>(
+    timeout: NextTimeout,
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
     let start = Instant::now();
+    let (sender, receiver) = mpsc::sync_channel(1);
+    std::thread::Builder::new().name("rembed-connect".into()).spawn(move || {
+        // Nobody may be waiting any more.
+        let _ = sender.send(work());
+    })?;
+    loop {
+        match receiver.recv_timeout(SLICE) {
+            Ok(result) => return result,
+            Err(mpsc::RecvTimeoutError::Timeout) => waited(start, timeout)?,
+            Err(mpsc::RecvTimeoutError::Disconnected) => return Err(Error::ConnectionFailed),
+        }
+    }
+}
+
+/// Looks `host` up and tries its addresses in turn, each for its share of the time that is left.
+fn open(host: &str, port: u16, timeout: NextTimeout) -> Result<TcpStream, Error> {
+    let start = Instant::now();
+    let addrs: Vec<_> = (host, port).to_socket_addrs().map_err(|_| Error::HostNotFound)?.collect();
     let mut failed = Error::HostNotFound;
     for (i, addr) in addrs.iter().enumerate() {
         let left = timeout.after.saturating_sub(start.elapsed());
@@ -130,11 +137,27 @@ fn open(addrs: &[SocketAddr], timeout: NextTimeout) -> Result<TcpStream, Error> 
     Err(failed)
 }
 
+/// Output up to this size waits for what follows: header and body of a small request leave in one packet.
+const COALESCE: usize = 16 << 10;
+
 /// A TCP connection.
 #[derive(Debug)]
 pub(super) struct Socket {
     stream: TcpStream,
     buffers: LazyBuffers,
+    /// Output that is not sent yet, since ureq has not asked for the reply.
+    pending: Vec<u8>,
+    /// Whether a read has succeeded since the connection was last found to be open.
+    just_read: bool,
+}
+
+impl Socket {
+    fn flush(&mut self, timeout: NextTimeout) -> Result<(), Error> {
+        let sent = write_all(&self.stream, &self.pending, timeout);
+        self.pending.fill(0);
+        self.pending.clear();
+        sent
+    }
 }
 
 impl Transport for Socket {
@@ -143,27 +166,27 @@ impl Transport for Socket {
     }
 
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
-        let timeout = timeout.for_write();
-        let start = Instant::now();
-        let mut rest = &self.buffers.output()[..amount];
-        while !rest.is_empty() {
-            match self.stream.write(rest) {
-                Ok(0) => return Err(io::Error::from(ErrorKind::WriteZero).into()),
-                Ok(n) => rest = &rest[n..],
-                Err(e) if is_timeout(&e) || e.kind() == ErrorKind::Interrupted => waited(start, timeout)?,
-                Err(e) => return Err(e.into()),
-            }
+        if self.pending.len() + amount > COALESCE {
+            self.flush(timeout)?;
+            return write_all(&self.stream, &self.buffers.output()[..amount], timeout);
         }
+        // Room for all that may come: growing would leave a copy behind that nobody wipes.
+        self.pending.reserve_exact(COALESCE - self.pending.len());
+        self.pending.extend_from_slice(&self.buffers.output()[..amount]);
         Ok(())
     }
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
+        if !self.pending.is_empty() {
+            self.flush(timeout)?;
+        }
         let timeout = timeout.for_read();
         let start = Instant::now();
         loop {
             match self.stream.read(self.buffers.input_append_buf()) {
                 Ok(n) => {
                     self.buffers.input_appended(n);
+                    self.just_read = n > 0;
                     return Ok(n > 0);
                 }
                 Err(e) if is_timeout(&e) || e.kind() == ErrorKind::Interrupted => waited(start, timeout)?,
@@ -172,13 +195,31 @@ impl Transport for Socket {
         }
     }
 
-    /// Whether the server has neither closed the connection nor sent what nobody asked for.
+    /// Whether the server has neither closed the connection nor sent what nobody asked for. ureq asks when it
+    /// puts a connection back, just after the reply, and again when it takes it out.
     fn is_open(&mut self) -> bool {
+        if std::mem::take(&mut self.just_read) {
+            return true;
+        }
         let mut byte = [0];
         let idle = self.stream.set_nonblocking(true).is_ok()
             && matches!(self.stream.read(&mut byte), Err(e) if e.kind() == ErrorKind::WouldBlock);
         idle && self.stream.set_nonblocking(false).is_ok()
     }
+}
+
+fn write_all(mut stream: &TcpStream, mut rest: &[u8], timeout: NextTimeout) -> Result<(), Error> {
+    let timeout = timeout.for_write();
+    let start = Instant::now();
+    while !rest.is_empty() {
+        match stream.write(rest) {
+            Ok(0) => return Err(io::Error::from(ErrorKind::WriteZero).into()),
+            Ok(n) => rest = &rest[n..],
+            Err(e) if is_timeout(&e) || e.kind() == ErrorKind::Interrupted => waited(start, timeout)?,
+            Err(e) => return Err(e.into()),
+        }
+    }
+    Ok(())
 }
 
 /// After a slice of waiting: is it to go on?
