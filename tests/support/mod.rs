@@ -1,0 +1,87 @@
+//! The fake provider of `tests/fake`, one process for the tests of a file.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::{Arc, LazyLock};
+
+use serde_json::Value;
+use sqlite_rembed::session::Session;
+use sqlite_rembed::transport::Never;
+
+static FAKE: LazyLock<Fake> = LazyLock::new(Fake::start);
+
+/// A running server. It ends with this process, whose end closes its standard input.
+struct Fake {
+    url: String,
+    _child: Child,
+    _stdin: ChildStdin,
+}
+
+impl Fake {
+    fn start() -> Fake {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fake");
+        let built = Command::new(env!("CARGO"))
+            .args(["build", "--quiet", "--release", "--locked", "--target-dir", "target"])
+            .current_dir(&folder)
+            .status()
+            .expect("cargo runs");
+        assert!(built.success(), "tests/fake does not build");
+        let mut child = Command::new(folder.join("target/release/rembed-fake"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the fake starts");
+        let mut url = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut url).unwrap();
+        Fake { url: url.trim().into(), _stdin: child.stdin.take().unwrap(), _child: child }
+    }
+}
+
+/// A scenario of the fake, by which it counts and misbehaves.
+pub struct Scenario {
+    name: String,
+}
+
+impl Scenario {
+    /// Makes the scenario `name`, unique in the file.
+    pub fn new(name: &str, settings: Value) -> Scenario {
+        let reply = ureq::put(format!("{}/_/{name}", FAKE.url)).send(settings.to_string());
+        assert!(reply.expect("the fake takes the settings").status().is_success());
+        Scenario { name: name.into() }
+    }
+
+    /// Its base URL.
+    pub fn url(&self) -> String {
+        format!("{}/s/{}", FAKE.url, self.name)
+    }
+
+    /// A session with the client `c` of `format` at `path` of this scenario.
+    pub fn session(&self, format: &str, path: &str, mut options: Value) -> Session {
+        let session = Session::new(Arc::new(Never));
+        options["format"] = format.into();
+        options["model"] = "m".into();
+        options["url"] = format!("{}{path}", self.url()).into();
+        let Value::Object(options) = options else { panic!("options are an object") };
+        session.register("c", options).unwrap();
+        session
+    }
+
+    /// What the fake recorded.
+    pub fn report(&self) -> Value {
+        let mut reply = ureq::get(format!("{}/_/{}", FAKE.url, self.name)).call().unwrap();
+        serde_json::from_slice(&reply.body_mut().read_to_vec().unwrap()).unwrap()
+    }
+
+    /// The number of texts of each request, in order of arrival.
+    pub fn batches(&self) -> Vec<usize> {
+        let report = self.report();
+        let log = report["log"].as_array().unwrap();
+        log.iter().map(|entry| entry["texts"].as_array().unwrap().len()).collect()
+    }
+}
+
+/// `n` texts, all different.
+pub fn texts(n: usize) -> Vec<String> {
+    (0..n).map(|i| format!("text number {i}")).collect()
+}
