@@ -52,6 +52,14 @@ impl Session {
         embed(&*self.registry.get(client)?, texts, input_type, &self.interrupt)
     }
 
+    /// The error of an input of `client` that cannot be embedded.
+    pub fn bad_input(&self, client: &str, why: &str) -> Error {
+        match self.registry.get(client) {
+            Ok(client) => Error::invalid(format!("client '{}' ({}): {why}", client.name(), client.format())),
+            Err(e) => e,
+        }
+    }
+
     /// Registers or replaces a client. No table is touched.
     ///
     /// # Errors

@@ -40,11 +40,12 @@ static FUNCTIONS: &[Function] = &[
 
 fn rembed(session: &Session, args: &[Value]) -> Result<Output, Error> {
     let client = required(&args[0], "the client's name")?;
+    let bad_input = |why: String| session.bad_input(client, &why);
     let input_type = match args.get(2) {
-        Some(word) => text(word, "input_type")?,
+        Some(word) => word.text("input_type").map_err(bad_input)?,
         None => None,
     };
-    match text(&args[1], "text")? {
+    match args[1].text("text").map_err(bad_input)? {
         Some(text) => Ok(Output::Vector(session.embed(client, &[text], input_type)?.into_data())),
         None => Ok(Output::Null),
     }
