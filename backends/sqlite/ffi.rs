@@ -4,12 +4,14 @@
 //! (<https://www.sqlite.org/loadext.html#statically_linking_a_run_time_loadable_extension>). The functions here
 //! are those of the table by their C names; the types are sqlite-loadable's.
 
+use std::collections::BTreeSet;
 use std::ffi::{c_char, c_int, c_void};
-use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicPtr, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub use sqlite_loadable::ext::{
-    sqlite3, sqlite3_api_routines, sqlite3_context, sqlite3_index_info, sqlite3_module, sqlite3_stmt,
-    sqlite3_value, sqlite3_vtab, sqlite3_vtab_cursor,
+    sqlite3, sqlite3_api_routines, sqlite3_context, sqlite3_index_info, sqlite3_module, sqlite3_value,
+    sqlite3_vtab, sqlite3_vtab_cursor,
 };
 
 /// Result codes, datatypes and flags (<https://www.sqlite.org/c3ref/constlist.html>).
@@ -19,7 +21,6 @@ pub mod code {
     pub const ERROR: i32 = 1;
     pub const INTERRUPT: i32 = 9;
     pub const CONSTRAINT: i32 = 19;
-    pub const ROW: i32 = 100;
 
     pub const INTEGER: i32 = 1;
     pub const FLOAT: i32 = 2;
@@ -43,19 +44,26 @@ const OLDEST: c_int = 3_034_000;
 const IS_INTERRUPTED_SINCE: c_int = 3_041_000;
 
 static API: AtomicPtr<sqlite3_api_routines> = AtomicPtr::new(std::ptr::null_mut());
-static CONNECTIONS: AtomicUsize = AtomicUsize::new(0);
 
-/// Counts a connection as using the table while it lives.
+/// The addresses of the connections that use the table.
+static OPEN: Mutex<BTreeSet<usize>> = Mutex::new(BTreeSet::new());
+
+fn open_connections() -> MutexGuard<'static, BTreeSet<usize>> {
+    OPEN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Counts a connection as open while it lives. SQLite drops what is registered in a connection before it frees
+/// the connection, so an address is not in use twice.
 #[derive(Debug)]
-pub struct InUse(());
+pub struct InUse(usize);
 
 impl Drop for InUse {
     fn drop(&mut self) {
-        CONNECTIONS.fetch_sub(1, Ordering::AcqRel);
+        open_connections().remove(&self.0);
     }
 }
 
-/// Takes the table of the SQLite that calls the entry point.
+/// Takes the table of the SQLite that calls the entry point for `db`; `None` where that was done before.
 ///
 /// # Errors
 /// No table; one of an SQLite that is too old; one of a second SQLite while connections of a first are open,
@@ -63,7 +71,10 @@ impl Drop for InUse {
 ///
 /// # Safety
 /// `api` is NULL or SQLite's table, which lives as long as that SQLite is mapped.
-pub unsafe fn attach(api: *mut sqlite3_api_routines) -> Result<InUse, &'static str> {
+pub unsafe fn attach(
+    db: *mut sqlite3,
+    api: *mut sqlite3_api_routines,
+) -> Result<Option<InUse>, &'static str> {
     if api.is_null() {
         return Err("rembed: SQLite passed no API table (is it built with SQLITE_OMIT_LOAD_EXTENSION?)");
     }
@@ -72,17 +83,15 @@ pub unsafe fn attach(api: *mut sqlite3_api_routines) -> Result<InUse, &'static s
     if version < OLDEST {
         return Err("rembed: needs SQLite 3.34.0 or later");
     }
-    let before = CONNECTIONS.fetch_add(1, Ordering::AcqRel);
-    let in_use = InUse(());
-    let old = API.load(Ordering::Acquire);
-    if old != api {
-        if before > 0 && !old.is_null() {
+    let mut open = open_connections();
+    if API.load(Ordering::Acquire) != api {
+        if !open.is_empty() {
             return Err("rembed: another SQLite library of this process uses this copy of the extension: \
                         load a copy of the file under another name");
         }
         API.store(api, Ordering::Release);
     }
-    Ok(in_use)
+    Ok(open.insert(db.addr()).then_some(InUse(db.addr())))
 }
 
 macro_rules! api {
@@ -121,13 +130,6 @@ api! {
         destroy: Destructor
     ) -> c_int;
     declare_vtab(db: *mut sqlite3, sql: *const c_char) -> c_int;
-    prepare_v2(
-        db: *mut sqlite3, sql: *const c_char, bytes: c_int, stmt: *mut *mut sqlite3_stmt,
-        tail: *mut *const c_char
-    ) -> c_int;
-    step(stmt: *mut sqlite3_stmt) -> c_int;
-    finalize(stmt: *mut sqlite3_stmt) -> c_int;
-    column_text(stmt: *mut sqlite3_stmt, column: c_int) -> *const u8;
     user_data(context: *mut sqlite3_context) -> *mut c_void;
     value_type(value: *mut sqlite3_value) -> c_int;
     value_text(value: *mut sqlite3_value) -> *const u8;

@@ -9,12 +9,12 @@ mod functions;
 mod guard;
 mod value;
 
-use std::ffi::{CStr, c_char, c_int};
+use std::ffi::{c_char, c_int};
 use std::sync::Arc;
 
 use ffi::{code, sqlite3, sqlite3_api_routines};
 
-use crate::session::{Session, VERSION};
+use crate::session::Session;
 use crate::transport::Interrupt;
 
 /// A connection's state. It lives as long as one of its functions or its table is registered.
@@ -85,35 +85,15 @@ pub unsafe extern "C" fn sqlite3_sqliterembed_init(
 unsafe fn init(db: *mut sqlite3, api: *mut sqlite3_api_routines) -> Result<(), String> {
     // SAFETY: as SQLite gave them to the entry point.
     unsafe {
-        let in_use = ffi::attach(api)?;
         // An auto-extension and a load_extension() of the same library meet on one connection: the second
         // must not replace the session, and with it the clients, of the first.
-        if registered_version(db).as_deref() == Some(VERSION) {
+        let Some(in_use) = ffi::attach(db, api)? else {
             return Ok(());
-        }
+        };
         let session = Session::new(Arc::new(Handle(db)));
         let connection = Arc::new(Connection { session, _in_use: in_use });
         functions::register(db, &connection)?;
         clients_table::register(db, &connection)
-    }
-}
-
-/// What `rembed_version()` of this connection says, if it has one.
-unsafe fn registered_version(db: *mut sqlite3) -> Option<String> {
-    let mut stmt = std::ptr::null_mut();
-    // SAFETY: db is open; the statement is finalized before its text is out of use.
-    unsafe {
-        let sql = c"SELECT rembed_version()";
-        if ffi::prepare_v2(db, sql.as_ptr(), -1, &mut stmt, std::ptr::null_mut()) != code::OK {
-            return None;
-        }
-        let text = match ffi::step(stmt) {
-            code::ROW => ffi::column_text(stmt, 0),
-            _ => std::ptr::null(),
-        };
-        let version = (!text.is_null()).then(|| CStr::from_ptr(text.cast()).to_string_lossy().into_owned());
-        ffi::finalize(stmt);
-        version
     }
 }
 

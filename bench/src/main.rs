@@ -36,7 +36,11 @@ fn main() -> Result<()> {
         contender("bare ureq loop, base64", calls, bare(url, "base64")),
         contender("rembed()", calls, sql(library, url, "")?),
         contender("bare ureq loop, JSON floats", calls, bare(url, "float")),
-        contender("rembed(), JSON floats", calls, sql(library, url, r#""body":{"encoding_format":"float"},"#)?),
+        contender(
+            "rembed(), JSON floats",
+            calls,
+            sql(library, url, r#""body":{"encoding_format":"float"},"#)?,
+        ),
     ];
     if let [old, ..] = old {
         contenders.push(contender("sqlite-rembed 0.0.1a9", calls.min(500), old_sql(old, url)?));

