@@ -59,7 +59,7 @@ impl Client {
             policy::check_key(&client.endpoint, client.options.allow_http)
                 .map_err(|e| invalid(format!("{e} (key: {key})")))?;
         }
-        if let Some((header, _)) = client.options.headers.iter().find(|(n, _)| policy::is_secret_header(n)) {
+        if let Some((header, _)) = client.options.headers.iter().find(|(n, v)| policy::is_secret(n, v)) {
             policy::check_key(&client.endpoint, client.options.allow_http)
                 .map_err(|e| invalid(format!("{e} (header: {header})")))?;
         }
@@ -113,7 +113,7 @@ impl Client {
 
     /// Who sees it.
     pub fn scope(&self) -> Scope {
-        self.options.scope
+        self.options.scope.unwrap_or_default()
     }
 
     /// Where its embeddings may be kept.
@@ -167,6 +167,8 @@ impl Client {
         match &self.options.key {
             Some(Key::None) => Ok(None),
             Some(Key::Secret(key)) => may_travel.and_then(|()| key.read()).map(Some),
+            // A key of the user's own is in a header: a second one would only tell more.
+            None if self.options.headers.iter().any(|(n, v)| policy::is_secret(n, v)) => Ok(None),
             None => {
                 let found =
                     self.key_env().iter().find(|name| std::env::var_os(name).is_some_and(|v| !v.is_empty()));

@@ -19,12 +19,14 @@ pub enum Error {
         /// The names that are visible, or why they could not be read.
         known: Vec<String>,
     },
-    /// A client of this name exists already.
-    #[error("UNIQUE constraint failed: rembed_clients.{column}: {value} exists already")]
-    Duplicate {
-        /// `name` or `rowid`.
+    /// A constraint of the table `rembed_clients` is violated.
+    #[error("{constraint} constraint failed: rembed_clients.{column}{}", exists(value))]
+    Constraint {
+        /// `UNIQUE` or `NOT NULL`.
+        constraint: &'static str,
+        /// The column.
         column: &'static str,
-        /// The value that is taken.
+        /// The value that is taken; empty for NULL.
         value: String,
     },
     /// A client, an option or an argument is not acceptable; the text says why.
@@ -39,10 +41,19 @@ pub enum Error {
 }
 
 impl Error {
+    /// A name or rowid that is taken.
+    pub fn taken(column: &'static str, value: impl ToString) -> Error {
+        Error::Constraint { constraint: "UNIQUE", column, value: value.to_string() }
+    }
+
     /// An [`Error::Invalid`] of this text.
     pub fn invalid(text: impl Into<String>) -> Error {
         Error::Invalid(text.into())
     }
+}
+
+fn exists(value: &str) -> String {
+    if value.is_empty() { String::new() } else { format!(": {value} exists already") }
 }
 
 fn known_names(known: &[String]) -> String {

@@ -1,4 +1,4 @@
-//! The options of a client: one table of names, types and help, for JSON, name/value pairs and the shorthand alike.
+//! The options of a client: one list of names and one reader, for JSON, name/value pairs and the shorthand alike.
 
 use std::time::Duration;
 
@@ -8,45 +8,30 @@ use zeroize::{Zeroize, Zeroizing};
 use crate::error::{Error, Result};
 use crate::secret::Secret;
 
-/// A row of the option table.
-#[derive(Debug)]
-pub struct OptionSpec {
-    /// The name, the same in every form.
-    pub name: &'static str,
-    /// What it means and its default, in a line.
-    pub help: &'static str,
-}
-
-macro_rules! options {
-    ($($name:literal: $help:literal,)*) => {
-        /// Every option there is, in the order of the documentation.
-        pub const OPTIONS: &[OptionSpec] = &[$(OptionSpec { name: $name, help: $help }),*];
-    };
-}
-
-options! {
-    "format": "wire format; required",
-    "model": "model name as the provider spells it; the client's name",
-    "url": "endpoint or base URL; the format's own",
-    "key": "literal, env:NAME or file:PATH, '' for none; the format's environment variable",
-    "dimensions": "asked of the provider and checked in the answer; the model's",
-    "input_type": "query, document, or the provider's own word; document for formats that need one",
-    "normalize": "scale every vector to length 1; false",
-    "truncate": "ask the provider to cut over-long text; the provider's",
-    "headers": "JSON object of extra request headers, values literal, env:NAME or file:PATH; none",
-    "body": "JSON object of fields merged into the request body; none",
-    "timeout": "seconds of one whole call with its retries; 60",
-    "connect_timeout": "seconds of connecting; 10",
-    "retries": "attempts after the first; 4",
-    "batch_size": "texts in one request at most; the format's",
-    "batch_tokens": "estimated tokens in one request at most; the format's",
-    "concurrency": "requests in flight for one statement; 8, or 1 for formats with batch 1 on localhost",
-    "requests_per_minute": "pacing; none",
-    "tokens_per_minute": "pacing; none",
-    "cache": "memory, disk or off; memory",
-    "scope": "connection, or process (seen by every connection of the process); connection",
-    "allow_http": "permit sending a key over plain http to a host that is not loopback; false",
-}
+/// Every option there is, in the order of the documentation; the README says what each means.
+pub const OPTIONS: &[&str] = &[
+    "format",
+    "model",
+    "url",
+    "key",
+    "dimensions",
+    "input_type",
+    "normalize",
+    "truncate",
+    "headers",
+    "body",
+    "timeout",
+    "connect_timeout",
+    "retries",
+    "batch_size",
+    "batch_tokens",
+    "concurrency",
+    "requests_per_minute",
+    "tokens_per_minute",
+    "cache",
+    "scope",
+    "allow_http",
+];
 
 /// Where embeddings of a client may be kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -70,9 +55,9 @@ pub enum Scope {
     Process,
 }
 
-/// What a user said of a client; `None` is the default of [`OPTIONS`].
+/// What a user said of a client; `None` is the default.
 #[derive(Debug, Clone, Default, PartialEq)]
-#[allow(missing_docs)] // each field is the option of its name, which OPTIONS explains
+#[allow(missing_docs)] // each field is the option of its name, which the README explains
 pub struct Options {
     pub format: Option<String>,
     pub model: Option<String>,
@@ -93,7 +78,7 @@ pub struct Options {
     pub requests_per_minute: Option<u32>,
     pub tokens_per_minute: Option<u32>,
     pub cache: Cache,
-    pub scope: Scope,
+    pub scope: Option<Scope>,
     pub allow_http: bool,
     /// The document as given, less what has a column of its own and with header values shown as secrets are.
     pub shown: Map<String, Value>,
@@ -137,13 +122,12 @@ impl Options {
         read
     }
 
-    /// Keeps of `before` what has a column of its own and is not given here.
-    pub fn keep(&mut self, before: Options) {
-        let Options { format, model, url, key, .. } = before;
-        self.format = self.format.take().or(format);
-        self.model = self.model.take().or(model);
-        self.url = self.url.take().or(url);
-        self.key = self.key.take().or(key);
+    /// Keeps who sees the client, unless given here.
+    pub fn keep_scope(&mut self, before: &Options) {
+        if self.scope.is_none() {
+            self.scope = before.scope;
+            self.shown.extend(before.shown.get_key_value("scope").map(|(name, v)| (name.clone(), v.clone())));
+        }
     }
 
     /// Drops the headers that `unwanted` picks.
@@ -204,8 +188,13 @@ pub fn from_pairs(pairs: impl IntoIterator<Item = (String, Value)>) -> Result<Ma
         };
         map.insert(name, value);
     }
-    read(&map)?;
-    Ok(map)
+    match read(&map) {
+        Ok(_) => Ok(map),
+        Err(e) => {
+            map.values_mut().for_each(wipe);
+            Err(e)
+        }
+    }
 }
 
 /// Wipes every string in `value`.
@@ -255,7 +244,8 @@ fn read(map: &Map<String, Value>) -> Result<Options> {
                     at.word(&[("memory", Cache::Memory), ("disk", Cache::Disk), ("off", Cache::Off)])?;
             }
             "scope" => {
-                options.scope = at.word(&[("connection", Scope::Connection), ("process", Scope::Process)])?;
+                options.scope =
+                    Some(at.word(&[("connection", Scope::Connection), ("process", Scope::Process)])?);
             }
             "allow_http" => options.allow_http = at.truth()?,
             _ => return Err(unknown(name)),
@@ -272,11 +262,10 @@ fn read(map: &Map<String, Value>) -> Result<Options> {
 }
 
 fn unknown(name: &str) -> Error {
-    let names: Vec<_> = OPTIONS.iter().map(|o| o.name).collect();
     Error::invalid(format!(
         "unknown option '{}'. The options are: {}",
         crate::error::bounded(name, 60),
-        names.join(", ")
+        OPTIONS.join(", ")
     ))
 }
 
@@ -288,7 +277,7 @@ struct At<'a> {
 
 impl<'a> At<'a> {
     fn known(&self) -> Result<()> {
-        match OPTIONS.iter().any(|o| o.name == self.name) {
+        match OPTIONS.contains(&self.name) {
             true => Ok(()),
             false => Err(unknown(self.name)),
         }
@@ -374,6 +363,10 @@ impl<'a> At<'a> {
             if ureq::http::HeaderName::from_bytes(name.as_bytes()).is_err() {
                 return Err(self.wants("names that can stand in HTTP"));
             }
+            let framing = ["connection", "content-length", "host", "transfer-encoding"];
+            if framing.iter().any(|framing| name.eq_ignore_ascii_case(framing)) {
+                return Err(self.wants("no headers that HTTP itself needs, as Content-Length"));
+            }
             headers.push((name.to_ascii_lowercase(), Secret::parse(text)?));
         }
         Ok(headers)
@@ -400,14 +393,14 @@ mod tests {
             "cache": "off", "scope": "process", "allow_http": 1
         });
         for option in OPTIONS {
-            let value = examples.get(option.name).expect(option.name).clone();
-            of(json!({option.name: value})).expect(option.name);
+            let value = examples.get(*option).expect(option).clone();
+            of(json!({*option: value})).expect(option);
             let sql = match value {
                 Value::Object(o) => Value::String(Value::Object(o).to_string()),
                 Value::Bool(b) => json!(i64::from(b)),
                 other => other,
             };
-            from_pairs([(option.name.to_owned(), sql)]).expect(option.name);
+            from_pairs([((*option).to_owned(), sql)]).expect(option);
         }
         assert_eq!(examples.as_object().unwrap().len(), OPTIONS.len());
     }
@@ -445,6 +438,7 @@ mod tests {
             (json!({"body": []}), "JSON object"),
             (json!({"headers": {"a": 1}}), "text"),
             (json!({"headers": {"a b": "1"}}), "HTTP"),
+            (json!({"headers": {"Content-Length": "1"}}), "Content-Length"),
             (json!({"key": 5}), "env:NAME"),
             (json!({"normalize": 2}), "true or false"),
             (json!({"model": ""}), "text"),

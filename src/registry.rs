@@ -1,6 +1,6 @@
 //! Named clients: those of a connection over those of the process over those of `REMBED_CONFIG`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, LazyLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -25,7 +25,8 @@ pub struct Entry {
 type Clients = BTreeMap<String, Entry>;
 
 /// Rows that several sessions see are numbered from here, those of one session from 1.
-static SHARED_ROWIDS: AtomicI64 = AtomicI64::new(1 << 32);
+const FIRST_SHARED: i64 = 1 << 32;
+static SHARED_ROWIDS: AtomicI64 = AtomicI64::new(FIRST_SHARED);
 
 static PROCESS: RwLock<Clients> = RwLock::new(Clients::new());
 
@@ -49,7 +50,7 @@ impl Registry {
     /// # Errors
     /// [`Error::NotRegistered`]; a `REMBED_CONFIG` that cannot be read, since the name may be in it.
     pub fn get(&self, name: &str) -> Result<Arc<Client>> {
-        match self.find(|n, _| n == name)? {
+        match self.named(name)? {
             Some(entry) => Ok(entry.client),
             None => Err(Error::NotRegistered {
                 name: crate::error::bounded(name, 100),
@@ -63,7 +64,7 @@ impl Registry {
     /// # Errors
     /// A `REMBED_CONFIG` that cannot be read.
     pub fn row(&self, rowid: i64) -> Result<Option<Entry>> {
-        self.find(|_, entry| entry.rowid == rowid)
+        Ok(self.list()?.into_iter().find(|entry| entry.rowid == rowid))
     }
 
     /// The row of the client `name`.
@@ -71,7 +72,12 @@ impl Registry {
     /// # Errors
     /// A `REMBED_CONFIG` that cannot be read.
     pub fn named(&self, name: &str) -> Result<Option<Entry>> {
-        self.find(|n, _| n == name)
+        for clients in [&self.own, &PROCESS] {
+            if let Some(entry) = read(clients).get(name) {
+                return Ok(Some(entry.clone()));
+            }
+        }
+        Ok(config()?.get(name).cloned())
     }
 
     /// Every client that the session sees, in the order of rowids.
@@ -87,62 +93,42 @@ impl Registry {
         Ok(list)
     }
 
-    fn find(&self, wanted: impl Fn(&str, &Entry) -> bool) -> Result<Option<Entry>> {
-        let mut shadowed = Vec::new();
-        for clients in [&self.own, &PROCESS] {
-            let clients = read(clients);
-            for (name, entry) in clients.iter() {
-                if wanted(name, entry) && !shadowed.contains(name) {
-                    return Ok(Some(entry.clone()));
-                }
-            }
-            shadowed.extend(clients.keys().cloned());
-        }
-        let mut config = config()?.iter();
-        Ok(config.find(|(name, e)| wanted(name, e) && !shadowed.contains(name)).map(|(_, e)| e.clone()))
-    }
-
     /// Adds `client` in its scope. Returns its rowid.
     ///
     /// # Errors
-    /// [`Error::Duplicate`] unless `replace`; a `rowid` for a client of the process, whose row several
-    /// sessions see.
+    /// A name or rowid that is taken, unless `replace`; a `rowid` that cannot be had.
     pub fn insert(&self, client: Arc<Client>, rowid: Option<i64>, replace: bool) -> Result<i64> {
-        let name = client.name().to_owned();
-        let process = client.scope() == Scope::Process;
-        if process && rowid.is_some() {
-            return Err(Error::invalid(format!(
-                "client '{name}': a rowid cannot be chosen for a client of scope process"
-            )));
-        }
-        let mut own = write(&self.own);
-        let mut shared = write(&PROCESS);
-        let taken = own.contains_key(&name) || (process && shared.contains_key(&name));
-        if taken && !replace {
-            return Err(Error::Duplicate { column: "name", value: name });
-        }
-        // A client of this connection would hide the one of the process that replaces it.
-        let replaced = own.remove(&name);
-        let rowid = match rowid {
-            _ if process => SHARED_ROWIDS.fetch_add(1, Ordering::Relaxed),
-            None => replaced.as_ref().map_or_else(|| next_rowid(&own), |e| e.rowid),
-            Some(rowid) => {
-                let other = own.values().find(|e| e.rowid == rowid).map(|e| e.client.name().to_owned());
-                match other {
-                    Some(other) if replace => drop(own.remove(&other)),
-                    Some(_) => {
-                        own.extend(replaced.map(|e| (name, e)));
-                        return Err(Error::Duplicate { column: "rowid", value: rowid.to_string() });
-                    }
-                    None => {}
-                }
-                rowid
-            }
+        let (mut own, mut shared) = (write(&self.own), write(&PROCESS));
+        insert(&mut own, &mut shared, client, rowid, replace)
+    }
+
+    /// Puts `client` in the place of the row `old`, perhaps with another name, rowid or scope.
+    ///
+    /// # Errors
+    /// As [`Registry::insert`]; the old row stays.
+    pub fn update(&self, old: &Entry, client: Arc<Client>, rowid: Option<i64>, replace: bool) -> Result<()> {
+        let (mut own, mut shared) = (write(&self.own), write(&PROCESS));
+        let process = old.client.scope() == Scope::Process;
+        let clients = |own: &mut Clients, shared: &mut Clients| {
+            if process { shared.remove(old.client.name()) } else { own.remove(old.client.name()) }
         };
-        let entry = Entry { rowid, client, read_only: false };
-        let clients = if process { &mut *shared } else { &mut *own };
-        clients.insert(name, entry);
-        Ok(rowid)
+        let removed = clients(&mut own, &mut shared);
+        // A client of the process keeps the row that other sessions know it by.
+        let keeps = process && client.scope() == Scope::Process;
+        let inserted = insert(&mut own, &mut shared, client.clone(), rowid, replace);
+        match (inserted, removed) {
+            (Ok(_), _) if keeps => {
+                shared.entry(client.name().to_owned()).and_modify(|entry| entry.rowid = old.rowid);
+            }
+            (Ok(_), _) => {}
+            (Err(e), Some(removed)) => {
+                let clients = if process { &mut *shared } else { &mut *own };
+                clients.insert(old.client.name().to_owned(), removed);
+                return Err(e);
+            }
+            (Err(e), None) => return Err(e),
+        }
+        Ok(())
     }
 
     /// Takes the client away that the session sees by this name. Returns whether there was one.
@@ -167,8 +153,54 @@ pub fn read_only(name: &str) -> Error {
     ))
 }
 
-fn next_rowid(own: &Clients) -> i64 {
-    own.values().map(|e| e.rowid).max().unwrap_or(0).saturating_add(1)
+fn insert(
+    own: &mut Clients,
+    shared: &mut Clients,
+    client: Arc<Client>,
+    rowid: Option<i64>,
+    replace: bool,
+) -> Result<i64> {
+    let name = client.name();
+    let process = client.scope() == Scope::Process;
+    let wrong = |why: &str| Err(Error::invalid(format!("client '{name}': {why}")));
+    match rowid {
+        Some(_) if process => return wrong("a rowid cannot be chosen for a client of scope process"),
+        Some(rowid) if !(1..FIRST_SHARED).contains(&rowid) => {
+            return wrong(&format!("a rowid must be from 1 to {}", FIRST_SHARED - 1));
+        }
+        _ => {}
+    }
+    let taken = own.contains_key(name) || (process && shared.contains_key(name));
+    if taken && !replace {
+        return Err(Error::taken("name", name));
+    }
+    let other = own.values().find(|e| Some(e.rowid) == rowid && e.client.name() != name);
+    if let Some(other) = other.map(|e| e.client.name().to_owned()) {
+        if !replace {
+            return Err(Error::taken("rowid", rowid.unwrap_or_default()));
+        }
+        own.remove(&other);
+    }
+    // Also for a client of the process: one of this connection would hide it.
+    let replaced = own.remove(name);
+    let rowid = if process {
+        SHARED_ROWIDS.fetch_add(1, Ordering::Relaxed)
+    } else {
+        rowid.or(replaced.map(|e| e.rowid)).unwrap_or_else(|| free_rowid(own))
+    };
+    let clients = if process { shared } else { own };
+    clients.insert(name.to_owned(), Entry { rowid, client: client.clone(), read_only: false });
+    Ok(rowid)
+}
+
+/// One more than the largest, or the lowest that is free.
+fn free_rowid(own: &Clients) -> i64 {
+    let used: BTreeSet<i64> = own.values().map(|e| e.rowid).collect();
+    match used.last() {
+        Some(last) if last + 1 == FIRST_SHARED => (1..).find(|id| !used.contains(id)).unwrap_or(1),
+        Some(last) => last + 1,
+        None => 1,
+    }
 }
 
 fn config() -> Result<&'static Clients> {
@@ -243,17 +275,43 @@ mod tests {
         assert_eq!(r.insert(client("reg-a", "connection"), None, false), Ok(1));
         assert_eq!(r.insert(client("reg-b", "connection"), Some(7), false), Ok(7));
         assert_eq!(r.insert(client("reg-c", "connection"), None, false), Ok(8));
-        assert!(matches!(
-            r.insert(client("reg-d", "connection"), Some(7), false),
-            Err(Error::Duplicate { column: "rowid", .. })
-        ));
-        assert!(matches!(
-            r.insert(client("reg-a", "connection"), None, false),
-            Err(Error::Duplicate { column: "name", .. })
-        ));
+        let taken = r.insert(client("reg-d", "connection"), Some(7), false);
+        assert_eq!(taken, Err(Error::taken("rowid", 7)));
+        let taken = r.insert(client("reg-a", "connection"), None, false);
+        assert_eq!(taken, Err(Error::taken("name", "reg-a")));
         assert_eq!(r.insert(client("reg-a", "connection"), None, true), Ok(1));
         assert_eq!(r.insert(client("reg-d", "connection"), Some(7), true), Ok(7));
         assert_eq!(names(&r), ["reg-a", "reg-d", "reg-c"]);
+    }
+
+    #[test]
+    fn rows_of_one_session_never_meet_shared_ones() {
+        let r = Registry::default();
+        for bad in [0, -1, FIRST_SHARED, i64::MAX] {
+            assert!(r.insert(client("reg-x", "connection"), Some(bad), false).is_err(), "{bad}");
+        }
+        assert_eq!(
+            r.insert(client("reg-x", "connection"), Some(FIRST_SHARED - 1), false),
+            Ok(FIRST_SHARED - 1)
+        );
+        assert_eq!(r.insert(client("reg-y", "connection"), None, false), Ok(1));
+        // A client that moves out of the process gets a rowid of the session.
+        r.insert(client("reg-moves", "process"), None, false).unwrap();
+        let old = r.named("reg-moves").unwrap().unwrap();
+        r.update(&old, client("reg-moves", "connection"), None, false).unwrap();
+        let new = r.named("reg-moves").unwrap().unwrap();
+        assert!(old.rowid >= FIRST_SHARED && new.rowid < FIRST_SHARED);
+        assert!(Registry::default().named("reg-moves").unwrap().is_none());
+    }
+
+    #[test]
+    fn an_update_of_a_process_client_keeps_its_row() {
+        let r = Registry::default();
+        r.insert(client("reg-stays", "process"), None, false).unwrap();
+        let old = r.named("reg-stays").unwrap().unwrap();
+        r.update(&old, client("reg-renamed", "process"), None, false).unwrap();
+        assert_eq!(r.named("reg-renamed").unwrap().unwrap().rowid, old.rowid);
+        r.remove("reg-renamed").unwrap();
     }
 
     #[test]

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use crate::client::Client;
 use crate::embed::embed;
 use crate::error::{Error, Result};
-use crate::options::{self, Key, Options};
+use crate::options::{Key, Options, Scope};
 use crate::registry::{Entry, Registry, read_only};
 use crate::secret::Secret;
 use crate::transport::{Interrupt, policy};
@@ -107,7 +107,7 @@ impl Session {
     /// A name or rowid that is taken, or what [`Session::register`] refuses.
     pub fn insert(&self, columns: &Columns<'_>, rowid: Option<i64>, replace: bool) -> Result<i64> {
         let Some(Some(name)) = columns.name else {
-            return Err(Error::invalid("rembed_clients: a client needs a name"));
+            return Err(no_name());
         };
         let client = Client::new(name, columns.apply(Options::default())?)?;
         self.registry.insert(client, rowid, replace)
@@ -126,9 +126,10 @@ impl Session {
         if old.read_only {
             return Err(read_only(old_name));
         }
+        let columns = columns.changed(&old.client);
         let name = match columns.name {
             Some(Some(name)) => name,
-            Some(None) => return Err(Error::invalid("rembed_clients: a client needs a name")),
+            Some(None) => return Err(no_name()),
             None => old_name,
         };
         let mut before = old.client.options().clone();
@@ -138,20 +139,9 @@ impl Session {
         }
         let client = Client::new(name, columns.apply(before)?)?;
         let moved = new_rowid != rowid;
-        let renamed = name != old_name;
-        if !replace {
-            if renamed && self.registry.named(name)?.is_some_and(|e| !e.read_only) {
-                return Err(Error::Duplicate { column: "name", value: name.into() });
-            }
-            if moved && self.registry.row(new_rowid)?.is_some() {
-                return Err(Error::Duplicate { column: "rowid", value: new_rowid.to_string() });
-            }
-        }
-        let process = client.scope() == options::Scope::Process;
-        if renamed || client.scope() != old.client.scope() {
-            self.registry.remove(old_name)?;
-        }
-        self.registry.insert(client, (!process).then_some(new_rowid), true).map(drop)
+        let stays = client.scope() == Scope::Connection && old.client.scope() == Scope::Connection;
+        let rowid = (moved || stays).then_some(new_rowid);
+        self.registry.update(&old, client, rowid, replace)
     }
 
     /// DELETE of the row `rowid`.
@@ -195,65 +185,83 @@ pub fn debug(engine: &str) -> String {
     )
 }
 
-impl Columns<'_> {
+fn no_name() -> Error {
+    Error::Constraint { constraint: "NOT NULL", column: "name", value: String::new() }
+}
+
+impl<'a> Columns<'a> {
+    /// Without what is just as the table shows it: UPDATE … FROM writes back what it has read, and `***` is no key.
+    fn changed(self, old: &Client) -> Columns<'a> {
+        let unless =
+            |column: Column<'a>, shown: Option<String>| column.filter(|new| *new != shown.as_deref());
+        Columns {
+            name: unless(self.name, Some(old.name().into())),
+            format: unless(self.format, Some(old.format().into())),
+            model: unless(self.model, Some(old.model().into())),
+            url: unless(self.url, Some(old.url())),
+            key: unless(self.key, old.shown_key()),
+            options: unless(self.options, Some(old.shown_options())),
+        }
+    }
+
     /// What a client's options become by this statement.
     fn apply(&self, before: Options) -> Result<Options> {
-        let old_url = before.url.clone();
-        let mut named = [false; 4];
         let mut after = match self.options {
-            None => before,
             Some(text) => {
-                let mut given = match text {
-                    Some(text) => Options::parse(text)?,
-                    None => Options::default(),
-                };
-                named =
-                    [given.format.is_some(), given.model.is_some(), given.url.is_some(), given.key.is_some()];
-                given.keep(before);
+                let mut given = text.map_or(Ok(Options::default()), Options::parse)?;
+                given.keep_scope(&before);
                 given
             }
+            // The rest stays as it is; what has a column of its own is settled below.
+            None => Options { format: None, model: None, url: None, key: None, ..before.clone() },
         };
+        let old_url = before.url.clone();
         let text = |t: &str| Ok(t.trim().to_owned());
-        set(&mut after.format, self.format, named[0], "format", |t| Ok(t.trim().to_ascii_lowercase()))?;
-        set(&mut after.model, self.model, named[1], "model", text)?;
-        set(&mut after.url, self.url, named[2], "url", text)?;
-        set(&mut after.key, self.key, named[3], "key", |t| match t {
+        let key_given = after.key.is_some() || self.key.is_some();
+        after.format = settle("format", self.format, after.format, before.format, |t| {
+            Ok(t.trim().to_ascii_lowercase())
+        })?;
+        after.model = settle("model", self.model, after.model, before.model, text)?;
+        after.url = settle("url", self.url, after.url, before.url, text)?;
+        after.key = settle("key", self.key, after.key, before.key, |t| match t {
             "" => Ok(Key::None),
             key => Ok(Key::Secret(Secret::parse(key)?)),
         })?;
-        let key_given = named[3] || self.key.is_some();
         if after.url != old_url {
             if !key_given && matches!(&after.key, Some(Key::Secret(key)) if key.is_literal()) {
                 after.key = None;
             }
             if self.options.is_none() {
-                after.drop_headers(|name, value| policy::is_secret_header(name) && value.is_literal());
+                after.drop_headers(|name, value| policy::is_secret(name, value) && value.is_literal());
             }
         }
         Ok(after)
     }
 }
 
-/// Sets what a column and a field of the options may both say, but not differently.
-fn set<T: PartialEq>(
-    value: &mut Option<T>,
-    column: Column<'_>,
-    in_options: bool,
+/// What a column, a field of the options and the old value come to. Column and field may both be there, but must
+/// not differ; a column that is NULL takes the old value away.
+fn settle<T: PartialEq>(
     name: &str,
+    column: Column<'_>,
+    in_options: Option<T>,
+    before: Option<T>,
     read: impl Fn(&str) -> Result<T>,
-) -> Result<()> {
-    let Some(column) = column else { return Ok(()) };
-    let new = column.map(read).transpose()?;
-    if in_options {
-        if new.is_some() && new != *value {
-            return Err(Error::invalid(format!(
-                "'{name}' is given twice: by the column and by the options, with different values"
-            )));
+) -> Result<Option<T>> {
+    match (column, in_options) {
+        (Some(Some(text)), given) => {
+            let new = read(text)?;
+            match given {
+                Some(given) if given != new => Err(Error::invalid(format!(
+                    "'{name}' is given twice: by the column and by the options, with different values"
+                ))),
+                _ => Ok(Some(new)),
+            }
         }
-        return Ok(());
+        (_, Some(given)) => Ok(Some(given)),
+        (Some(None), None) => Ok(None),
+        (None, None) => Ok(before),
     }
-    *value = new;
-    Ok(())
 }
 
 #[cfg(test)]
@@ -278,11 +286,11 @@ mod tests {
     #[test]
     fn a_new_url_drops_a_literal_key_unless_one_is_given() {
         let s = session();
-        let id =
-            add(&s, r#"{"format":"openai","key":"sk-1","headers":{"api-key":"k","x-org":"o"}}"#).unwrap();
+        let id = add(&s, r#"{"format":"openai","key":"sk-1","headers":{"api-key":"k","user-agent":"o"}}"#)
+            .unwrap();
         let url = Columns { url: Some(Some("http://localhost:1")), ..Columns::default() };
         s.update(id, id, &url, false).unwrap();
-        assert_eq!(row(&s), ("c".into(), None, r#"{"headers":{"x-org":"***"}}"#.into()));
+        assert_eq!(row(&s), ("c".into(), None, r#"{"headers":{"user-agent":"***"}}"#.into()));
         let both = Columns { url: Some(Some("http://localhost:2")), key: Some(Some("sk-2")), ..url };
         s.update(id, id, &both, false).unwrap();
         assert_eq!(row(&s).1.as_deref(), Some("***"));
@@ -308,6 +316,39 @@ mod tests {
         s.update(id, 9, &name, false).unwrap();
         assert!(s.row_named("c").unwrap().is_none());
         assert_eq!(s.row(9).unwrap().unwrap().client.name(), "d");
+    }
+
+    #[test]
+    fn what_is_written_back_as_it_is_shown_changes_nothing() {
+        let s = session();
+        let id = add(&s, r#"{"format":"openai","dimensions":4,"key":"sk-1","scope":"connection"}"#).unwrap();
+        let before = s.row(id).unwrap().unwrap().client;
+        let (url, options) = (before.url(), before.shown_options());
+        let all = Columns {
+            name: Some(Some("c")),
+            format: Some(Some("openai")),
+            model: Some(Some("new")),
+            url: Some(Some(&url)),
+            key: Some(Some("***")),
+            options: Some(Some(&options)),
+        };
+        s.update(id, id, &all, false).unwrap();
+        let after = s.row(id).unwrap().unwrap().client;
+        assert_eq!(after.model(), "new");
+        assert_eq!(after.key().unwrap().unwrap().as_str(), "sk-1");
+        assert_eq!(after.shown_options(), options);
+    }
+
+    #[test]
+    fn new_options_keep_the_scope_unless_they_name_one() {
+        let s = session();
+        let id = add(&s, r#"{"format":"openai","scope":"process"}"#).unwrap();
+        let options = Columns { options: Some(Some(r#"{"retries":1}"#)), ..Columns::default() };
+        s.update(id, id, &options, false).unwrap();
+        let client = s.row(id).unwrap().unwrap().client;
+        assert_eq!(client.scope(), Scope::Process);
+        assert_eq!(client.shown_options(), r#"{"retries":1,"scope":"process"}"#);
+        s.unregister("c").unwrap();
     }
 
     #[test]

@@ -218,13 +218,25 @@ fn retries_end_with_their_number_and_with_the_time() {
     let e = message(embed(&server.session("openai", "/v1", json!({"timeout": 2})), &texts(1)));
     assert!(e.contains("asks to wait 60 s") && e.contains("allows 2 s"), "{e}");
     assert_eq!(server.batches().len(), 1);
+
+    // More than a clock can hold.
+    let headers = json!({"retry-after": "10000000000000000000"});
+    let server = Scenario::new("for-ever", json!({"faults": [{"status": 503, "headers": headers}]}));
+    let e = message(embed(&server.session("openai", "/v1", json!({})), &texts(1)));
+    assert!(e.contains("HTTP 503"), "{e}");
 }
 
 #[test]
 fn no_reply_ends_with_the_timeout() {
-    for (i, fault) in [json!({"hang": true}), json!({"drip_ms": 50}), json!({"endless": true, "drip_ms": 20})]
-        .into_iter()
-        .enumerate()
+    // The last two never leave a wait of 50 ms without a byte.
+    for (i, fault) in [
+        json!({"hang": true}),
+        json!({"drip_ms": 200}),
+        json!({"drip_ms": 2}),
+        json!({"endless": true, "drip_ms": 2}),
+    ]
+    .into_iter()
+    .enumerate()
     {
         let server = Scenario::new(&format!("slow{i}"), json!({"faults": [fault]}));
         let session = server.session("openai", "/v1", json!({"timeout": 0.4}));

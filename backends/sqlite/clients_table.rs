@@ -21,7 +21,6 @@ const NAME: c_int = 0;
 
 /// What xBestIndex chose; 0 is a scan.
 const BY_NAME: c_int = 1;
-const BY_ROWID: c_int = 2;
 
 static MODULE: sqlite3_module = sqlite3_module {
     // 3: SQLite reads the fields up to xShadowName.
@@ -125,11 +124,11 @@ unsafe extern "C" fn disconnect(vtab: *mut sqlite3_vtab) -> c_int {
 }
 
 /// <https://www.sqlite.org/vtab.html#the_xbestindex_method>
-unsafe extern "C" fn best_index(_: *mut sqlite3_vtab, info: *mut sqlite3_index_info) -> c_int {
+unsafe extern "C" fn best_index(_: *mut sqlite3_vtab, raw: *mut sqlite3_index_info) -> c_int {
     let chosen = guard(|| {
         // SAFETY: SQLite passes arrays of nConstraint entries.
         unsafe {
-            let info = &mut *info;
+            let info = &mut *raw;
             info.estimatedCost = 100.0;
             let n = usize::try_from(info.nConstraint).unwrap_or(0);
             for i in 0..n {
@@ -137,15 +136,13 @@ unsafe extern "C" fn best_index(_: *mut sqlite3_vtab, info: *mut sqlite3_index_i
                 if constraint.usable == 0 || constraint.op != code::INDEX_CONSTRAINT_EQ {
                     continue;
                 }
-                let plan = match constraint.iColumn {
-                    -1 => BY_ROWID,
-                    // Names are compared byte by byte: a comparison with another collation needs the scan.
-                    NAME if is_binary(info, i) => BY_NAME,
-                    _ => continue,
-                };
+                // Names are compared byte by byte: a comparison with another collation needs the scan.
+                if constraint.iColumn != NAME || !is_binary(raw, i) {
+                    continue;
+                }
                 let usage = &mut *info.aConstraintUsage.add(i);
                 usage.argvIndex = 1;
-                info.idxNum = plan;
+                info.idxNum = BY_NAME;
                 info.idxFlags = code::INDEX_SCAN_UNIQUE;
                 info.estimatedCost = 1.0;
                 info.estimatedRows = 1;
@@ -156,7 +153,7 @@ unsafe extern "C" fn best_index(_: *mut sqlite3_vtab, info: *mut sqlite3_index_i
     chosen.map_or(code::ERROR, |()| code::OK)
 }
 
-unsafe fn is_binary(info: &mut sqlite3_index_info, constraint: usize) -> bool {
+unsafe fn is_binary(info: *mut sqlite3_index_info, constraint: usize) -> bool {
     // SAFETY: asked in xBestIndex for a constraint of it; the name is a C string or NULL.
     unsafe {
         let name = ffi::vtab_collation(info, constraint as c_int);
@@ -201,9 +198,6 @@ unsafe extern "C" fn filter(
                     // A BLOB or NULL equals no name.
                     _ => Vec::new(),
                 },
-                (BY_ROWID, Some(rowid)) if rowid.kind() == code::INTEGER => {
-                    session.row(rowid.int())?.into_iter().collect()
-                }
                 _ => session.rows()?,
             };
             let cursor = &mut *cursor.cast::<Cursor>();
@@ -287,14 +281,23 @@ unsafe extern "C" fn update(
             match args {
                 [old] => session.delete(old.int()),
                 [old, new, columns @ ..] if old.is_null() => {
-                    let chosen = (!new.is_null()).then(|| new.int());
+                    let chosen = if new.is_null() { None } else { Some(rowid_of(new)?) };
                     *rowid = session.insert(&read(columns)?, chosen, replace())?;
                     Ok(())
                 }
-                [old, new, columns @ ..] => session.update(old.int(), new.int(), &read(columns)?, replace()),
+                [old, new, columns @ ..] => {
+                    session.update(old.int(), rowid_of(new)?, &read(columns)?, replace())
+                }
                 [] => Ok(()),
             }
         })
+    }
+}
+
+fn rowid_of(value: &Value) -> Result<i64, Error> {
+    match value.kind() {
+        code::INTEGER => Ok(value.int()),
+        _ => Err(Error::invalid("rembed_clients: a rowid must be an integer")),
     }
 }
 
@@ -320,7 +323,7 @@ unsafe fn attempt(vtab: *mut sqlite3_vtab, work: impl FnOnce() -> Result<(), Err
     let (rc, text) = match guard(work) {
         Ok(Ok(())) => return code::OK,
         Ok(Err(Error::Interrupted)) => return code::INTERRUPT,
-        Ok(Err(e @ Error::Duplicate { .. })) => (code::CONSTRAINT, e.to_string()),
+        Ok(Err(e @ Error::Constraint { .. })) => (code::CONSTRAINT, e.to_string()),
         Ok(Err(e)) => (code::ERROR, e.to_string()),
         Err(panic) => (code::ERROR, panic),
     };

@@ -91,7 +91,7 @@ pub unsafe fn attach(
         }
         API.store(api, Ordering::Release);
     }
-    Ok(open.insert(db.addr()).then_some(InUse(db.addr())))
+    Ok(open.insert(db.addr()).then(|| InUse(db.addr())))
 }
 
 macro_rules! api {

@@ -4,6 +4,7 @@ use std::ffi::{CStr, c_int, c_void};
 use std::sync::Arc;
 
 use serde_json::{Map, Value as Json};
+use zeroize::Zeroizing;
 
 use super::ffi::{self, code, sqlite3, sqlite3_context, sqlite3_value};
 use super::value::{Output, Value, arguments, give_error};
@@ -76,7 +77,7 @@ fn rembed_client_options(_: &Session, args: &[Value]) -> Result<Output, Error> {
     let mut document = Json::Object(pairs_document(args)?);
     let text = document.to_string();
     options::wipe(&mut document);
-    Ok(Output::Text(text.into()))
+    Ok(Output::Private(Zeroizing::new(text)))
 }
 
 fn rembed_version(_: &Session, _: &[Value]) -> Result<Output, Error> {
@@ -170,17 +171,15 @@ unsafe extern "C" fn destroy(app: *mut c_void) {
 unsafe extern "C" fn call(context: *mut sqlite3_context, argc: c_int, argv: *mut *mut sqlite3_value) {
     // SAFETY: SQLite passes the context of this call, its arguments, and what register() gave it.
     unsafe {
-        let outcome = guard(|| {
-            let registered = &*ffi::user_data(context).cast::<Registered>();
-            let session = &registered.connection.session;
-            (registered.call)(session, arguments(argc, argv))
-                .inspect_err(|e| session.note_error(&e.to_string()))
-        });
-        match outcome {
-            Ok(Ok(output)) => output.give(context),
-            Ok(Err(Error::Interrupted)) => ffi::result_error_code(context, code::INTERRUPT),
-            Ok(Err(e)) => give_error(context, &e.to_string()),
-            Err(panic) => give_error(context, &panic),
-        }
+        let registered = &*ffi::user_data(context).cast::<Registered>();
+        let session = &registered.connection.session;
+        let text = match guard(|| (registered.call)(session, arguments(argc, argv))) {
+            Ok(Ok(output)) => return output.give(context),
+            Ok(Err(Error::Interrupted)) => return ffi::result_error_code(context, code::INTERRUPT),
+            Ok(Err(e)) => e.to_string(),
+            Err(panic) => panic,
+        };
+        session.note_error(&text);
+        give_error(context, &text);
     }
 }

@@ -58,7 +58,8 @@ pub unsafe extern "C" fn sqlite3_rembed_init(
         Ok(Err(text)) | Err(text) => {
             // SAFETY: a table that is not NULL is SQLite's, and its malloc64 is what SQLite frees with.
             unsafe {
-                let malloc = api.as_ref().and_then(|api| api.malloc64);
+                // Not by a reference: the table of an old SQLite is shorter than the type.
+                let malloc = if api.is_null() { None } else { (*api).malloc64 };
                 if let (Some(malloc), Some(error)) = (malloc, error.as_mut()) {
                     *error = c_string(|n| malloc(n).cast(), &text);
                 }

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::ffi::c_int;
 
+use zeroize::Zeroizing;
+
 use super::ffi::{self, code, sqlite3_context, sqlite3_value};
 use crate::vector;
 
@@ -23,6 +25,8 @@ pub enum Output {
     Int(i64),
     /// TEXT.
     Text(Cow<'static, str>),
+    /// TEXT that may hold a key: our copy is wiped.
+    Private(Zeroizing<String>),
     /// BLOB of little-endian f32, marked as a vector.
     Vector(Vec<f32>),
 }
@@ -106,11 +110,8 @@ impl Output {
             match self {
                 Output::Null => ffi::result_null(context),
                 Output::Int(n) => ffi::result_int64(context, n),
-                Output::Text(text) => {
-                    let bytes = text.len() as u64;
-                    let utf8 = code::UTF8 as u8;
-                    ffi::result_text64(context, text.as_ptr().cast(), bytes, ffi::transient(), utf8);
-                }
+                Output::Text(text) => give_text(context, &text),
+                Output::Private(text) => give_text(context, &text),
                 Output::Vector(row) => {
                     let bytes = vector::to_bytes(&row);
                     let n = bytes.len() as u64;
@@ -120,6 +121,12 @@ impl Output {
             }
         }
     }
+}
+
+unsafe fn give_text(context: *mut sqlite3_context, text: &str) {
+    let utf8 = code::UTF8 as u8;
+    // SAFETY: the text is valid for its length, and SQLite copies it.
+    unsafe { ffi::result_text64(context, text.as_ptr().cast(), text.len() as u64, ffi::transient(), utf8) }
 }
 
 /// Ends a call with an error.

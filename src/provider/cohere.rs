@@ -1,7 +1,7 @@
 //! Cohere `/v2/embed`, and `/v1/embed` when the URL says so.
 //!
 //! Source: cohere 7.3.1 (`v2/raw_client.py`, `config.py`): 96 texts a request, `input_type` required,
-//! embeddings by type. `embedding_types: ["base64"]` is its name for base64 of raw f32.
+//! embeddings by type. Floats are asked for: what its type `base64` encodes is not documented.
 
 use super::{Fixed, Input, InputType, Paths, Provider, Spec, Truncate};
 
@@ -27,7 +27,7 @@ const V2: Spec = Spec {
         document: Some("search_document"),
         required: true,
     }),
-    fixed: &[("embedding_types", Fixed::Words("base64"))],
+    fixed: &[("embedding_types", Fixed::Words(["float"]))],
 };
 
 static SPEC_V2: Spec = V2;
@@ -59,7 +59,7 @@ mod tests {
     fn v2_always_sends_an_array_an_input_type_and_the_type_wanted() {
         assert_eq!(
             request(&COHERE, Ask { dimensions: Some(256), ..plain() }, &["a"]),
-            json!({"model": "m", "embedding_types": ["base64"], "output_dimension": 256,
+            json!({"model": "m", "embedding_types": ["float"], "output_dimension": 256,
                    "input_type": "search_document", "texts": ["a"]})
         );
         let ask = Ask { input_type: Some("query"), truncate: Some(false), ..plain() };

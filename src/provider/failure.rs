@@ -36,6 +36,13 @@ pub struct Failure {
     pub verdict: Verdict,
 }
 
+impl Failure {
+    /// A failure about which nothing may be done.
+    pub fn permanent(message: String) -> Failure {
+        Failure { message, verdict: Verdict::Permanent }
+    }
+}
+
 /// What may be done about a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
@@ -69,8 +76,9 @@ pub(super) fn classify(reply: &HttpReply<'_>) -> Failure {
     let too_large = TOO_LARGE.iter().any(|words| lower.contains(words));
     let verdict = match reply.status {
         413 => Verdict::TooLarge,
-        // llama.cpp answers 500 to a text that never fits.
-        400 | 422 | 500 if too_large => Verdict::TooLarge,
+        400 | 422 if too_large => Verdict::TooLarge,
+        // llama.cpp's answer to a text that never fits.
+        500 if lower.contains("too large to process") => Verdict::TooLarge,
         429 if json.as_ref().is_some_and(quota_spent) => Verdict::Permanent,
         _ => match reply.should_retry {
             Some(true) => Verdict::Retry(reply.retry_after),
@@ -81,15 +89,19 @@ pub(super) fn classify(reply: &HttpReply<'_>) -> Failure {
             },
         },
     };
-    let message = match message.as_str() {
-        "" => match reply.status {
-            300..=399 => "the server redirects, and a request with texts and key is not sent elsewhere: \
-                          set 'url' to the final address"
-                .into(),
-            404 | 405 => "the server has no such endpoint: check 'url'".into(),
-            _ => "the reply has no text".into(),
-        },
-        _ => message,
+    let hint = match reply.status {
+        300..=399 => {
+            "the server redirects, and a request with texts and key is not sent elsewhere: set 'url' to the final \
+             address"
+        }
+        404 | 405 if json.is_none() => "the server has no such endpoint: check 'url'",
+        _ if message.is_empty() => "the reply has no text",
+        _ => "",
+    };
+    let message = match (hint, message.as_str()) {
+        ("", _) => message,
+        (hint, "") => hint.into(),
+        (hint, text) => format!("{hint} ({text})"),
     };
     Failure { message, verdict }
 }

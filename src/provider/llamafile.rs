@@ -69,7 +69,7 @@ mod tests {
 
     #[test]
     fn one_vector_per_token_is_refused() {
-        let e = LLAMAFILE.reply(&fixture("llamafile/per_token.json"), 1).unwrap_err();
+        let e = LLAMAFILE.reply(&fixture("llamafile/per_token.json"), 1).unwrap_err().message;
         assert!(e.contains("--pooling"), "{e}");
     }
 

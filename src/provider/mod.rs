@@ -17,6 +17,7 @@ mod reply;
 mod rigged;
 mod url;
 
+use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 use serde_json::{Map, Value};
 
@@ -120,14 +121,15 @@ pub struct InputType {
 }
 
 /// A constant field's value.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(untagged)]
 pub enum Fixed {
     /// A string.
     Text(&'static str),
     /// A boolean.
     Flag(bool),
     /// An array of one string.
-    Words(&'static str),
+    Words([&'static str; 1]),
 }
 
 /// What a request asks for, besides the texts.
@@ -187,7 +189,7 @@ pub trait Provider: Send + Sync {
     ///
     /// # Errors
     /// A body that holds no embeddings, in words for the user.
-    fn reply(&self, body: &[u8], texts: usize) -> Result<Reply, String> {
+    fn reply(&self, body: &[u8], texts: usize) -> Result<Reply, Failure> {
         read(body, texts)
     }
 
@@ -203,16 +205,6 @@ impl std::fmt::Debug for dyn Provider {
     }
 }
 
-impl Fixed {
-    fn json(self) -> Value {
-        match self {
-            Fixed::Text(text) => text.into(),
-            Fixed::Flag(flag) => flag.into(),
-            Fixed::Words(word) => vec![word].into(),
-        }
-    }
-}
-
 /// Writes the body of a request; the user's fields win over ours.
 fn write(
     spec: &Spec,
@@ -223,29 +215,31 @@ fn write(
     let room: usize = texts.iter().map(|t| t.len() + t.len() / 8 + 4).sum();
     let mut json = serde_json::Serializer::new(Vec::with_capacity(room + 256));
     let mut body = json.serialize_map(None)?;
-    let mut put = |name: &str, value: Value| match ask.body.contains_key(name) {
-        true => Ok(()),
-        false => body.serialize_entry(name, &value),
-    };
-    if let Some(model) = ask.model {
-        put("model", model.into())?;
+    let ours = |name: &str| !ask.body.contains_key(name);
+    if let Some(model) = ask.model.filter(|_| ours("model")) {
+        body.serialize_entry("model", model)?;
     }
-    for (name, value) in spec.fixed {
-        put(name, value.json())?;
+    for (name, value) in spec.fixed.iter().filter(|(name, _)| ours(name)) {
+        body.serialize_entry(name, value)?;
     }
-    if let (Some(name), Some(n)) = (spec.dimensions, ask.dimensions) {
-        put(name, n.into())?;
+    if let (Some(name), Some(n)) = (spec.dimensions.filter(|name| ours(name)), ask.dimensions) {
+        body.serialize_entry(name, &n)?;
     }
     match (spec.truncate, ask.truncate) {
-        (Some(Truncate::Flag(name)), Some(yes)) => put(name, yes.into())?,
-        (Some(Truncate::Word(name, word, _)), Some(true)) => put(name, word.into())?,
-        (Some(Truncate::Word(name, _, Some(word))), Some(false)) => put(name, word.into())?,
+        (Some(Truncate::Flag(name)), Some(yes)) if ours(name) => body.serialize_entry(name, &yes)?,
+        (Some(Truncate::Word(name, word, _)), Some(true)) if ours(name) => {
+            body.serialize_entry(name, word)?
+        }
+        (Some(Truncate::Word(name, _, Some(word))), Some(false)) if ours(name) => {
+            body.serialize_entry(name, word)?;
+        }
         _ => {}
     }
-    if let Some((name, word)) = input_type {
-        put(name, word.into())?;
+    if let Some((name, word)) = input_type.filter(|(name, _)| ours(name)) {
+        body.serialize_entry(name, word)?;
     }
-    for (name, value) in ask.body {
+    // null takes a field out, for servers that refuse what they do not know.
+    for (name, value) in ask.body.iter().filter(|(_, value)| !value.is_null()) {
         body.serialize_entry(name, value)?;
     }
     match (spec.input, texts) {
@@ -325,6 +319,9 @@ mod tests {
             request(find("openai").unwrap(), ask, &["a"]),
             json!({"model": "m", "encoding_format": "float", "user": "u", "input": ["a"]})
         );
+        let body = json!({"encoding_format": null});
+        let ask = Ask { body: body.as_object().unwrap(), ..plain() };
+        assert_eq!(request(find("openai").unwrap(), ask, &["a"]), json!({"model": "m", "input": ["a"]}));
         let body = json!({"input": "x"});
         let ask = Ask { body: body.as_object().unwrap(), ..plain() };
         assert!(find("openai").unwrap().accepts(&ask).unwrap_err().contains("'input'"));

@@ -41,7 +41,8 @@ pub(super) static PRESETS: &[Preset] = &[
         .size_field("output_dimension")
         .tokens(16_000),
     preset("together", "https://api.together.ai/v1/embeddings", &["TOGETHER_API_KEY"], 96),
-    preset("fireworks", "https://api.fireworks.ai/inference/v1/embeddings", &["FIREWORKS_API_KEY"], 8),
+    preset("fireworks", "https://api.fireworks.ai/inference/v1/embeddings", &["FIREWORKS_API_KEY"], 8)
+        .fixed(&[("normalize", Fixed::Flag(true))]),
     preset(
         "deepinfra",
         "https://api.deepinfra.com/v1/openai/embeddings",
@@ -117,7 +118,7 @@ mod tests {
         );
         assert_eq!(
             request(find("fireworks").unwrap(), plain(), &["a"]),
-            json!({"model": "m", "input": ["a"]})
+            json!({"model": "m", "normalize": true, "input": ["a"]})
         );
     }
 }

@@ -11,6 +11,10 @@ use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::Value;
+
+use super::failure::{Failure, Verdict};
+use crate::error::{PROVIDER_MESSAGE_MAX, bounded};
 
 /// Some servers leave the padding out.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -30,9 +34,6 @@ enum Key {
     Base64,
     Usage,
     Meta,
-    BilledUnits,
-    TotalTokens,
-    InputTokens,
     PromptEvalCount,
     TokensUsed,
     #[serde(other)]
@@ -58,15 +59,20 @@ pub struct Reply {
 ///
 /// # Errors
 /// JSON that is broken or holds no embeddings, rows of unequal width, vectors per token.
-pub fn read(body: &[u8], texts: usize) -> Result<Reply, String> {
+pub fn read(body: &[u8], texts: usize) -> Result<Reply, Failure> {
     // A number takes 8 to 22 bytes as JSON, base64 5.3: sized for the former, which most servers send.
     let mut reply = Reply { data: Vec::with_capacity(body.len() / 12), ..Reply::default() };
     let mut json = serde_json::Deserializer::from_slice(body);
     let read = Document { reply: &mut reply, texts }.deserialize(&mut json).and_then(|()| json.end());
     match read {
         Ok(()) => Ok(reply),
-        Err(e) if e.is_data() => Err(format!("the reply holds no usable embeddings: {e}")),
-        Err(e) => Err(format!("the reply is not valid JSON: {e}")),
+        Err(e) => {
+            // serde repeats values, which may be as long as the reply.
+            let text = bounded(&e.to_string(), PROVIDER_MESSAGE_MAX);
+            let verdict = if e.is_eof() { Verdict::Retry(None) } else { Verdict::Permanent };
+            let what = if e.is_data() { "holds no usable embeddings" } else { "is not valid JSON" };
+            Err(Failure { message: format!("the reply {what}: {text}"), verdict })
+        }
     }
 }
 
@@ -146,8 +152,10 @@ impl<'de> Visitor<'de> for Document<'_> {
                     map.next_value_seed(Row { reply: self.reply })?;
                     found = true;
                 }
-                Key::Usage | Key::Meta => map.next_value_seed(Tokens(&mut self.reply.tokens))?,
-                Key::PromptEvalCount | Key::TokensUsed => self.reply.tokens = map.next_value()?,
+                Key::Usage | Key::Meta | Key::PromptEvalCount | Key::TokensUsed => {
+                    let usage: Value = map.next_value()?;
+                    self.reply.tokens = tokens(&usage).or(self.reply.tokens);
+                }
                 _ => drop(map.next_value::<IgnoredAny>()?),
             }
         }
@@ -161,35 +169,16 @@ impl<'de> Visitor<'de> for Document<'_> {
     }
 }
 
-/// The counters of `usage` or `meta.billed_units`.
-struct Tokens<'a>(&'a mut Option<u64>);
-seed!(Tokens);
+/// The tokens in what providers report: a number, `usage`, or `meta` with its `billed_units`. Whatever else
+/// stands there is no reason to refuse a reply.
+fn tokens(usage: &Value) -> Option<u64> {
+    whole(usage)
+        .or_else(|| whole(&usage["total_tokens"]))
+        .or_else(|| whole(&usage["billed_units"]["input_tokens"]))
+}
 
-impl<'de> Visitor<'de> for Tokens<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("usage counters")
-    }
-
-    fn visit_unit<E>(self) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        while let Some(key) = map.next_key::<Key>()? {
-            match key {
-                Key::TotalTokens | Key::InputTokens => {
-                    if let Some(n) = map.next_value::<Option<f64>>()? {
-                        *self.0 = Some(n as u64);
-                    }
-                }
-                Key::BilledUnits => map.next_value_seed(Tokens(self.0))?,
-                _ => drop(map.next_value::<IgnoredAny>()?),
-            }
-        }
-        Ok(())
-    }
+fn whole(number: &Value) -> Option<u64> {
+    number.as_u64().or_else(|| number.as_f64().filter(|n| n.fract() == 0.0 && *n >= 0.0).map(|n| n as u64))
 }
 
 /// A list of rows, or an object with such a list by type.
@@ -262,7 +251,7 @@ impl<'de> Visitor<'de> for Item<'_> {
             match key {
                 Key::Embedding => map.next_value_seed(Row { reply: self.reply })?,
                 Key::Index => {
-                    if let Some(index) = map.next_value::<Option<u64>>()? {
+                    if let Some(index) = whole(&map.next_value()?) {
                         self.reply.index.push(index);
                     }
                 }
@@ -295,9 +284,13 @@ impl<'de> Visitor<'de> for Row<'_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
         let start = self.reply.data.len();
-        let mut nested = 0;
+        let (mut nested, mut rows) = (0, 0);
         while let Some(row) = seq.next_element_seed(Number { data: &mut self.reply.data, depth: 1 })? {
             nested += usize::from(row);
+            rows += 1;
+            if nested > 0 && rows > nested {
+                return Err(A::Error::custom("an embedding mixes numbers and lists"));
+            }
             if nested > 1 {
                 return Err(A::Error::custom(
                     "the server sent one vector per token, not one per text: start it with pooling \
@@ -366,7 +359,20 @@ mod tests {
     use super::*;
 
     fn error(body: &str) -> String {
-        read(body.as_bytes(), 1).unwrap_err()
+        read(body.as_bytes(), 1).unwrap_err().message
+    }
+
+    #[test]
+    fn a_long_value_is_not_repeated_whole() {
+        let e = error(&format!(r#"{{"data":"{}"}}"#, "A".repeat(100_000)));
+        assert!(e.chars().count() < 600, "{}", e.len());
+    }
+
+    #[test]
+    fn a_reply_that_is_cut_off_may_be_asked_for_again() {
+        let verdict = |body: &str| read(body.as_bytes(), 1).unwrap_err().verdict;
+        assert_eq!(verdict(r#"{"embeddings":[[1,2"#), Verdict::Retry(None));
+        assert_eq!(verdict("<html>"), Verdict::Permanent);
     }
 
     #[test]
@@ -395,6 +401,8 @@ mod tests {
             (r#"{"data":[{"embedding":[1e999]}]}"#, "not valid JSON"),
             (r#"{"embedding":[[1],[2]]}"#, "per token"),
             (r#"{"embedding":[[[1]]]}"#, "nested"),
+            (r#"{"embedding":[1,[2,3]]}"#, "mixes"),
+            (r#"{"embedding":[[2,3],1]}"#, "mixes"),
             (r#"{"embeddings":[[1,2],[3]]}"#, "row 1 has 1 numbers"),
             (r#"{"embeddings":{"int8":[[1]]}}"#, "float or base64"),
             (r#"{"object":"list"}"#, "neither"),
@@ -415,6 +423,7 @@ mod tests {
             ("", None),
             (r#","usage":null"#, None),
             (r#","usage":{"total_tokens":null}"#, None),
+            (r#","usage":[],"meta":"x","prompt_eval_count":6.0"#, Some(6)),
             (r#","usage":{"prompt_tokens":3,"total_tokens":4}"#, Some(4)),
         ] {
             let body = format!(r#"{{"embeddings":[[1]]{usage}}}"#);

@@ -20,20 +20,21 @@ pub struct Paths {
 /// # Errors
 /// A URL without scheme or host, or with a user name or fragment.
 pub fn complete(url: &str, paths: &Paths) -> Result<Uri, String> {
-    let wrong = |why: &str| format!("url '{}' {why}", crate::error::bounded(url, 200));
     let (address, query) = match url.split_once('?') {
         Some((address, query)) => (address, format!("?{query}")),
         None => (url, String::new()),
     };
+    if address.contains('@') {
+        // Not repeated: what stands before the @ may be a password.
+        return Err("a url may not hold a user name or password: give them by 'key' or 'headers'".into());
+    }
+    // Nor is the query, which may hold a key.
+    let wrong = |why: &str| format!("url '{}' {why}", crate::error::bounded(address, 200));
     let Some((scheme, rest)) = address.split_once("://") else {
         return Err(wrong("must start with http:// or https://"));
     };
     if !["http", "https"].iter().any(|s| scheme.eq_ignore_ascii_case(s)) {
         return Err(wrong("must start with http:// or https://"));
-    }
-    if rest.split('/').next().is_some_and(|authority| authority.contains('@')) {
-        // Not repeated: what stands before the @ is a password.
-        return Err("a url may not hold a user name or password: give them by 'key' or 'headers'".into());
     }
     if url.contains('#') {
         return Err(wrong("may not have a #fragment"));
@@ -101,6 +102,9 @@ mod tests {
             ("ftp://h", "http://"),
             ("http://", "host"),
             ("http://u:secret@h", "user name"),
+            ("u:secret@h", "user name"),
+            ("htps://u:secret@h", "user name"),
+            ("h?key=secret", "http://"),
             ("http://h/#x", "fragment"),
             ("http://h /", "not a URL"),
         ] {

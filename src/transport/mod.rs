@@ -12,19 +12,24 @@ use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use ureq::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use ureq::unversioned::transport::{ConnectProxyConnector, Connector, RustlsConnector};
-use ureq::{Agent, Timeout, http};
+use ureq::unversioned::transport::{ConnectProxyConnector, Connector, RustlsConnector, SocksConnector};
+use ureq::{Agent, Proxy, Timeout, http};
 use zeroize::Zeroizing;
 
 use crate::client::Client;
-use crate::provider::{HttpReply, Verdict};
+use crate::provider::{Failure, HttpReply, Verdict};
 
 /// The largest body that is read, after decompression.
 pub const BODY_MAX: u64 = 256 << 20;
 
+/// What is read of a reply that is no success: a message, not data.
+const ERROR_BODY_MAX: u64 = 64 << 10;
+
 /// Idle connections kept to one server, and in all: a pool of 32 statements at once reuses its own.
 const IDLE_PER_HOST: usize = 64;
-const IDLE: usize = 256;
+const IDLE: usize = 128;
+/// A connection's buffers, which it keeps while it is idle.
+const BUFFER: usize = 32 << 10;
 
 static AGENT: LazyLock<Agent> = LazyLock::new(|| {
     let config = Agent::config_builder()
@@ -33,16 +38,28 @@ static AGENT: LazyLock<Agent> = LazyLock::new(|| {
         .max_redirects_will_error(false)
         .max_idle_connections(IDLE)
         .max_idle_connections_per_host(IDLE_PER_HOST)
+        .input_buffer_size(BUFFER)
+        .output_buffer_size(BUFFER)
         .max_idle_age(Duration::from_secs(30))
         .user_agent(concat!("sqlite-rembed/", env!("CARGO_PKG_VERSION")))
         .build();
     // ureq's own chain (read its DefaultConnector) with a socket that can be interrupted and buffers that are wiped.
     let connector =
-        ().chain(ConnectProxyConnector::default())
+        ().chain(SocksConnector::default())
+            .chain(ConnectProxyConnector::default())
             .chain(socket::SocketConnector)
             .chain(RustlsConnector::default())
             .chain(socket::WipeConnector);
     Agent::with_parts(config, connector, socket::LateResolver)
+});
+
+/// A proxy variable that is set to no proxy's address. ureq would go without one.
+static BAD_PROXY: LazyLock<Option<&str>> = LazyLock::new(|| {
+    let names = ["ALL_PROXY", "all_proxy", "HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"];
+    let bad = |value: std::ffi::OsString| {
+        !value.is_empty() && value.to_str().is_none_or(|v| Proxy::new(v).is_err())
+    };
+    names.into_iter().find(|name| std::env::var_os(name).is_some_and(bad))
 });
 
 /// Tells whether the statement that waits for a request is to end.
@@ -65,6 +82,7 @@ impl Interrupt for Never {
 pub struct Headers {
     map: HeaderMap,
     secrets: Vec<Zeroizing<String>>,
+    has_key: bool,
 }
 
 impl Headers {
@@ -73,13 +91,15 @@ impl Headers {
     /// # Errors
     /// A key that cannot be read or may not travel, in words for the user.
     pub fn of(client: &Client) -> Result<Headers, String> {
-        let mut headers = Headers { map: HeaderMap::new(), secrets: Vec::new() };
+        let mut headers = Headers { map: HeaderMap::new(), secrets: Vec::new(), has_key: false };
         headers.map.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if let Some(key) = client.key()? {
             headers.insert(AUTHORIZATION, "Bearer ", key);
+            headers.has_key = true;
         }
         for (name, value) in &client.options().headers {
-            if policy::is_secret_header(name) {
+            if policy::is_secret(name, value) {
+                headers.has_key = true;
                 policy::check_key(client.endpoint(), client.options().allow_http)?;
             }
             let name = HeaderName::from_bytes(name.as_bytes()).map_err(|e| e.to_string())?;
@@ -100,7 +120,7 @@ impl Headers {
 
     /// Whether a key is among them.
     pub fn has_key(&self) -> bool {
-        self.map.contains_key(AUTHORIZATION)
+        self.has_key
     }
 
     /// `text` without any of the keys: a server may repeat what it was sent.
@@ -144,14 +164,6 @@ impl Exchange {
     }
 }
 
-/// No reply came.
-pub struct Trouble {
-    /// Why, in words for the user.
-    pub message: String,
-    /// Whether to try again.
-    pub verdict: Verdict,
-}
-
 /// Sends one request and reads the whole reply.
 ///
 /// # Errors
@@ -162,8 +174,8 @@ pub fn exchange(
     body: &[u8],
     deadline: Instant,
     interrupt: &Arc<dyn Interrupt>,
-) -> Result<Exchange, Trouble> {
-    let _interruptible = socket::interruptible(interrupt);
+) -> Result<Exchange, Failure> {
+    let _interruptible = socket::interruptible(interrupt, deadline);
     let endpoint = client.endpoint();
     let trouble = |e: ureq::Error| trouble(client, e);
     let time_left = deadline.saturating_duration_since(Instant::now());
@@ -174,6 +186,10 @@ pub fn exchange(
         .timeout_connect(Some(client.connect_timeout()));
     if policy::is_loopback(endpoint) {
         request = request.proxy(None);
+    } else if let Some(name) = *BAD_PROXY {
+        return Err(Failure::permanent(format!(
+            "the environment variable {name} is not the address of a proxy"
+        )));
     }
     let mut request = request.build();
     if let Some(map) = request.headers_mut() {
@@ -191,22 +207,26 @@ pub fn exchange(
     // A length is a claim: it sizes the buffer only as far as a normal reply goes.
     let expected = response_body.content_length().unwrap_or(0).min(16 << 20) as usize;
     let mut body = Vec::with_capacity(expected + 1);
-    let mut reader = response_body.into_with_config().limit(u64::MAX).reader().take(BODY_MAX + 1);
+    let mut exchange = Exchange { status, body: Vec::new(), retry_after, should_retry };
+    let most = if exchange.is_success() { BODY_MAX + 1 } else { ERROR_BODY_MAX };
+    let mut reader = response_body.into_with_config().limit(u64::MAX).reader().take(most);
     reader.read_to_end(&mut body).map_err(|e| trouble(e.into()))?;
     if body.len() as u64 > BODY_MAX {
-        return Err(Trouble {
-            message: format!("the reply is larger than {} MiB", BODY_MAX >> 20),
-            verdict: Verdict::Permanent,
-        });
+        return Err(Failure::permanent(format!("the reply is larger than {} MiB", BODY_MAX >> 20)));
     }
-    Ok(Exchange { status, body, retry_after, should_retry })
+    exchange.body = body;
+    Ok(exchange)
 }
 
-fn trouble(client: &Client, error: ureq::Error) -> Trouble {
+/// No reply came: why, in words for the user, and whether to try again.
+fn trouble(client: &Client, error: ureq::Error) -> Failure {
     let endpoint = client.endpoint();
-    let server = endpoint.authority().map_or("", http::uri::Authority::as_str);
-    let retry = |message| Trouble { message, verdict: Verdict::Retry(None) };
-    let permanent = |message| Trouble { message, verdict: Verdict::Permanent };
+    let mut server = endpoint.authority().map_or("", http::uri::Authority::as_str).to_owned();
+    if let Some(proxy) = AGENT.config().proxy().filter(|_| !policy::is_loopback(endpoint)) {
+        server = format!("{server} (through the proxy {}:{})", proxy.host(), proxy.port());
+    }
+    let retry = |message| Failure { message, verdict: Verdict::Retry(None) };
+    let permanent = Failure::permanent;
     // What ureq reports while it reads a body arrives inside an io::Error.
     let error = match error {
         ureq::Error::Io(e) => match e.downcast::<ureq::Error>() {
@@ -224,7 +244,8 @@ fn trouble(client: &Client, error: ureq::Error) -> Trouble {
             "no complete reply from {server} within {} s (option timeout)",
             client.timeout().as_secs_f64()
         )),
-        ureq::Error::HostNotFound => permanent(format!("the host of {server} was not found: check 'url'")),
+        ureq::Error::HostNotFound => retry(format!("the host of {server} was not found: check 'url'")),
+        ureq::Error::ConnectProxyFailed(e) => retry(format!("the proxy does not connect to {server}: {e}")),
         ureq::Error::Io(e) if e.kind() == std::io::ErrorKind::ConnectionRefused => {
             retry(format!("cannot connect to {server}: connection refused (is the server running?)"))
         }

@@ -5,9 +5,13 @@ use std::sync::LazyLock;
 
 use ureq::http::Uri;
 
+use crate::secret::Secret;
+
 /// `REMBED_ALLOW_HOSTS`, read once: a library that is loaded late must not be told otherwise later.
 static ALLOWED: LazyLock<Option<Vec<String>>> = LazyLock::new(|| {
-    let list = std::env::var("REMBED_ALLOW_HOSTS").ok()?;
+    let list = std::env::var_os("REMBED_ALLOW_HOSTS")?;
+    // What is no text matches no host; it must not lift the restriction.
+    let list = list.to_string_lossy();
     let hosts = list.split(',').map(|h| h.trim().to_ascii_lowercase()).filter(|h| !h.is_empty());
     Some(hosts.collect())
 });
@@ -57,10 +61,10 @@ pub fn is_loopback(endpoint: &Uri) -> bool {
         || host.parse::<IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback())
 }
 
-/// Whether a header of this name may carry a secret.
-pub fn is_secret_header(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    ["auth", "key", "token", "secret", "cookie", "password"].iter().any(|part| name.contains(part))
+/// Whether a header is to be kept as a key is: all are, but those that are known to hold none.
+pub fn is_secret(name: &str, value: &Secret) -> bool {
+    let harmless = ["accept", "content-type", "openai-organization", "openai-project", "user-agent"];
+    !(value.is_literal() && harmless.iter().any(|h| name.eq_ignore_ascii_case(h)))
 }
 
 fn host(endpoint: &Uri) -> &str {

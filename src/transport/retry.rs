@@ -1,7 +1,7 @@
 //! Sends a request again where that may help, within the time of the call.
 //!
 //! What may be retried is the union of what the official SDKs retry (openai-python, cohere): no reply, 408,
-//! 409, 425, 429, 5xx; the wait is `retry-after-ms`, then `Retry-After`, then full jitter over 0.5 s · 2ⁿ, at
+//! 409, 425, 429, 500, 502, 503, 504, 529; the wait is `retry-after-ms`, then `Retry-After`, then full jitter over 0.5 s · 2ⁿ, at
 //! most 8 s.
 
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use ureq::http::HeaderMap;
 use super::{Headers, Interrupt, exchange, socket};
 use crate::client::Client;
 use crate::error::{Error, RequestError};
-use crate::provider::{Failure, Reply, Verdict};
+use crate::provider::{Failure, HttpReply, Reply, Verdict};
 
 const BACKOFF_FIRST: Duration = Duration::from_millis(500);
 const BACKOFF_MOST: Duration = Duration::from_secs(8);
@@ -66,7 +66,7 @@ pub fn send(
             Verdict::Retry(asked) => asked,
         };
         let wait = asked.unwrap_or_else(|| backoff(attempts));
-        if Instant::now() + wait >= deadline {
+        if wait >= deadline.saturating_duration_since(Instant::now()) {
             let why = match asked {
                 Some(wait) => format!(" (the server asks to wait {} s,", wait.as_secs_f64().ceil()),
                 None => " (gave up:".into(),
@@ -90,15 +90,14 @@ fn attempt(
     interrupt: &Arc<dyn Interrupt>,
 ) -> Result<Reply, (Option<u16>, Failure)> {
     let provider = client.provider();
-    let exchange = exchange(client, headers, body, deadline, interrupt)
-        .map_err(|t| (None, Failure { message: t.message, verdict: t.verdict }))?;
+    let exchange = exchange(client, headers, body, deadline, interrupt).map_err(|failure| (None, failure))?;
     let reply = exchange.reply();
     if exchange.is_success() {
-        let read = provider.reply(reply.body, texts);
-        return read
-            .map_err(|message| (Some(reply.status), Failure { message, verdict: Verdict::Permanent }));
+        return provider.reply(reply.body, texts).map_err(|failure| (Some(reply.status), failure));
     }
-    let mut failure = provider.failure(&reply);
+    // Before the message is cut: a key that stands across the cut would show its beginning.
+    let text = headers.scrub(String::from_utf8_lossy(reply.body).into_owned());
+    let mut failure = provider.failure(&HttpReply { body: text.as_bytes(), ..reply });
     if reply.status == 401 && !headers.has_key() {
         failure.message = format!("{} ({})", failure.message, client.key_hint());
     }

@@ -10,41 +10,51 @@ use std::net::{TcpStream, ToSocketAddrs};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
-use ureq::Error;
 use ureq::config::Config;
 use ureq::http::Uri;
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{
     Buffers, ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout, Transport,
 };
+use ureq::{Error, Timeout};
+
+use zeroize::Zeroizing;
 
 use super::Interrupt;
 
 /// How often a wait asks whether it is interrupted.
 pub(super) const SLICE: Duration = Duration::from_millis(50);
 
-thread_local! {
-    static CURRENT: RefCell<Option<Arc<dyn Interrupt>>> = const { RefCell::new(None) };
+/// The request of a thread: who may end its waits, and when they end by themselves.
+#[derive(Clone)]
+struct Current {
+    interrupt: Arc<dyn Interrupt>,
+    deadline: Instant,
 }
 
-/// While the guard lives, waits of this thread end when `interrupt` says so.
-pub(super) fn interruptible(interrupt: &Arc<dyn Interrupt>) -> impl Drop {
-    struct Restore(Option<Arc<dyn Interrupt>>);
+thread_local! {
+    static CURRENT: RefCell<Option<Current>> = const { RefCell::new(None) };
+}
+
+/// While the guard lives, waits of this thread end when `interrupt` says so, and at `deadline`.
+pub(super) fn interruptible(interrupt: &Arc<dyn Interrupt>, deadline: Instant) -> impl Drop {
+    struct Restore(Option<Current>);
     impl Drop for Restore {
         fn drop(&mut self) {
             CURRENT.set(self.0.take());
         }
     }
-    Restore(CURRENT.replace(Some(interrupt.clone())))
+    Restore(CURRENT.replace(Some(Current { interrupt: interrupt.clone(), deadline })))
 }
 
-fn check_interrupt() -> io::Result<()> {
-    let interrupted = CURRENT.with_borrow(|i| i.as_ref().is_some_and(|i| i.is_interrupted()));
-    match interrupted {
+/// Asked before every read and write, not only after a wait: a server that trickles bytes never lets one end.
+fn check() -> Result<(), Error> {
+    CURRENT.with_borrow(|current| match current {
         // Not ErrorKind::Interrupted: readers take that as "try again".
-        true => Err(io::Error::other("interrupted")),
-        false => Ok(()),
-    }
+        Some(current) if current.interrupt.is_interrupted() => Err(io::Error::other("interrupted").into()),
+        Some(current) if Instant::now() >= current.deadline => Err(Error::Timeout(Timeout::Global)),
+        _ => Ok(()),
+    })
 }
 
 fn is_timeout(e: &io::Error) -> bool {
@@ -63,8 +73,8 @@ impl Resolver for LateResolver {
         config: &Config,
         timeout: NextTimeout,
     ) -> Result<ResolvedSocketAddrs, Error> {
-        match config.proxy().is_some_and(|proxy| proxy.resolve_target()) {
-            // Such a proxy is told the address, not the name.
+        match config.proxy().is_some() {
+            // The connectors of proxies look up the proxy, and some the target.
             true => DefaultResolver::default().resolve(uri, config, timeout),
             false => Ok(self.empty()),
         }
@@ -93,7 +103,13 @@ impl<In: Transport> Connector<In> for SocketConnector {
         stream.set_write_timeout(Some(SLICE))?;
         let buffers =
             LazyBuffers::new(details.config.input_buffer_size(), details.config.output_buffer_size());
-        Ok(Some(Either::B(Socket { stream, buffers, pending: Vec::new(), just_read: false })))
+        Ok(Some(Either::B(Socket {
+            stream,
+            buffers,
+            pending: Zeroizing::default(),
+            process: std::process::id(),
+            just_read: false,
+        })))
     }
 }
 
@@ -121,7 +137,7 @@ fn on_thread<T: Send + 'static>(
 /// Looks `host` up and tries its addresses in turn, each for its share of the time that is left.
 fn open(host: &str, port: u16, timeout: NextTimeout) -> Result<TcpStream, Error> {
     let start = Instant::now();
-    let addrs: Vec<_> = (host, port).to_socket_addrs().map_err(|_| Error::HostNotFound)?.collect();
+    let addrs: Vec<_> = (host, port).to_socket_addrs()?.collect();
     let mut failed = Error::HostNotFound;
     for (i, addr) in addrs.iter().enumerate() {
         let left = timeout.after.saturating_sub(start.elapsed());
@@ -146,7 +162,9 @@ pub(super) struct Socket {
     stream: TcpStream,
     buffers: LazyBuffers,
     /// Output that is not sent yet, since ureq has not asked for the reply.
-    pending: Vec<u8>,
+    pending: Zeroizing<Vec<u8>>,
+    /// The process that opened the connection. Its child must not use it: both would read each other's replies.
+    process: u32,
     /// Whether a read has succeeded since the connection was last found to be open.
     just_read: bool,
 }
@@ -171,7 +189,8 @@ impl Transport for Socket {
             return write_all(&self.stream, &self.buffers.output()[..amount], timeout);
         }
         // Room for all that may come: growing would leave a copy behind that nobody wipes.
-        self.pending.reserve_exact(COALESCE - self.pending.len());
+        let room = COALESCE - self.pending.len();
+        self.pending.reserve_exact(room);
         self.pending.extend_from_slice(&self.buffers.output()[..amount]);
         Ok(())
     }
@@ -183,6 +202,7 @@ impl Transport for Socket {
         let timeout = timeout.for_read();
         let start = Instant::now();
         loop {
+            check()?;
             match self.stream.read(self.buffers.input_append_buf()) {
                 Ok(n) => {
                     self.buffers.input_appended(n);
@@ -198,7 +218,11 @@ impl Transport for Socket {
     /// Whether the server has neither closed the connection nor sent what nobody asked for. ureq asks when it
     /// puts a connection back, just after the reply, and again when it takes it out.
     fn is_open(&mut self) -> bool {
-        if std::mem::take(&mut self.just_read) {
+        let just_read = std::mem::take(&mut self.just_read);
+        if self.process != std::process::id() {
+            return false;
+        }
+        if just_read {
             return true;
         }
         let mut byte = [0];
@@ -212,6 +236,7 @@ fn write_all(mut stream: &TcpStream, mut rest: &[u8], timeout: NextTimeout) -> R
     let timeout = timeout.for_write();
     let start = Instant::now();
     while !rest.is_empty() {
+        check()?;
         match stream.write(rest) {
             Ok(0) => return Err(io::Error::from(ErrorKind::WriteZero).into()),
             Ok(n) => rest = &rest[n..],
@@ -224,7 +249,7 @@ fn write_all(mut stream: &TcpStream, mut rest: &[u8], timeout: NextTimeout) -> R
 
 /// After a slice of waiting: is it to go on?
 fn waited(start: Instant, timeout: NextTimeout) -> Result<(), Error> {
-    check_interrupt()?;
+    check()?;
     match !timeout.after.is_not_happening() && start.elapsed() >= *timeout.after {
         true => Err(Error::Timeout(timeout.reason)),
         false => Ok(()),

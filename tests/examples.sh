@@ -1,0 +1,129 @@
+#!/usr/bin/env bash
+# Runs every example against the fake provider and checks what it finds.
+# REMBED_LIB=/path/to/libsqlite_rembed.so tests a library that is already built.
+# --prepare only builds and installs what running examples takes, and prints where it is as shell assignments.
+set -euo pipefail
+# Made absolute first: the path is the caller's, and the next line leaves the caller's folder.
+if [ -n "${REMBED_LIB:-}" ]; then REMBED_LIB=$(realpath "$REMBED_LIB") && export REMBED_LIB; fi
+cd "$(dirname "$0")/.."
+
+venv=$PWD/target/venv/examples
+best="Return an item within 30 days and we refund the full price to the card you paid with."
+passed=0 failed=0
+
+need() { # need COMMAND-THAT-SUCCEEDS-WHEN-PRESENT PACKAGE…
+    local present=$1
+    shift
+    if eval "$present" >/dev/null 2>&1; then return; fi
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+        echo "installing $*" >&2
+        apt-get update -q >&2 || true
+        DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@" >&2 || true
+    fi
+    eval "$present" >/dev/null 2>&1 || { echo "missing: apt-get install $*" >&2; exit 1; }
+}
+
+prepare() {
+    local default=$PWD/target/release/libsqlite_rembed.so
+    lib=${REMBED_LIB:-${CARGO_TARGET_DIR:-$PWD/target}/release/libsqlite_rembed.so}
+    if [ -z "${REMBED_LIB:-}" ]; then cargo build --quiet --release --locked; fi
+    # The examples' own default is used, and so tested, where it is right.
+    if [ "$lib" = "$default" ]; then unset REMBED_LIB; else export REMBED_LIB=$lib; fi
+    cargo build --quiet --release --locked --manifest-path tests/fake/Cargo.toml
+    fake=${CARGO_TARGET_DIR:-$PWD/tests/fake/target}/release/rembed-fake
+
+    need 'sqlite3 --version' sqlite3
+    tests/venv.sh "$venv" examples/python/requirements.txt
+    vec=$("$venv/bin/python3" -c 'import sqlite_vec; print(sqlite_vec.loadable_path())').so
+}
+
+npm_install() {
+    local stamp=node_modules/installed.txt prefix
+    need 'node --version && npm --version' nodejs npm
+    prefix=$(realpath "$(dirname "$(realpath "$(command -v node)")")/..")
+    # The headers of this node: without them node-gyp would fetch its own.
+    if [ -f "$prefix/include/node/node.h" ]; then export npm_config_nodedir=$prefix; fi
+    cd examples/node
+    if [ "$(cat $stamp 2>/dev/null)" != "$(node --version) $(cksum <package-lock.json)" ]; then
+        # Its prebuilt binary is in no package: it would be fetched from elsewhere, so it is compiled here.
+        need 'make --version && g++ --version' make g++
+        JOBS=2 npm_config_build_from_source=true npm ci --no-audit --no-fund --loglevel=error >&2
+        echo "$(node --version) $(cksum <package-lock.json)" >$stamp
+    fi
+}
+
+cpp_make() {
+    need 'make --version && g++ --version' make g++
+    need "echo '#include <sqlite3.h>' | g++ -E -x c++ -" libsqlite3-dev
+    local archive=${lib%.so}.a
+    if [ ! -f "$archive" ]; then
+        cargo build --quiet --release --locked
+        archive=${CARGO_TARGET_DIR:-$PWD/target}/release/libsqlite_rembed.a
+    fi
+    mkdir -p target/examples
+    make --silent -C examples/cpp REMBED="$archive" OUT="$PWD/target/examples/cpp"
+}
+
+check() { # check NAME PATTERN COMMAND…
+    local name=$1 pattern=$2 output status=0
+    shift 2
+    output=$(timeout 120 "$@") || status=$?
+    if [ $status = 0 ] && [[ $output =~ $pattern ]]; then
+        echo "ok   $name"
+        passed=$((passed + 1))
+    else
+        printf 'FAIL %s: exit code %s, and its output does not match %s:\n%s\n' "$name" $status "$pattern" "$output"
+        failed=$((failed + 1))
+    fi
+}
+
+# One that cannot be built must not keep the others from running. In $built and not in an exit code: within a
+# condition bash would ignore the -e of what is called.
+build() { # build NAME COMMAND…
+    local name=$1 status
+    shift
+    set +e
+    (set -e; "$@")
+    status=$?
+    set -e
+    built=yes
+    if [ $status != 0 ]; then
+        built=no
+        echo "FAIL $name cannot be built"
+        failed=$((failed + 1))
+    fi
+}
+
+prepare
+if [ "${1:-}" = --prepare ]; then
+    printf '%s=%q\n' REMBED_LIB "$lib" FAKE "$fake" VEC_LIB "$vec" VENV "$venv"
+    exit
+fi
+
+# It ends with this script, as its standard input does.
+coproc fake_server { exec "$fake"; }
+read -r REMBED_URL <&"${fake_server[0]}"
+export REMBED_URL
+
+line=$'0\\.[0-9]{3}  [^\n]+'
+found="^0\.[0-9]{3}  $best"$'\n'"$line"$'\n'"$line\$"
+
+VEC_LIB=$vec check examples/shell "$found" examples/shell/search.sh
+check examples/python "$found" "$venv/bin/python3" examples/python/search.py
+build examples/rust cargo build --quiet --locked --manifest-path examples/rust/Cargo.toml
+if [ $built = yes ]; then
+    check examples/rust "$found" "${CARGO_TARGET_DIR:-examples/rust/target}/debug/search"
+fi
+build examples/node npm_install
+if [ $built = yes ]; then check examples/node "$found" node examples/node/search.mjs; fi
+if [ -d examples/cpp ]; then
+    build examples/cpp cpp_make
+    if [ $built = yes ]; then
+        check examples/cpp $'^dimensions: 768\ndistance: 0\\.[0-9]+$' target/examples/cpp "$REMBED_URL"
+    fi
+else
+    echo "skip examples/cpp: there is no such folder"
+fi
+
+echo "$passed passed, $failed failed"
+[ $failed = 0 ]

@@ -1,0 +1,3 @@
+#!/bin/sh
+# For the self-test of readme.py.
+tests/tool.sh

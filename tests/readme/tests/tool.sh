@@ -1,0 +1,2 @@
+#!/bin/sh
+# For the self-test of readme.py.
