@@ -3,14 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::Value;
 use ureq::http::Uri;
 
+use crate::cache::{Hasher, Key};
 use crate::error::{Error, Result};
-use crate::options::{Cache, Key, Options, Scope};
+use crate::options::{self, Cache, Options, Scope};
 use crate::plan::Limits;
 use crate::provider::{self, Ask, Provider};
 use crate::secret::Secret;
-use crate::transport::policy;
+use crate::stats::Shared;
+use crate::transport::{pace, policy};
 
 /// One configured endpoint.
 #[derive(Debug)]
@@ -20,6 +23,9 @@ pub struct Client {
     endpoint: Uri,
     model: String,
     options: Options,
+    cache_id: Key,
+    default_key: Result<Key, String>,
+    shared: Arc<Shared>,
 }
 
 impl Client {
@@ -47,15 +53,22 @@ impl Client {
         let url = options.url.as_deref().unwrap_or(spec.url);
         let endpoint = provider::complete(url, &spec.paths).map_err(invalid)?;
         policy::check_host(&endpoint).map_err(invalid)?;
-        let client = Client {
+        let model = options.model.clone().unwrap_or_else(|| name.into());
+        let cache_id = cache_id(spec.name, &endpoint, &model, &options);
+        let shared = Shared::of(identity(&cache_id, &options));
+        let mut client = Client {
             name: name.into(),
             provider: provider.at(endpoint.path()),
             endpoint,
-            model: options.model.clone().unwrap_or_else(|| name.into()),
+            model,
             options,
+            cache_id,
+            default_key: Err(String::new()),
+            shared,
         };
         client.provider.accepts(&client.ask(None)).map_err(invalid)?;
-        if let Some(Key::Secret(key)) = &client.options.key {
+        client.default_key = client.typed_key(None);
+        if let Some(options::Key::Secret(key)) = &client.options.key {
             policy::check_key(&client.endpoint, client.options.allow_http)
                 .map_err(|e| invalid(format!("{e} (key: {key})")))?;
         }
@@ -103,7 +116,7 @@ impl Client {
 
     /// The key as it may be shown; `None` when the format's environment variable is used.
     pub fn shown_key(&self) -> Option<String> {
-        self.options.key.as_ref().map(Key::shown)
+        self.options.key.as_ref().map(options::Key::shown)
     }
 
     /// The JSON of the options that have no column of their own. It holds no key.
@@ -142,6 +155,45 @@ impl Client {
         }
     }
 
+    /// Requests in flight for one statement.
+    pub fn concurrency(&self) -> usize {
+        // A server on this machine that takes one text at a time computes one at a time.
+        let alone = self.limits().texts == 1 && policy::is_loopback(&self.endpoint);
+        self.options.concurrency.unwrap_or(if alone { 1 } else { 8 })
+    }
+
+    /// The limits per minute.
+    pub fn pacing(&self) -> pace::Limits {
+        pace::Limits { requests: self.options.requests_per_minute, tokens: self.options.tokens_per_minute }
+    }
+
+    /// Counters and clock, shared with all clients that are configured alike.
+    pub fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    /// The same, to be kept.
+    pub fn shared_handle(&self) -> Arc<Shared> {
+        self.shared.clone()
+    }
+
+    /// What all vectors of this client and input type have in common, hashed: the first part of a cache key.
+    ///
+    /// # Errors
+    /// An input type that the format does not have.
+    pub fn cache_key(&self, input_type: Option<&str>) -> Result<Key, String> {
+        match input_type {
+            None => self.default_key.clone(),
+            asked => self.typed_key(asked),
+        }
+    }
+
+    fn typed_key(&self, input_type: Option<&str>) -> Result<Key, String> {
+        let typed = self.provider.input_type(self.ask(input_type).input_type)?;
+        let word = typed.map_or("", |(_, word)| word);
+        Ok(Hasher::default().part(&self.cache_id).part(word.as_bytes()).finish())
+    }
+
     /// Attempts after the first.
     pub fn retries(&self) -> u32 {
         self.options.retries.unwrap_or(4)
@@ -165,8 +217,8 @@ impl Client {
     pub fn key(&self) -> Result<Option<zeroize::Zeroizing<String>>, String> {
         let may_travel = policy::check_key(&self.endpoint, self.options.allow_http);
         match &self.options.key {
-            Some(Key::None) => Ok(None),
-            Some(Key::Secret(key)) => may_travel.and_then(|()| key.read()).map(Some),
+            Some(options::Key::None) => Ok(None),
+            Some(options::Key::Secret(key)) => may_travel.and_then(|()| key.read()).map(Some),
             // A key of the user's own is in a header: a second one would only tell more.
             None if self.options.headers.iter().any(|(n, v)| policy::is_secret(n, v)) => Ok(None),
             None => {
@@ -195,6 +247,11 @@ impl Client {
         self.provider.spec().key_env
     }
 
+    /// The error of an input that cannot be embedded.
+    pub fn bad_input(&self, why: &str) -> Error {
+        Error::invalid(format!("client '{}' ({}): {why}", self.name, self.format()))
+    }
+
     /// What to do when a key is missing.
     pub fn key_hint(&self) -> String {
         match self.key_env() {
@@ -207,6 +264,34 @@ impl Client {
             ),
         }
     }
+}
+
+/// Everything that can change a vector but the input type and the text. Headers count, since a server may choose
+/// by them; the key does not.
+fn cache_id(format: &str, endpoint: &Uri, model: &str, options: &Options) -> Key {
+    let body = Value::Object(options.body.clone()).to_string();
+    let asked = format!("{:?} {:?} {}", options.dimensions, options.truncate, options.normalize);
+    let mut hasher = Hasher::default()
+        .part(format.as_bytes())
+        .part(endpoint.to_string().as_bytes())
+        .part(model.as_bytes())
+        .part(asked.as_bytes())
+        .part(body.as_bytes());
+    for (name, value) in &options.headers {
+        hasher = hasher.part(name.as_bytes()).part(&value.digest());
+    }
+    hasher.finish()
+}
+
+/// Who sends: what a provider counts requests by, and a client's own limits.
+fn identity(cache_id: &Key, options: &Options) -> Key {
+    let key = match &options.key {
+        Some(options::Key::Secret(secret)) => secret.digest(),
+        Some(options::Key::None) => [1; 32],
+        None => [0; 32],
+    };
+    let limits = format!("{:?} {:?}", options.requests_per_minute, options.tokens_per_minute);
+    Hasher::default().part(cache_id).part(&key).part(limits.as_bytes()).finish()
 }
 
 fn formats() -> String {

@@ -1,10 +1,12 @@
 //! Keys: where one comes from, and the promise that it is shown nowhere.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::path::PathBuf;
 
 use zeroize::Zeroizing;
 
+use crate::cache::{Hasher, Key};
 use crate::error::{Error, Result};
 
 /// How a literal key is shown.
@@ -50,6 +52,16 @@ impl Secret {
     /// Whether the secret itself is kept here.
     pub fn is_literal(&self) -> bool {
         matches!(self, Secret::Literal(_))
+    }
+
+    /// A hash that tells secrets apart and does not tell them.
+    pub fn digest(&self) -> Key {
+        let (kind, text) = match self {
+            Secret::Literal(key) => ("literal", Cow::Borrowed(key.as_str())),
+            Secret::Env(name) => ("env", Cow::Borrowed(name.as_str())),
+            Secret::File(path) => ("file", path.to_string_lossy()),
+        };
+        Hasher::default().part(kind.as_bytes()).part(text.as_bytes()).finish()
     }
 
     /// Reads the key now.

@@ -4,14 +4,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Map, Value};
 
+use crate::cache::disk::Open;
+use crate::cache::{self, Vector};
+use crate::call::Call;
 use crate::client::Client;
-use crate::embed::embed;
 use crate::error::{Error, Result};
-use crate::options::{Key, Options, Scope};
+use crate::input;
+use crate::options::{Cache, Key, Options, Scope};
 use crate::registry::{Entry, Registry, read_only};
 use crate::secret::Secret;
+use crate::stream::{Stream, Text};
 use crate::transport::{Interrupt, policy};
-use crate::vector::Vectors;
 
 /// The crate's version as `rembed_version()` gives it.
 pub const VERSION: &str = concat!("v", env!("CARGO_PKG_VERSION"));
@@ -35,27 +38,117 @@ pub struct Columns<'a> {
 pub struct Session {
     registry: Registry,
     interrupt: Arc<dyn Interrupt>,
+    store: Option<Open>,
     last_error: Mutex<Option<String>>,
 }
 
 impl Session {
-    /// A session whose waits end when `interrupt` says so.
-    pub fn new(interrupt: Arc<dyn Interrupt>) -> Session {
-        Session { registry: Registry::default(), interrupt, last_error: Mutex::new(None) }
+    /// A session whose waits end when `interrupt` says so; `store` opens the disk cache where the engine has one.
+    pub fn new(interrupt: Arc<dyn Interrupt>, store: Option<Open>) -> Session {
+        Session { registry: Registry::default(), interrupt, store, last_error: Mutex::new(None) }
+    }
+
+    /// Embeds one text by the client of this name.
+    ///
+    /// # Errors
+    /// An unknown client, a request that failed, an interrupt.
+    pub fn embed_one(&self, client: &str, text: &str, input_type: Option<&str>) -> Result<Vector> {
+        self.call(client, input_type)?.embed_one(text, &self.interrupt)
     }
 
     /// Embeds `texts` by the client of this name: one embedding a text, in their order.
     ///
     /// # Errors
-    /// An unknown client, a request that failed, an interrupt.
-    pub fn embed(&self, client: &str, texts: &[&str], input_type: Option<&str>) -> Result<Vectors> {
-        embed(&*self.registry.get(client)?, texts, input_type, &self.interrupt)
+    /// An unknown client, the first text that failed, an interrupt.
+    pub fn embed(&self, client: &str, texts: &[&str], input_type: Option<&str>) -> Result<Vec<Vector>> {
+        let items = texts.iter().map(|text| Ok(((), Text::Text((*text).into()))));
+        let mut stream = self.stream(client, input_type, items, false, Some(texts.len() as u64))?;
+        let mut vectors = Vec::with_capacity(texts.len());
+        while let Some(row) = stream.next_row()? {
+            vectors.extend(row.value?);
+        }
+        Ok(vectors)
+    }
+
+    /// Embeds what `source` yields, as it is read. With `isolate`, a row's error is its own; otherwise one bad
+    /// text may fail those that travel with it. `total` is the number of rows, where it is known.
+    ///
+    /// # Errors
+    /// An unknown client, an input type that its format does not have.
+    pub fn stream<K, I: Iterator<Item = Result<(K, Text)>>>(
+        &self,
+        client: &str,
+        input_type: Option<&str>,
+        source: I,
+        isolate: bool,
+        total: Option<u64>,
+    ) -> Result<Stream<K, I>> {
+        let call = self.call(client, input_type)?;
+        Ok(Stream::new(call, source, isolate, total, self.interrupt.clone()))
+    }
+
+    /// Embeds all texts of `json` into the cache. Returns for how many of them a vector is ready.
+    ///
+    /// # Errors
+    /// As [`Session::embed`]; a client that keeps nothing; JSON that holds no texts.
+    pub fn prefetch(&self, client: &str, json: &str, input_type: Option<&str>) -> Result<usize> {
+        let call = self.call(client, input_type)?;
+        if !call.keeps_in_memory() {
+            return Err(call.bad_input(
+                "rembed_prefetch needs the cache, and it is off (option cache, REMBED_CACHE_BYTES)",
+            ));
+        }
+        let items = input::parse(json)?;
+        let total = items.len() as u64;
+        let texts: Vec<_> = items
+            .iter()
+            .filter_map(|(_, text)| match text {
+                Text::Text(text) => Some(text.clone()),
+                _ => None,
+            })
+            .collect();
+        let source = items.into_iter().map(|(_, text)| Ok(((), text)));
+        let mut stream = Stream::new(call, source, false, Some(total), self.interrupt.clone());
+        while let Some(row) = stream.next_row()? {
+            row.value?;
+        }
+        Ok(texts.iter().filter(|text| stream.call().is_ready(text)).count())
+    }
+
+    fn call(&self, client: &str, input_type: Option<&str>) -> Result<Call> {
+        Call::new(self.registry.get(client)?, input_type, self.store)
+    }
+
+    /// What the clients that this session sees have done, as JSON.
+    ///
+    /// # Errors
+    /// A `REMBED_CONFIG` that cannot be read.
+    pub fn stats(&self) -> Result<String> {
+        let mut stats = Map::new();
+        for entry in self.registry.list()? {
+            let client = entry.client;
+            let mut counters = client.shared().json();
+            if client.cache() == Cache::Disk {
+                let none = || Some("the disk cache is off: this engine has none".to_owned());
+                let warning = if self.store.is_some() { cache::disk::PROCESS.warning() } else { none() };
+                if let Some(warning) = warning {
+                    counters["warning"] = warning.into();
+                }
+            }
+            stats.insert(client.name().to_owned(), counters);
+        }
+        Ok(Value::Object(stats).to_string())
+    }
+
+    /// Drops all cached vectors of the process, and those on disk. Returns how many there were.
+    pub fn cache_clear(&self) -> usize {
+        cache::PROCESS.clear() + cache::disk::PROCESS.clear()
     }
 
     /// The error of an input of `client` that cannot be embedded.
     pub fn bad_input(&self, client: &str, why: &str) -> Error {
         match self.registry.get(client) {
-            Ok(client) => Error::invalid(format!("client '{}' ({}): {why}", client.name(), client.format())),
+            Ok(client) => client.bad_input(why),
             Err(e) => e,
         }
     }
@@ -270,7 +363,7 @@ mod tests {
     use crate::transport::Never;
 
     fn session() -> Session {
-        Session::new(Arc::new(Never))
+        Session::new(Arc::new(Never), None)
     }
 
     fn add(session: &Session, options: &str) -> Result<i64> {

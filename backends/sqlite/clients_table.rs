@@ -10,7 +10,7 @@ use super::ffi::{
 };
 use super::guard::guard;
 use super::value::{Output, Value, arguments, give_error};
-use super::{Connection, c_string};
+use super::{Connection, destroy_connection};
 use crate::error::Error;
 use crate::registry::Entry;
 use crate::session::{Column, Columns};
@@ -83,9 +83,7 @@ pub unsafe fn register(db: *mut sqlite3, connection: &Arc<Connection>) -> Result
 
 unsafe extern "C" fn destroy(aux: *mut c_void) {
     // SAFETY: `aux` came from Arc::into_raw in register(), and SQLite destroys it once.
-    let connection = unsafe { Arc::from_raw(aux.cast::<Connection>()) };
-    // There is nobody to tell of a panic here.
-    let _ = guard(|| drop(connection));
+    destroy_connection(unsafe { Arc::from_raw(aux.cast::<Connection>()) });
 }
 
 /// <https://www.sqlite.org/vtab.html#the_xconnect_method>
@@ -119,8 +117,8 @@ unsafe extern "C" fn connect(
 /// <https://www.sqlite.org/vtab.html#the_xdisconnect_method>
 unsafe extern "C" fn disconnect(vtab: *mut sqlite3_vtab) -> c_int {
     // SAFETY: `vtab` came from Box::into_raw in connect(), and SQLite is done with it.
-    let table = unsafe { Box::from_raw(vtab.cast::<Table>()) };
-    guard(|| drop(table)).map_or(code::ERROR, |()| code::OK)
+    destroy_connection(unsafe { Box::from_raw(vtab.cast::<Table>()) });
+    code::OK
 }
 
 /// <https://www.sqlite.org/vtab.html#the_xbestindex_method>
@@ -318,21 +316,10 @@ fn read(columns: &[Value]) -> Result<Columns<'_>, Error> {
     })
 }
 
-/// Runs a callback's work. An error's text goes to the table, from where SQLite takes it whole.
 unsafe fn attempt(vtab: *mut sqlite3_vtab, work: impl FnOnce() -> Result<(), Error>) -> c_int {
-    let (rc, text) = match guard(work) {
-        Ok(Ok(())) => return code::OK,
-        Ok(Err(Error::Interrupted)) => return code::INTERRUPT,
-        Ok(Err(e @ Error::Constraint { .. })) => (code::CONSTRAINT, e.to_string()),
-        Ok(Err(e)) => (code::ERROR, e.to_string()),
-        Err(panic) => (code::ERROR, panic),
-    };
-    // SAFETY: a table of connect(); zErrMsg belongs to SQLite's allocator.
+    // SAFETY: a table of connect().
     unsafe {
         let table = &mut *vtab.cast::<Table>();
-        table.connection.session.note_error(&text);
-        ffi::free(table.base.zErrMsg.cast());
-        table.base.zErrMsg = c_string(|n| ffi::malloc64(n).cast(), &text);
+        super::attempt(&mut table.base, &table.connection, work)
     }
-    rc
 }

@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub use sqlite_loadable::ext::{
-    sqlite3, sqlite3_api_routines, sqlite3_context, sqlite3_index_info, sqlite3_module, sqlite3_value,
-    sqlite3_vtab, sqlite3_vtab_cursor,
+    sqlite3, sqlite3_api_routines, sqlite3_context, sqlite3_index_info, sqlite3_module, sqlite3_stmt,
+    sqlite3_value, sqlite3_vtab, sqlite3_vtab_cursor,
 };
 
 /// Result codes, datatypes and flags (<https://www.sqlite.org/c3ref/constlist.html>).
@@ -19,7 +19,11 @@ pub mod code {
     #![allow(missing_docs)]
     pub const OK: i32 = 0;
     pub const ERROR: i32 = 1;
+    pub const BUSY: i32 = 5;
     pub const INTERRUPT: i32 = 9;
+    pub const FULL: i32 = 13;
+    pub const ROW: i32 = 100;
+    pub const DONE: i32 = 101;
     pub const CONSTRAINT: i32 = 19;
 
     pub const INTEGER: i32 = 1;
@@ -31,6 +35,10 @@ pub mod code {
     pub const DETERMINISTIC: i32 = 0x800;
     pub const DIRECTONLY: i32 = 0x8_0000;
     pub const RESULT_SUBTYPE: i32 = 0x100_0000;
+
+    pub const OPEN_READWRITE: i32 = 2;
+    pub const OPEN_CREATE: i32 = 4;
+    pub const OPEN_FULLMUTEX: i32 = 0x1_0000;
 
     pub const VTAB_CONSTRAINT_SUPPORT: i32 = 1;
     pub const VTAB_DIRECTONLY: i32 = 3;
@@ -114,6 +122,7 @@ macro_rules! api {
 
 type Destructor = Option<unsafe extern "C" fn(*mut c_void)>;
 type ScalarFunction = Option<unsafe extern "C" fn(*mut sqlite3_context, c_int, *mut *mut sqlite3_value)>;
+type ExecRow = Option<unsafe extern "C" fn(*mut c_void, c_int, *mut *mut c_char, *mut *mut c_char) -> c_int>;
 type Finalizer = Option<unsafe extern "C" fn(*mut sqlite3_context)>;
 
 api! {
@@ -130,10 +139,34 @@ api! {
         destroy: Destructor
     ) -> c_int;
     declare_vtab(db: *mut sqlite3, sql: *const c_char) -> c_int;
+    prepare_v2(
+        db: *mut sqlite3, sql: *const c_char, bytes: c_int, stmt: *mut *mut sqlite3_stmt,
+        tail: *mut *const c_char
+    ) -> c_int;
+    step(stmt: *mut sqlite3_stmt) -> c_int;
+    reset(stmt: *mut sqlite3_stmt) -> c_int;
+    finalize(stmt: *mut sqlite3_stmt) -> c_int;
+    stmt_readonly(stmt: *mut sqlite3_stmt) -> c_int;
+    column_count(stmt: *mut sqlite3_stmt) -> c_int;
+    column_value(stmt: *mut sqlite3_stmt, column: c_int) -> *mut sqlite3_value;
+    bind_blob(
+        stmt: *mut sqlite3_stmt, parameter: c_int, blob: *const c_void, bytes: c_int, destroy: Destructor
+    ) -> c_int;
+    open_v2(
+        name: *const c_char, db: *mut *mut sqlite3, flags: c_int, vfs: *const c_char
+    ) -> c_int;
+    close_v2(db: *mut sqlite3) -> c_int;
+    busy_timeout(db: *mut sqlite3, milliseconds: c_int) -> c_int;
+    changes(db: *mut sqlite3) -> c_int;
+    exec(
+        db: *mut sqlite3, sql: *const c_char, row: ExecRow, app: *mut c_void, error: *mut *mut c_char
+    ) -> c_int;
+    errmsg(db: *mut sqlite3) -> *const c_char;
     user_data(context: *mut sqlite3_context) -> *mut c_void;
     value_type(value: *mut sqlite3_value) -> c_int;
     value_text(value: *mut sqlite3_value) -> *const u8;
     value_bytes(value: *mut sqlite3_value) -> c_int;
+    value_blob(value: *mut sqlite3_value) -> *const c_void;
     value_int64(value: *mut sqlite3_value) -> i64;
     value_double(value: *mut sqlite3_value) -> f64;
     value_nochange(value: *mut sqlite3_value) -> c_int;
@@ -142,6 +175,7 @@ api! {
     vtab_collation(info: *mut sqlite3_index_info, constraint: c_int) -> *const c_char;
     result_null(context: *mut sqlite3_context);
     result_int64(context: *mut sqlite3_context, value: i64);
+    result_double(context: *mut sqlite3_context, value: f64);
     result_error(context: *mut sqlite3_context, text: *const c_char, bytes: c_int);
     result_error_code(context: *mut sqlite3_context, code: c_int);
     result_subtype(context: *mut sqlite3_context, subtype: u32);

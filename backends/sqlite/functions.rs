@@ -36,6 +36,9 @@ static FUNCTIONS: &[Function] = &[
     Function { name: c"rembed_client_options", args: &[-1], flags: DIRECT, call: rembed_client_options },
     Function { name: c"rembed_version", args: &[0], flags: PURE, call: rembed_version },
     Function { name: c"rembed_debug", args: &[0], flags: code::UTF8, call: rembed_debug },
+    Function { name: c"rembed_prefetch", args: &[2, 3], flags: code::UTF8, call: rembed_prefetch },
+    Function { name: c"rembed_stats", args: &[0], flags: code::UTF8, call: rembed_stats },
+    Function { name: c"rembed_cache_clear", args: &[0], flags: code::UTF8, call: rembed_cache_clear },
     Function { name: c"rembed_last_error", args: &[0], flags: code::UTF8, call: rembed_last_error },
 ];
 
@@ -47,9 +50,30 @@ fn rembed(session: &Session, args: &[Value]) -> Result<Output, Error> {
         None => None,
     };
     match args[1].text("text").map_err(bad_input)? {
-        Some(text) => Ok(Output::Vector(session.embed(client, &[text], input_type)?.into_data())),
+        Some(text) => Ok(Output::Vector(session.embed_one(client, text, input_type)?)),
         None => Ok(Output::Null),
     }
+}
+
+fn rembed_prefetch(session: &Session, args: &[Value]) -> Result<Output, Error> {
+    let client = required(&args[0], "the client's name")?;
+    let bad_input = |why: String| session.bad_input(client, &why);
+    let input_type = match args.get(2) {
+        Some(word) => word.text("input_type").map_err(bad_input)?,
+        None => None,
+    };
+    match args[1].text("the list of texts").map_err(bad_input)? {
+        Some(json) => Ok(Output::Int(session.prefetch(client, json, input_type)? as i64)),
+        None => Ok(Output::Null),
+    }
+}
+
+fn rembed_stats(session: &Session, _: &[Value]) -> Result<Output, Error> {
+    Ok(Output::Text(session.stats()?.into()))
+}
+
+fn rembed_cache_clear(session: &Session, _: &[Value]) -> Result<Output, Error> {
+    Ok(Output::Int(session.cache_clear() as i64))
 }
 
 fn rembed_register(session: &Session, args: &[Value]) -> Result<Output, Error> {

@@ -3,17 +3,21 @@
 //! One build serves classic SQLite loaded (`rembed0.so`, `libsqlite_rembed.so`, or any name with an explicit
 //! entry point) and linked into a C or C++ host (`include/rembed.h`).
 
+mod batch_table;
 mod clients_table;
 mod ffi;
 mod functions;
 mod guard;
+mod select;
+mod store;
 mod value;
 
 use std::ffi::{c_char, c_int};
 use std::sync::Arc;
 
-use ffi::{code, sqlite3, sqlite3_api_routines};
+use ffi::{code, sqlite3, sqlite3_api_routines, sqlite3_vtab};
 
+use crate::error::Error;
 use crate::session::Session;
 use crate::transport::Interrupt;
 
@@ -91,11 +95,41 @@ unsafe fn init(db: *mut sqlite3, api: *mut sqlite3_api_routines) -> Result<(), S
         let Some(in_use) = ffi::attach(db, api)? else {
             return Ok(());
         };
-        let session = Session::new(Arc::new(Handle(db)));
+        let session = Session::new(Arc::new(Handle(db)), Some(store::open));
         let connection = Arc::new(Connection { session, _in_use: in_use });
         functions::register(db, &connection)?;
-        clients_table::register(db, &connection)
+        clients_table::register(db, &connection)?;
+        batch_table::register(db, &connection)
     }
+}
+
+/// Drops what holds a connection's state, when SQLite is done with it.
+fn destroy_connection(held: impl Sized) {
+    // There is nobody to tell of a panic here.
+    let _ = guard::guard(|| drop(held));
+}
+
+/// Runs the work of a virtual table's callback. An error's text goes to the table, from where SQLite takes it
+/// whole (<https://www.sqlite.org/vtab.html#virtual_table_object>).
+unsafe fn attempt(
+    table: &mut sqlite3_vtab,
+    connection: &Connection,
+    work: impl FnOnce() -> Result<(), Error>,
+) -> c_int {
+    let (rc, text) = match guard::guard(work) {
+        Ok(Ok(())) => return code::OK,
+        Ok(Err(Error::Interrupted)) => return code::INTERRUPT,
+        Ok(Err(e @ Error::Constraint { .. })) => (code::CONSTRAINT, e.to_string()),
+        Ok(Err(e)) => (code::ERROR, e.to_string()),
+        Err(panic) => (code::ERROR, panic),
+    };
+    connection.session.note_error(&text);
+    // SAFETY: zErrMsg belongs to SQLite's allocator.
+    unsafe {
+        ffi::free(table.zErrMsg.cast());
+        table.zErrMsg = c_string(|n| ffi::malloc64(n).cast(), &text);
+    }
+    rc
 }
 
 /// A copy of `text` in memory of `allocate`, which SQLite frees; NULL when there is none.

@@ -6,6 +6,7 @@ use std::ffi::c_int;
 use zeroize::Zeroizing;
 
 use super::ffi::{self, code, sqlite3_context, sqlite3_value};
+use crate::cache::Vector;
 use crate::vector;
 
 /// The subtype by which sqlite-vec knows a vector of f32.
@@ -14,21 +15,25 @@ const SUBTYPE_F32: u32 = 223;
 /// An argument of a function, or a column of a virtual table.
 #[derive(Debug, Clone, Copy)]
 #[repr(transparent)]
-pub struct Value(*mut sqlite3_value);
+pub struct Value(pub(super) *mut sqlite3_value);
 
 /// What an SQL function answers.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Output {
     /// NULL.
     Null,
     /// INTEGER.
     Int(i64),
+    /// REAL.
+    Real(f64),
+    /// BLOB.
+    Blob(Vec<u8>),
     /// TEXT.
     Text(Cow<'static, str>),
     /// TEXT that may hold a key: our copy is wiped.
     Private(Zeroizing<String>),
     /// BLOB of little-endian f32, marked as a vector.
-    Vector(Vec<f32>),
+    Vector(Vector),
 }
 
 /// The arguments of a call.
@@ -65,6 +70,19 @@ impl Value {
     pub fn real(&self) -> f64 {
         // SAFETY: as in kind().
         unsafe { ffi::value_double(self.0) }
+    }
+
+    /// As bytes, of text or of a BLOB.
+    pub fn bytes(&self) -> &[u8] {
+        // SAFETY: as in kind(). A BLOB without bytes is NULL, which makes no slice.
+        unsafe {
+            let blob = ffi::value_blob(self.0);
+            let n = ffi::value_bytes(self.0);
+            if blob.is_null() {
+                return &[];
+            }
+            std::slice::from_raw_parts(blob.cast(), usize::try_from(n).unwrap_or(0))
+        }
     }
 
     /// Whether an UPDATE leaves it as it is.
@@ -112,6 +130,11 @@ impl Output {
                 Output::Int(n) => ffi::result_int64(context, n),
                 Output::Text(text) => give_text(context, &text),
                 Output::Private(text) => give_text(context, &text),
+                Output::Real(x) => ffi::result_double(context, x),
+                Output::Blob(bytes) => {
+                    let n = bytes.len() as u64;
+                    ffi::result_blob64(context, bytes.as_ptr().cast(), n, ffi::transient());
+                }
                 Output::Vector(row) => {
                     let bytes = vector::to_bytes(&row);
                     let n = bytes.len() as u64;

@@ -52,6 +52,8 @@ pub enum Verdict {
     Retry(Option<Duration>),
     /// Send it in smaller parts; permanent for a lone text.
     TooLarge,
+    /// One of the texts may be to blame: the others may succeed without it.
+    Refused,
 }
 
 /// What providers say of a request that is too large, in lower case.
@@ -85,6 +87,7 @@ pub(super) fn classify(reply: &HttpReply<'_>) -> Failure {
             Some(false) => Verdict::Permanent,
             None => match reply.status {
                 408 | 409 | 425 | 429 | 500 | 502 | 503 | 504 | 529 => Verdict::Retry(reply.retry_after),
+                400 | 422 => Verdict::Refused,
                 _ => Verdict::Permanent,
             },
         },
@@ -166,7 +169,10 @@ mod tests {
 
     #[test]
     fn verdicts_follow_the_status() {
-        for status in [400, 401, 402, 403, 404, 405, 422, 424, 498, 501, 301, 307] {
+        for status in [400, 422] {
+            assert_eq!(of(status, "no").verdict, Verdict::Refused, "{status}");
+        }
+        for status in [401, 402, 403, 404, 405, 424, 498, 501, 301, 307] {
             assert_eq!(of(status, "no").verdict, Verdict::Permanent, "{status}");
         }
         for status in [408, 409, 425, 429, 500, 502, 503, 504, 529] {

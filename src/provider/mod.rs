@@ -176,6 +176,14 @@ pub trait Provider: Send + Sync {
         input_type(spec, ask.input_type).map(drop)
     }
 
+    /// The field and word that `asked` becomes.
+    ///
+    /// # Errors
+    /// A word that the format cannot send.
+    fn input_type<'a>(&self, asked: Option<&'a str>) -> Result<Option<(&'static str, &'a str)>, String> {
+        input_type(self.spec(), asked)
+    }
+
     /// The body of a request for `texts`.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 //! Nothing here knows a provider. Redirects are not followed: a POST with texts and a key goes where the
 //! user said, or nowhere.
 
+pub mod pace;
 pub mod policy;
 pub mod retry;
 mod socket;
@@ -151,6 +152,11 @@ impl Exchange {
     /// Whether the status is a success.
     pub fn is_success(&self) -> bool {
         (200..300).contains(&self.status)
+    }
+
+    /// The size of the body, decompressed.
+    pub fn size(&self) -> usize {
+        self.body.len()
     }
 
     /// As providers read it.

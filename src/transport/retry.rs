@@ -5,13 +5,15 @@
 //! most 8 s.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant, SystemTime};
 
 use ureq::http::HeaderMap;
 
-use super::{Headers, Interrupt, exchange, socket};
+use super::{Exchange, Headers, Interrupt, exchange, socket};
 use crate::client::Client;
 use crate::error::{Error, RequestError};
+use crate::plan;
 use crate::provider::{Failure, HttpReply, Reply, Verdict};
 
 const BACKOFF_FIRST: Duration = Duration::from_millis(500);
@@ -21,11 +23,13 @@ const BACKOFF_MOST: Duration = Duration::from_secs(8);
 pub enum GivenUp {
     /// Smaller parts of it may succeed; the error is that of a lone text.
     TooLarge(Error),
+    /// It was refused for what it holds; without one of its texts it may succeed.
+    Refused(Error),
     /// It failed for good.
     Failed(Error),
 }
 
-/// Sends the request `body` for `texts` texts until it succeeds, may not be retried, or time is up.
+/// Sends the request `body` for `texts` until it succeeds, may not be retried, or time is up.
 ///
 /// # Errors
 /// [`Error::Request`] with the last failure, [`Error::Interrupted`].
@@ -33,22 +37,30 @@ pub fn send(
     client: &Client,
     headers: &Headers,
     body: &[u8],
-    texts: usize,
+    texts: &[&str],
     interrupt: &Arc<dyn Interrupt>,
 ) -> Result<Reply, GivenUp> {
-    let deadline = Instant::now() + client.timeout();
+    let shared = client.shared();
+    let mut deadline = None;
     let mut attempts = 0;
     loop {
+        wait_turn(client, texts, interrupt)?;
+        let deadline = *deadline.get_or_insert_with(|| Instant::now() + client.timeout());
         attempts += 1;
-        let outcome = attempt(client, headers, body, texts, deadline, interrupt);
+        let outcome = attempt(client, headers, body, texts.len(), deadline, interrupt);
         let (status, failure) = match outcome {
-            Ok(reply) => return Ok(reply),
+            Ok(reply) => {
+                shared.texts.fetch_add(texts.len() as u64, Relaxed);
+                shared.tokens.fetch_add(reply.tokens.unwrap_or(0), Relaxed);
+                return Ok(reply);
+            }
             Err(failed) => failed,
         };
         if interrupt.is_interrupted() {
             return Err(GivenUp::Failed(Error::Interrupted));
         }
         let give_up = |message: String| {
+            shared.errors.fetch_add(1, Relaxed);
             Error::Request(Box::new(RequestError {
                 client: client.name().into(),
                 format: client.format(),
@@ -60,6 +72,7 @@ pub fn send(
         let asked = match failure.verdict {
             Verdict::Permanent => return Err(GivenUp::Failed(give_up(failure.message))),
             Verdict::TooLarge => return Err(GivenUp::TooLarge(give_up(failure.message))),
+            Verdict::Refused => return Err(GivenUp::Refused(give_up(failure.message))),
             Verdict::Retry(_) if attempts > client.retries() => {
                 return Err(GivenUp::Failed(give_up(failure.message)));
             }
@@ -77,7 +90,31 @@ pub fn send(
                 failure.message
             ))));
         }
+        if asked.is_some() {
+            // The server has said so to this request, and means every one.
+            shared.pace.pause(wait);
+        }
+        shared.retries.fetch_add(1, Relaxed);
         sleep(wait, interrupt).map_err(GivenUp::Failed)?;
+    }
+}
+
+/// Waits until the client's limits per minute, and a pause that a reply has asked for, let a request go. This
+/// time does not count against the request's own.
+fn wait_turn(client: &Client, texts: &[&str], interrupt: &Arc<dyn Interrupt>) -> Result<(), GivenUp> {
+    let pace = &client.shared().pace;
+    let limits = client.pacing();
+    let tokens = limits.tokens.map_or(0, |_| texts.iter().map(|text| plan::estimate(text)).sum());
+    let turn = pace.book(limits, tokens);
+    if !turn.is_zero() {
+        sleep(turn, interrupt).map_err(GivenUp::Failed)?;
+    }
+    loop {
+        let pause = pace.paused();
+        if pause.is_zero() {
+            return Ok(());
+        }
+        sleep(pause, interrupt).map_err(GivenUp::Failed)?;
     }
 }
 
@@ -90,7 +127,11 @@ fn attempt(
     interrupt: &Arc<dyn Interrupt>,
 ) -> Result<Reply, (Option<u16>, Failure)> {
     let provider = client.provider();
-    let exchange = exchange(client, headers, body, deadline, interrupt).map_err(|failure| (None, failure))?;
+    let start = Instant::now();
+    let exchange = exchange(client, headers, body, deadline, interrupt);
+    let size = exchange.as_ref().map_or(0, Exchange::size);
+    client.shared().exchanged(body.len(), size, start.elapsed());
+    let exchange = exchange.map_err(|failure| (None, failure))?;
     let reply = exchange.reply();
     if exchange.is_success() {
         return provider.reply(reply.body, texts).map_err(|failure| (Some(reply.status), failure));

@@ -1,0 +1,367 @@
+//! The table-valued functions `rembed_batch(client, json)` and `rembed_rows(client, select)`: eponymous virtual
+//! tables whose hidden columns are the arguments (<https://www.sqlite.org/vtab.html#tabfunc2>).
+
+use std::ffi::{CStr, c_char, c_int, c_void};
+use std::sync::Arc;
+
+use super::ffi::{
+    self, code, sqlite3, sqlite3_context, sqlite3_index_info, sqlite3_module, sqlite3_value, sqlite3_vtab,
+    sqlite3_vtab_cursor,
+};
+use super::guard::guard;
+use super::select::Select;
+use super::value::{Output, arguments, give_error};
+use super::{Connection, destroy_connection};
+use crate::error::{Error, Result};
+use crate::input;
+use crate::stream::{Outcome, Row, Stream, Text};
+
+/// A row's name, as SQL.
+pub type Name = Output;
+type Source = Box<dyn Iterator<Item = Result<(Name, Text)>>>;
+
+/// Which of the two functions a table is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Batch,
+    Rows,
+}
+
+impl Kind {
+    fn name(self) -> &'static CStr {
+        match self {
+            Kind::Batch => c"rembed_batch",
+            Kind::Rows => c"rembed_rows",
+        }
+    }
+
+    fn schema(self) -> &'static CStr {
+        match self {
+            Kind::Batch => {
+                c"CREATE TABLE rembed_batch(key, text, embedding, error, client HIDDEN, json HIDDEN, input_type HIDDEN)"
+            }
+            Kind::Rows => {
+                c"CREATE TABLE rembed_rows(key, text, embedding, error, client HIDDEN, \"select\" HIDDEN, input_type HIDDEN)"
+            }
+        }
+    }
+
+    fn usage(self) -> &'static str {
+        match self {
+            Kind::Batch => "rembed_batch wants a client and texts: rembed_batch('client', '[\"text\", …]')",
+            Kind::Rows => {
+                "rembed_rows wants a client and a query: rembed_rows('client', 'SELECT id, body FROM docs')"
+            }
+        }
+    }
+}
+
+const ERROR_COLUMN: c_int = 3;
+const FIRST_ARGUMENT: c_int = 4;
+/// Set in idxNum when the query reads the column `error`; the lower bits say which arguments are given.
+const READS_ERROR: c_int = 8;
+
+static MODULE: sqlite3_module = sqlite3_module {
+    iVersion: 3,
+    xCreate: None,
+    xConnect: Some(connect),
+    xBestIndex: Some(best_index),
+    xDisconnect: Some(disconnect),
+    xDestroy: None,
+    xOpen: Some(open),
+    xClose: Some(close),
+    xFilter: Some(filter),
+    xNext: Some(next),
+    xEof: Some(eof),
+    xColumn: Some(column),
+    xRowid: Some(rowid),
+    xUpdate: None,
+    xBegin: None,
+    xSync: None,
+    xCommit: None,
+    xRollback: None,
+    xFindFunction: None,
+    xRename: None,
+    xSavepoint: None,
+    xRelease: None,
+    xRollbackTo: None,
+    xShadowName: None,
+};
+
+/// What SQLite hands back to connect().
+struct Aux {
+    connection: Arc<Connection>,
+    kind: Kind,
+}
+
+/// An instance of the table; SQLite sees the first field.
+#[repr(C)]
+struct Table {
+    base: sqlite3_vtab,
+    db: *mut sqlite3,
+    connection: Arc<Connection>,
+    kind: Kind,
+}
+
+#[repr(C)]
+struct Cursor {
+    base: sqlite3_vtab_cursor,
+    stream: Option<Stream<Name, Source>>,
+    current: Option<Row<Name, Outcome>>,
+    isolate: bool,
+    rowid: i64,
+}
+
+/// Registers both functions in `db`.
+///
+/// # Safety
+/// `db` is an open connection.
+pub unsafe fn register(db: *mut sqlite3, connection: &Arc<Connection>) -> std::result::Result<(), String> {
+    for kind in [Kind::Batch, Kind::Rows] {
+        let aux = Box::new(Aux { connection: connection.clone(), kind });
+        let aux = Box::into_raw(aux).cast();
+        // SAFETY: SQLite calls `destroy` once for `aux`, also when the registration fails.
+        let rc = unsafe { ffi::create_module_v2(db, kind.name().as_ptr(), &MODULE, aux, Some(destroy)) };
+        if rc != code::OK {
+            return Err(format!("rembed: cannot register {}: error {rc}", kind.name().to_string_lossy()));
+        }
+    }
+    Ok(())
+}
+
+unsafe extern "C" fn destroy(aux: *mut c_void) {
+    // SAFETY: `aux` came from Box::into_raw in register(), and SQLite destroys it once.
+    destroy_connection(unsafe { Box::from_raw(aux.cast::<Aux>()) });
+}
+
+/// <https://www.sqlite.org/vtab.html#the_xconnect_method>
+unsafe extern "C" fn connect(
+    db: *mut sqlite3,
+    aux: *mut c_void,
+    _: c_int,
+    _: *const *const c_char,
+    vtab: *mut *mut sqlite3_vtab,
+    _: *mut *mut c_char,
+) -> c_int {
+    let made = guard(|| {
+        // SAFETY: SQLite passes the connection and what register() gave it, which outlives the table.
+        unsafe {
+            let aux = &*aux.cast::<Aux>();
+            let rc = ffi::declare_vtab(db, aux.kind.schema().as_ptr());
+            if rc != code::OK {
+                return rc;
+            }
+            if aux.kind == Kind::Rows {
+                // It runs SQL that it is given: not for the schema of a stranger's file.
+                ffi::vtab_config(db, code::VTAB_DIRECTONLY, 0);
+            }
+            let base = sqlite3_vtab { pModule: &MODULE, nRef: 0, zErrMsg: std::ptr::null_mut() };
+            let table = Table { base, db, connection: aux.connection.clone(), kind: aux.kind };
+            *vtab = Box::into_raw(Box::new(table)).cast();
+        }
+        code::OK
+    });
+    made.unwrap_or(code::ERROR)
+}
+
+/// <https://www.sqlite.org/vtab.html#the_xdisconnect_method>
+unsafe extern "C" fn disconnect(vtab: *mut sqlite3_vtab) -> c_int {
+    // SAFETY: `vtab` came from Box::into_raw in connect(), and SQLite is done with it.
+    destroy_connection(unsafe { Box::from_raw(vtab.cast::<Table>()) });
+    code::OK
+}
+
+/// <https://www.sqlite.org/vtab.html#the_xbestindex_method>
+unsafe extern "C" fn best_index(_: *mut sqlite3_vtab, info: *mut sqlite3_index_info) -> c_int {
+    let chosen = guard(|| {
+        // SAFETY: SQLite passes arrays of nConstraint entries.
+        unsafe {
+            let info = &mut *info;
+            let mut arguments = [None; 3];
+            for i in 0..usize::try_from(info.nConstraint).unwrap_or(0) {
+                let constraint = &*info.aConstraint.add(i);
+                let argument = constraint.iColumn - FIRST_ARGUMENT;
+                if constraint.op != code::INDEX_CONSTRAINT_EQ || !(0..3).contains(&argument) {
+                    continue;
+                }
+                if constraint.usable == 0 {
+                    // An argument comes from a table that this plan reads later: another plan has to do.
+                    return code::CONSTRAINT;
+                }
+                arguments[argument as usize] = Some(i);
+            }
+            let mut given = 0;
+            for (argument, constraint) in arguments.iter().enumerate() {
+                if let Some(i) = constraint {
+                    given += 1;
+                    let usage = &mut *info.aConstraintUsage.add(*i);
+                    usage.argvIndex = given;
+                    usage.omit = 1;
+                    info.idxNum |= 1 << argument;
+                }
+            }
+            if info.colUsed & (1 << ERROR_COLUMN) != 0 {
+                info.idxNum |= READS_ERROR;
+            }
+            info.estimatedCost = 1e6;
+            info.estimatedRows = 1000;
+            code::OK
+        }
+    });
+    chosen.unwrap_or(code::ERROR)
+}
+
+/// <https://www.sqlite.org/vtab.html#the_xopen_method>
+unsafe extern "C" fn open(_: *mut sqlite3_vtab, cursor: *mut *mut sqlite3_vtab_cursor) -> c_int {
+    let base = sqlite3_vtab_cursor { pVtab: std::ptr::null_mut() };
+    let new = Box::new(Cursor { base, stream: None, current: None, isolate: false, rowid: 0 });
+    // SAFETY: SQLite passes a place for the pointer, and sets pVtab.
+    unsafe { *cursor = Box::into_raw(new).cast() };
+    code::OK
+}
+
+/// <https://www.sqlite.org/vtab.html#the_xclose_method>
+unsafe extern "C" fn close(cursor: *mut sqlite3_vtab_cursor) -> c_int {
+    // SAFETY: `cursor` came from Box::into_raw in open(), and SQLite is done with it.
+    let cursor = unsafe { Box::from_raw(cursor.cast::<Cursor>()) };
+    guard(|| drop(cursor)).map_or(code::ERROR, |()| code::OK)
+}
+
+/// <https://www.sqlite.org/vtab.html#the_xfilter_method>
+unsafe extern "C" fn filter(
+    cursor: *mut sqlite3_vtab_cursor,
+    plan: c_int,
+    _: *const c_char,
+    argc: c_int,
+    argv: *mut *mut sqlite3_value,
+) -> c_int {
+    // SAFETY: SQLite passes a cursor of open() on a table of connect(), and the arguments that best_index()
+    // asked for.
+    unsafe {
+        attempt(cursor, || {
+            let table = &*(*cursor).pVtab.cast::<Table>();
+            let cursor = &mut *cursor.cast::<Cursor>();
+            (cursor.stream, cursor.current, cursor.rowid) = (None, None, 0);
+            cursor.isolate = plan & READS_ERROR != 0;
+            let mut given = arguments(argc, argv).iter();
+            let mut argument = |bit: c_int| if plan & bit != 0 { given.next() } else { None };
+            let (client, texts, input_type) = (argument(1), argument(2), argument(4));
+            let (Some(client), Some(texts)) = (client, texts) else {
+                return Err(Error::invalid(table.kind.usage()));
+            };
+            let session = &table.connection.session;
+            let Some(client) = client.text("the client's name").map_err(Error::Invalid)? else {
+                return Err(Error::invalid("the client's name is NULL"));
+            };
+            let bad_input = |why: String| session.bad_input(client, &why);
+            let input_type = match input_type {
+                Some(word) => word.text("input_type").map_err(bad_input)?,
+                None => None,
+            };
+            let (source, total): (Source, _) =
+                match (table.kind, texts.text("the second argument").map_err(bad_input)?) {
+                    // As json_each(NULL) has no rows.
+                    (_, None) => (Box::new(std::iter::empty()), Some(0)),
+                    (Kind::Batch, Some(json)) => {
+                        let items = input::parse(json)?;
+                        let total = items.len() as u64;
+                        (
+                            Box::new(items.into_iter().map(|(key, text)| Ok((Output::from(key), text)))),
+                            Some(total),
+                        )
+                    }
+                    (Kind::Rows, Some(sql)) => (Box::new(Select::prepare(table.db, sql)?), None),
+                };
+            cursor.stream = Some(session.stream(client, input_type, source, cursor.isolate, total)?);
+            cursor.advance()
+        })
+    }
+}
+
+impl Cursor {
+    fn advance(&mut self) -> Result<()> {
+        self.rowid += 1;
+        self.current = match &mut self.stream {
+            Some(stream) => stream.next_row()?,
+            None => None,
+        };
+        match &self.current {
+            Some(Row { value: Err(e), .. }) if !self.isolate => Err(e.clone()),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// <https://www.sqlite.org/vtab.html#the_xnext_method>
+unsafe extern "C" fn next(cursor: *mut sqlite3_vtab_cursor) -> c_int {
+    // SAFETY: a cursor of open() on a table of connect().
+    unsafe { attempt(cursor, || (*cursor.cast::<Cursor>()).advance()) }
+}
+
+/// <https://www.sqlite.org/vtab.html#the_xeof_method>
+unsafe extern "C" fn eof(cursor: *mut sqlite3_vtab_cursor) -> c_int {
+    // SAFETY: a cursor of open().
+    unsafe { &*cursor.cast::<Cursor>() }.current.is_none().into()
+}
+
+/// <https://www.sqlite.org/vtab.html#the_xcolumn_method>
+unsafe extern "C" fn column(
+    cursor: *mut sqlite3_vtab_cursor,
+    context: *mut sqlite3_context,
+    column: c_int,
+) -> c_int {
+    // SAFETY: a cursor of open(), and the context of this call.
+    unsafe {
+        let value = guard(|| {
+            let cursor = &*cursor.cast::<Cursor>();
+            let Some(row) = &cursor.current else { return Output::Null };
+            match (column, &row.value) {
+                (0, _) => row.key.clone(),
+                (1, _) => {
+                    row.text.as_deref().map_or(Output::Null, |text| Output::Text(text.to_owned().into()))
+                }
+                (2, Ok(Some(vector))) => Output::Vector(vector.clone()),
+                (ERROR_COLUMN, Err(e)) => Output::Text(e.to_string().into()),
+                _ => Output::Null,
+            }
+        });
+        match value {
+            Ok(value) => value.give(context),
+            Err(panic) => give_error(context, &panic),
+        }
+    }
+    code::OK
+}
+
+/// <https://www.sqlite.org/vtab.html#the_xrowid_method>
+unsafe extern "C" fn rowid(cursor: *mut sqlite3_vtab_cursor, rowid: *mut i64) -> c_int {
+    // SAFETY: a cursor of open(), and a place for the rowid.
+    unsafe { *rowid = (*cursor.cast::<Cursor>()).rowid };
+    code::OK
+}
+
+unsafe fn attempt(cursor: *mut sqlite3_vtab_cursor, work: impl FnOnce() -> Result<()>) -> c_int {
+    // SAFETY: a cursor of open() on a table of connect().
+    unsafe {
+        let table = &mut *(*cursor).pVtab.cast::<Table>();
+        super::attempt(&mut table.base, &table.connection, work)
+    }
+}
+
+impl From<serde_json::Value> for Output {
+    /// A JSON value as SQLite's own JSON functions give it.
+    fn from(json: serde_json::Value) -> Output {
+        use serde_json::Value;
+        match json {
+            Value::Null => Output::Null,
+            Value::Bool(b) => Output::Int(b.into()),
+            Value::Number(n) => match (n.as_i64(), n.as_f64()) {
+                (Some(n), _) => Output::Int(n),
+                (None, Some(x)) => Output::Real(x),
+                (None, None) => Output::Null,
+            },
+            Value::String(text) => Output::Text(text.into()),
+            Value::Array(_) | Value::Object(_) => Output::Text(json.to_string().into()),
+        }
+    }
+}

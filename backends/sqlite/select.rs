@@ -1,0 +1,121 @@
+//! The query of `rembed_rows`, read as it goes on the connection that asks.
+
+use std::ffi::{CStr, c_char};
+
+use super::ffi::{self, code, sqlite3, sqlite3_stmt};
+use super::value::{Output, Value};
+use crate::error::{Error, Result};
+use crate::stream::Text;
+
+/// A running read-only SELECT of two columns: key and text.
+#[derive(Debug)]
+pub struct Select {
+    db: *mut sqlite3,
+    stmt: *mut sqlite3_stmt,
+    done: bool,
+}
+
+impl Select {
+    /// Prepares `sql`.
+    ///
+    /// # Errors
+    /// What SQLite says of it; anything but one read-only statement of two columns.
+    ///
+    /// # Safety
+    /// `db` is open, and stays so while the value lives.
+    pub unsafe fn prepare(db: *mut sqlite3, sql: &str) -> Result<Select> {
+        let mut stmt = std::ptr::null_mut();
+        let mut tail: *const c_char = std::ptr::null();
+        // SAFETY: the text is valid for its length; `tail` points into it.
+        let (rc, rest) = unsafe {
+            let n =
+                i32::try_from(sql.len()).map_err(|_| Error::invalid("rembed_rows: the query is too long"))?;
+            let rc = ffi::prepare_v2(db, sql.as_ptr().cast(), n, &mut stmt, &mut tail);
+            let read = if tail.is_null() { sql.len() } else { tail.addr() - sql.as_ptr().addr() };
+            (rc, sql.get(read..).unwrap_or_default())
+        };
+        if rc != code::OK {
+            return Err(failed(db));
+        }
+        // From here on the statement is finalized whatever happens.
+        let select = Select { db, stmt, done: false };
+        let wrong = |why| Err(Error::invalid(format!("rembed_rows: the query {why}")));
+        if stmt.is_null() {
+            return wrong("is empty");
+        }
+        if rest.chars().any(|c| !c.is_whitespace() && c != ';') {
+            return wrong("is more than one statement");
+        }
+        // SAFETY: the statement is prepared.
+        let (readonly, columns) = unsafe { (ffi::stmt_readonly(stmt) != 0, ffi::column_count(stmt)) };
+        match (readonly, columns) {
+            (true, 2) => Ok(select),
+            (false, _) => wrong("is not read-only: only a SELECT may stand there"),
+            (true, n) => wrong(&format!("has {n} columns, not the two of key and text")),
+        }
+    }
+}
+
+/// What SQLite says of the last failure. Its code is not passed on: a busy database must not make a host retry
+/// a request for ever.
+fn failed(db: *mut sqlite3) -> Error {
+    // SAFETY: the connection is open, and the message is copied before it changes.
+    let text = unsafe { CStr::from_ptr(ffi::errmsg(db)) }.to_string_lossy();
+    Error::invalid(format!("rembed_rows: the query fails: {text}"))
+}
+
+impl Iterator for Select {
+    type Item = Result<(Output, Text)>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.done {
+            return None;
+        }
+        // SAFETY: the statement is prepared, and its values are copied before the next step.
+        unsafe {
+            match ffi::step(self.stmt) {
+                code::ROW => {
+                    let key = Value(ffi::column_value(self.stmt, 0)).to_output();
+                    let text = match Value(ffi::column_value(self.stmt, 1)).text("text") {
+                        Ok(Some(text)) => Text::Text(text.into()),
+                        Ok(None) => Text::Null,
+                        Err(why) => Text::Bad(why),
+                    };
+                    Some(Ok((key, text)))
+                }
+                code::DONE => {
+                    self.done = true;
+                    None
+                }
+                code::INTERRUPT => {
+                    self.done = true;
+                    Some(Err(Error::Interrupted))
+                }
+                _ => {
+                    self.done = true;
+                    Some(Err(failed(self.db)))
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Select {
+    fn drop(&mut self) {
+        // SAFETY: prepared (or NULL, which is allowed), and finalized once.
+        unsafe { ffi::finalize(self.stmt) };
+    }
+}
+
+impl Value {
+    /// A copy, with its type.
+    fn to_output(self) -> Output {
+        match self.kind() {
+            code::INTEGER => Output::Int(self.int()),
+            code::FLOAT => Output::Real(self.real()),
+            code::BLOB => Output::Blob(self.bytes().into()),
+            code::NULL => Output::Null,
+            _ => Output::Text(String::from_utf8_lossy(self.bytes()).into_owned().into()),
+        }
+    }
+}

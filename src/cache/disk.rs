@@ -1,0 +1,179 @@
+//! Vectors on disk, for clients with `cache: disk`.
+//!
+//! The store is SQLite itself, reached through the engine that runs us: several processes may use it at once, a
+//! kill at any moment leaves it whole, and nothing is added to the library. An engine without SQLite's C API has
+//! no store. What cannot be read or written is a miss, and is told once, in `rembed_stats()`.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use super::{Key, Vector};
+
+/// At most this much is kept on disk; the oldest go first.
+pub const BOUND: u64 = 1 << 30;
+
+/// A place for vectors that outlives the process.
+pub trait Store: Send {
+    /// The bytes kept for `key`.
+    ///
+    /// # Errors
+    /// A store that cannot be read.
+    fn get(&mut self, key: &Key) -> Result<Option<Vec<u8>>, String>;
+
+    /// Keeps all of `entries`, or none.
+    ///
+    /// # Errors
+    /// A store that cannot be written.
+    fn put(&mut self, entries: &[(Key, Vec<u8>)]) -> Result<(), String>;
+
+    /// Drops everything. Returns how many entries there were.
+    ///
+    /// # Errors
+    /// A store that cannot be written.
+    fn clear(&mut self) -> Result<usize, String>;
+}
+
+/// Opens the store of a folder.
+pub type Open = fn(&Path) -> Result<Box<dyn Store>, String>;
+
+/// The disk cache of the process, opened when it is first used.
+#[derive(Default)]
+pub struct Disk {
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+enum State {
+    #[default]
+    New,
+    Open(Box<dyn Store>),
+    Broken(String),
+}
+
+/// The one disk cache.
+pub static PROCESS: Disk = Disk { state: Mutex::new(State::New) };
+
+/// `REMBED_CACHE_DIR`, or the user's cache folder.
+fn folder() -> Result<PathBuf, String> {
+    let variable = |name| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+    variable("REMBED_CACHE_DIR")
+        .or_else(|| variable("XDG_CACHE_HOME").map(|p| p.join("rembed")))
+        .or_else(|| variable("HOME").map(|p| p.join(".cache/rembed")))
+        .ok_or_else(|| "set REMBED_CACHE_DIR to a folder".into())
+}
+
+impl Disk {
+    /// The vector kept for `key`.
+    pub fn get(&self, key: &Key, open: Open) -> Option<Vector> {
+        let bytes = self.with(open, |store| store.get(key))??;
+        unpack(key, &bytes)
+    }
+
+    /// Keeps vectors.
+    pub fn put(&self, entries: &[(Key, Vector)], open: Open) {
+        if !entries.is_empty() {
+            let packed: Vec<_> = entries.iter().map(|(key, vector)| (*key, pack(key, vector))).collect();
+            self.with(open, |store| store.put(&packed));
+        }
+    }
+
+    /// Drops everything, if the store is in use. Returns how many entries there were.
+    pub fn clear(&self) -> usize {
+        match &mut *self.state.lock().unwrap_or_else(PoisonError::into_inner) {
+            State::Open(store) => store.clear().unwrap_or(0),
+            _ => 0,
+        }
+    }
+
+    /// Why the store is not used, if it failed.
+    pub fn warning(&self) -> Option<String> {
+        match &*self.state.lock().unwrap_or_else(PoisonError::into_inner) {
+            State::Broken(why) => Some(format!("the disk cache is off: {why}")),
+            _ => None,
+        }
+    }
+
+    fn with<T>(&self, open: Open, work: impl FnOnce(&mut dyn Store) -> Result<T, String>) -> Option<T> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if let State::New = *state {
+            let store = folder().and_then(|folder| {
+                std::fs::create_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
+                open(&folder)
+            });
+            *state = store.map_or_else(State::Broken, State::Open);
+        }
+        let State::Open(store) = &mut *state else { return None };
+        match work(store.as_mut()) {
+            Ok(done) => Some(done),
+            Err(why) => {
+                *state = State::Broken(why);
+                None
+            }
+        }
+    }
+}
+
+/// A vector as it is kept: 8 bytes of a hash over key and numbers, then the numbers.
+fn pack(key: &Key, vector: &Vector) -> Vec<u8> {
+    let numbers = crate::vector::to_bytes(vector);
+    [&checksum(key, &numbers)[..], &numbers].concat()
+}
+
+/// The vector, unless the bytes are not what was kept.
+fn unpack(key: &Key, bytes: &[u8]) -> Option<Vector> {
+    let (sum, numbers) = bytes.split_at_checked(8)?;
+    if numbers.is_empty() || numbers.len() % 4 != 0 || sum != checksum(key, numbers) {
+        return None;
+    }
+    Some(numbers.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect())
+}
+
+fn checksum(key: &Key, numbers: &[u8]) -> [u8; 8] {
+    let hash = blake3::Hasher::new().update(key).update(numbers).finalize();
+    let mut sum = [0; 8];
+    sum.copy_from_slice(&hash.as_bytes()[..8]);
+    sum
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_changed_byte_is_a_miss() {
+        let (key, vector): (Key, Vector) = ([1; 32], vec![0.5, -1.0].into());
+        let bytes = pack(&key, &vector);
+        assert_eq!(unpack(&key, &bytes), Some(vector));
+        for i in 0..bytes.len() {
+            let mut damaged = bytes.clone();
+            damaged[i] ^= 1;
+            assert_eq!(unpack(&key, &damaged), None, "byte {i}");
+        }
+        assert_eq!(unpack(&[2; 32], &bytes), None);
+        assert_eq!(unpack(&key, &bytes[..bytes.len() - 4]), None);
+        assert_eq!(unpack(&key, &[]), None);
+    }
+
+    #[test]
+    fn a_store_that_fails_is_told_once_and_not_used_again() {
+        struct Full;
+        impl Store for Full {
+            fn get(&mut self, _: &Key) -> Result<Option<Vec<u8>>, String> {
+                Ok(None)
+            }
+            fn put(&mut self, _: &[(Key, Vec<u8>)]) -> Result<(), String> {
+                Err("disk full".into())
+            }
+            fn clear(&mut self) -> Result<usize, String> {
+                Ok(0)
+            }
+        }
+        let disk = Disk { state: Mutex::new(State::Open(Box::new(Full))) };
+        let open: Open = |_| Err("opened again".into());
+        assert_eq!(disk.get(&[1; 32], open), None);
+        assert_eq!(disk.warning(), None);
+        disk.put(&[([1; 32], vec![1.0].into())], open);
+        assert_eq!(disk.warning().as_deref(), Some("the disk cache is off: disk full"));
+        assert_eq!(disk.get(&[1; 32], open), None);
+    }
+}

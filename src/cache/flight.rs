@@ -1,0 +1,62 @@
+//! One text on its way to a provider, and those who wait for it.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::Vector;
+use crate::error::{Error, Result};
+use crate::transport::Interrupt;
+
+/// How often a wait asks whether it is interrupted.
+const SLICE: Duration = Duration::from_millis(50);
+
+/// The answer to one text, as soon as it is there.
+#[derive(Debug)]
+pub struct Flight {
+    owner: u64,
+    outcome: Mutex<Option<Result<Vector>>>,
+    landed: Condvar,
+}
+
+impl Flight {
+    pub(super) fn new(owner: u64) -> Flight {
+        Flight { owner, outcome: Mutex::new(None), landed: Condvar::new() }
+    }
+
+    /// The statement that sends the text.
+    pub fn owner(&self) -> u64 {
+        self.owner
+    }
+
+    /// The outcome, if it is there.
+    pub fn outcome(&self) -> Option<Result<Vector>> {
+        self.lock().clone()
+    }
+
+    /// Waits for the outcome.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`] where the wait ended before.
+    pub fn wait(&self, interrupt: &Arc<dyn Interrupt>) -> Result<Result<Vector>> {
+        let mut outcome = self.lock();
+        loop {
+            if let Some(outcome) = &*outcome {
+                return Ok(outcome.clone());
+            }
+            let waited = self.landed.wait_timeout(outcome, SLICE);
+            outcome = waited.unwrap_or_else(PoisonError::into_inner).0;
+            if outcome.is_none() && interrupt.is_interrupted() {
+                return Err(Error::Interrupted);
+            }
+        }
+    }
+
+    pub(super) fn land(&self, outcome: Result<Vector>) {
+        *self.lock() = Some(outcome);
+        self.landed.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Result<Vector>>> {
+        self.outcome.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,210 @@
+//! One call: the requests of a statement for one client and input type, and what they share.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use crate::cache::disk::{self, Open};
+use crate::cache::{self, Claim, Key, Memory, Ticket, Vector};
+use crate::check::check;
+use crate::client::Client;
+use crate::error::{Error, RequestError, Result};
+use crate::options::Cache;
+use crate::transport::retry::{self, GivenUp};
+use crate::transport::{Headers, Interrupt};
+use crate::vector::{Vectors, normalize};
+
+/// A text that is to be sent, and the duty to answer it.
+pub type Task = (Ticket, Arc<str>);
+
+/// What the requests of one statement share.
+pub struct Call {
+    client: Arc<Client>,
+    input_type: Option<String>,
+    key: Key,
+    memory: Arc<Memory>,
+    disk: Option<Open>,
+    headers: OnceLock<Result<Headers, String>>,
+    width: AtomicUsize,
+}
+
+impl Call {
+    /// A call of `client`; `open` reaches the disk cache where the engine has one.
+    ///
+    /// # Errors
+    /// An input type that the format does not have.
+    pub fn new(client: Arc<Client>, input_type: Option<&str>, open: Option<Open>) -> Result<Call> {
+        let key = client.cache_key(input_type).map_err(|text| failed(&client, text))?;
+        let memory = match client.cache() {
+            // Nothing is kept; the same text is still sent once in a statement.
+            Cache::Off => Memory::new(0),
+            Cache::Memory | Cache::Disk => cache::PROCESS.clone(),
+        };
+        let disk = open.filter(|_| client.cache() == Cache::Disk);
+        let input_type = input_type.map(str::to_owned);
+        Ok(Call {
+            client,
+            input_type,
+            key,
+            memory,
+            disk,
+            headers: OnceLock::new(),
+            width: AtomicUsize::new(0),
+        })
+    }
+
+    /// The client.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Whether vectors are kept in memory.
+    pub fn keeps_in_memory(&self) -> bool {
+        self.memory.is_on()
+    }
+
+    /// The error of an input that cannot be embedded.
+    pub fn bad_input(&self, why: &str) -> Error {
+        self.client.bad_input(why)
+    }
+
+    /// Embeds one text, on the caller's thread.
+    ///
+    /// # Errors
+    /// A request that failed, an interrupt.
+    pub fn embed_one(&self, text: &str, interrupt: &Arc<dyn Interrupt>) -> Result<Vector> {
+        loop {
+            let hit = |vector| {
+                self.client.shared().cache_hits.fetch_add(1, Ordering::Relaxed);
+                Ok(vector)
+            };
+            match self.claim(text, 0) {
+                Claim::Hit(vector) => return hit(vector),
+                Claim::Pending(flight) => match flight.wait(interrupt)? {
+                    Ok(vector) => return hit(vector),
+                    // The error was another statement's: this one asks for itself.
+                    Err(_) => continue,
+                },
+                Claim::Mine(ticket) => {
+                    let key = *ticket.key();
+                    let outcome = match self.request(&[text], interrupt) {
+                        Ok(vectors) => Ok(Vector::from(vectors.into_data())),
+                        Err(GivenUp::TooLarge(e) | GivenUp::Refused(e) | GivenUp::Failed(e)) => Err(e),
+                    };
+                    ticket.land(outcome.clone());
+                    if let (Some(open), Ok(vector)) = (self.disk, &outcome) {
+                        disk::PROCESS.put(&[(key, vector.clone())], open);
+                    }
+                    return outcome;
+                }
+            }
+        }
+    }
+
+    /// Looks for the vector of `text` in the caches, or for somebody of the statement `owner` or another who
+    /// has sent it.
+    pub fn claim(&self, text: &str, owner: u64) -> Claim {
+        let key = cache::key(&self.key, text);
+        match self.memory.claim(&key, owner) {
+            Claim::Mine(ticket) => match self.disk.and_then(|open| disk::PROCESS.get(&key, open)) {
+                Some(vector) => {
+                    ticket.land(Ok(vector.clone()));
+                    Claim::Hit(vector)
+                }
+                None => Claim::Mine(ticket),
+            },
+            other => other,
+        }
+    }
+
+    /// Whether the vector of `text` is in memory.
+    pub fn is_ready(&self, text: &str) -> bool {
+        self.memory.contains(&cache::key(&self.key, text))
+    }
+
+    /// Keeps vectors on disk, where the client asks for it.
+    pub fn keep(&self, fresh: &[(Key, Vector)]) {
+        if let Some(open) = self.disk {
+            disk::PROCESS.put(fresh, open);
+        }
+    }
+
+    /// Whether vectors are kept on disk.
+    pub fn keeps(&self) -> bool {
+        self.disk.is_some()
+    }
+
+    /// Answers `tasks`, in one request if that goes: a request that is too large is halved, and one that is
+    /// refused for what it holds is taken apart if `isolate`, so that the other texts get their answers.
+    pub fn serve(&self, tasks: Vec<Task>, isolate: bool, interrupt: &Arc<dyn Interrupt>) {
+        // A provider that refuses everything must not be asked text by text: after as many refusals in a row as
+        // lead down to one text and its neighbours, the rest is given up.
+        let most = 2 * (usize::BITS - tasks.len().leading_zeros()) as usize;
+        let mut patience = Patience { left: if isolate { most } else { 0 }, most };
+        self.serve_part(tasks, &mut patience, interrupt);
+    }
+
+    fn serve_part(&self, mut tasks: Vec<Task>, patience: &mut Patience, interrupt: &Arc<dyn Interrupt>) {
+        let texts: Vec<&str> = tasks.iter().map(|(_, text)| &**text).collect();
+        let error = match self.request(&texts, interrupt) {
+            Ok(vectors) => {
+                patience.left = patience.left.min(1) * patience.most;
+                for (i, (ticket, _)) in tasks.into_iter().enumerate() {
+                    ticket.land(Ok(vectors.row(i).into()));
+                }
+                return;
+            }
+            Err(GivenUp::TooLarge(_)) if tasks.len() > 1 => None,
+            Err(GivenUp::Refused(e)) => {
+                patience.left = patience.left.saturating_sub(1);
+                (tasks.len() == 1 || patience.left == 0).then_some(e)
+            }
+            Err(GivenUp::TooLarge(e) | GivenUp::Failed(e)) => Some(e),
+        };
+        match error {
+            Some(error) => tasks.into_iter().for_each(|(ticket, _)| ticket.land(Err(error.clone()))),
+            None => {
+                let right = tasks.split_off(tasks.len() / 2);
+                self.serve_part(tasks, patience, interrupt);
+                self.serve_part(right, patience, interrupt);
+            }
+        }
+    }
+
+    /// Sends `texts` in one request.
+    fn request(&self, texts: &[&str], interrupt: &Arc<dyn Interrupt>) -> Result<Vectors, GivenUp> {
+        let client = &*self.client;
+        let failed = |text| GivenUp::Failed(failed(client, text));
+        let headers = self.headers.get_or_init(|| Headers::of(client));
+        let headers = headers.as_ref().map_err(|text| failed(text.clone()))?;
+        let ask = client.ask(self.input_type.as_deref());
+        let body = client.provider().request(&ask, texts).map_err(failed)?;
+        let reply = retry::send(client, headers, &body, texts, interrupt)?;
+        let mut vectors = check(reply, texts.len(), client.options().dimensions).map_err(failed)?;
+        let now = vectors.width();
+        if let Err(first) = self.width.compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed) {
+            if first != now {
+                return Err(failed(format!("one reply has {now} dimensions, an earlier one {first}")));
+            }
+        }
+        if client.options().normalize {
+            vectors.rows_mut().for_each(normalize);
+        }
+        Ok(vectors)
+    }
+}
+
+/// How many more refusals in a row are taken before the rest of a request is given up.
+struct Patience {
+    left: usize,
+    most: usize,
+}
+
+fn failed(client: &Client, message: String) -> Error {
+    Error::Request(Box::new(RequestError {
+        client: client.name().into(),
+        format: client.format(),
+        status: None,
+        message,
+        attempts: 1,
+    }))
+}

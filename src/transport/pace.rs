@@ -1,0 +1,110 @@
+//! When the next request of a client may leave: its limits per minute, and pauses that a reply asked for.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Requests may run ahead of an even spacing by what comes in this time.
+const BURST: Duration = Duration::from_secs(1);
+
+/// The limits of a client.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Limits {
+    /// Requests a minute.
+    pub requests: Option<u32>,
+    /// Estimated tokens a minute.
+    pub tokens: Option<u32>,
+}
+
+/// The clock of a client, shared by the process.
+#[derive(Debug, Default)]
+pub struct Pace {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// When the requests sent so far are paid for, by count and by tokens (a virtual schedule, as in GCRA).
+    requests: Option<Instant>,
+    tokens: Option<Instant>,
+    paused: Option<Instant>,
+}
+
+impl Pace {
+    /// Books a request of `tokens` tokens. Returns how long to wait before it leaves.
+    pub fn book(&self, limits: Limits, tokens: usize) -> Duration {
+        self.book_at(Instant::now(), limits, tokens)
+    }
+
+    fn book_at(&self, now: Instant, limits: Limits, tokens: usize) -> Duration {
+        if limits.requests.is_none() && limits.tokens.is_none() {
+            return Duration::ZERO;
+        }
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let requests = book(&mut state.requests, now, limits.requests, 1);
+        let tokens = book(&mut state.tokens, now, limits.tokens, tokens);
+        requests.max(tokens)
+    }
+
+    /// Holds requests back for `wait`.
+    pub fn pause(&self, wait: Duration) {
+        let until = Instant::now() + wait;
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.paused = state.paused.max(Some(until));
+    }
+
+    /// How long a pause goes on.
+    pub fn paused(&self) -> Duration {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.paused.map_or(Duration::ZERO, |until| until.saturating_duration_since(Instant::now()))
+    }
+}
+
+fn book(paid: &mut Option<Instant>, now: Instant, per_minute: Option<u32>, cost: usize) -> Duration {
+    let Some(per_minute) = per_minute else { return Duration::ZERO };
+    let each = Duration::from_secs(60).div_f64(f64::from(per_minute));
+    let start = paid.unwrap_or(now).max(now);
+    *paid = Some(start + each.mul_f64(cost as f64));
+    // One unit is always within the burst, however slow the pace.
+    let ahead = start - now;
+    ahead.saturating_sub(BURST.saturating_sub(each))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn waits(limits: Limits, tokens: usize, n: usize) -> Vec<u128> {
+        let (pace, now) = (Pace::default(), Instant::now());
+        (0..n).map(|_| pace.book_at(now, limits, tokens).as_millis()).collect()
+    }
+
+    #[test]
+    fn a_slow_pace_is_even() {
+        let limits = Limits { requests: Some(30), tokens: None };
+        assert_eq!(waits(limits, 1, 3), [0, 2000, 4000]);
+    }
+
+    #[test]
+    fn a_fast_pace_allows_a_second_ahead() {
+        let limits = Limits { requests: Some(600), tokens: None };
+        let waits = waits(limits, 1, 12);
+        assert_eq!(waits[..10], [0; 10]);
+        assert_eq!(waits[10..], [100, 200]);
+    }
+
+    #[test]
+    fn tokens_count_too() {
+        let limits = Limits { requests: None, tokens: Some(6000) };
+        assert_eq!(waits(limits, 200, 3), [0, 1010, 3010]);
+        assert_eq!(waits(Limits::default(), 1_000_000, 2), [0, 0]);
+    }
+
+    #[test]
+    fn a_pause_holds_all_back_until_it_ends() {
+        let pace = Pace::default();
+        assert_eq!(pace.paused(), Duration::ZERO);
+        pace.pause(Duration::from_secs(5));
+        pace.pause(Duration::from_secs(1));
+        assert!(pace.paused() > Duration::from_secs(4));
+    }
+}
