@@ -138,6 +138,7 @@ api! {
         db: *mut sqlite3, name: *const c_char, module: *const sqlite3_module, aux: *mut c_void,
         destroy: Destructor
     ) -> c_int;
+    column_text(stmt: *mut sqlite3_stmt, column: c_int) -> *const u8;
     declare_vtab(db: *mut sqlite3, sql: *const c_char) -> c_int;
     prepare_v2(
         db: *mut sqlite3, sql: *const c_char, bytes: c_int, stmt: *mut *mut sqlite3_stmt,

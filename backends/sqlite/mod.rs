@@ -95,6 +95,10 @@ unsafe fn init(db: *mut sqlite3, api: *mut sqlite3_api_routines) -> Result<(), S
         let Some(in_use) = ffi::attach(db, api)? else {
             return Ok(());
         };
+        // A second copy of the library, linked and loaded, has a memory of its own.
+        if registered_version(db).as_deref() == Some(crate::session::VERSION) {
+            return Ok(());
+        }
         let session = Session::new(Arc::new(Handle(db)), Some(store::open));
         let connection = Arc::new(Connection { session, _in_use: in_use });
         functions::register(db, &connection)?;
@@ -130,6 +134,32 @@ unsafe fn attempt(
         table.zErrMsg = c_string(|n| ffi::malloc64(n).cast(), &text);
     }
     rc
+}
+
+/// What `rembed_version()` of this connection says, if it has one.
+unsafe fn registered_version(db: *mut sqlite3) -> Option<String> {
+    // SAFETY: db is open; a statement is finalized after its text is out of use.
+    unsafe {
+        let prepare = |sql: &std::ffi::CStr| {
+            let mut stmt = std::ptr::null_mut();
+            ffi::prepare_v2(db, sql.as_ptr(), -1, &mut stmt, std::ptr::null_mut());
+            stmt
+        };
+        let stmt = prepare(c"SELECT rembed_version()");
+        if stmt.is_null() {
+            // sqlite3_open_v2() returns the error that is left on the connection: a statement that is fine clears it.
+            ffi::finalize(prepare(c"SELECT 1"));
+            return None;
+        }
+        let text = match ffi::step(stmt) {
+            code::ROW => ffi::column_text(stmt, 0),
+            _ => std::ptr::null(),
+        };
+        let version =
+            (!text.is_null()).then(|| std::ffi::CStr::from_ptr(text.cast()).to_string_lossy().into_owned());
+        ffi::finalize(stmt);
+        version
+    }
 }
 
 /// A copy of `text` in memory of `allocate`, which SQLite frees; NULL when there is none.

@@ -55,7 +55,7 @@ mod tests {
     #[test]
     fn reads_one_and_several_encodings() {
         for name in ["base64", "dict"] {
-            let reply = Mixedbread.reply(&fixture(&format!("mixedbread/{name}.json")), 1).unwrap();
+            let reply = Mixedbread.reply(&fixture(&format!("mixedbread/{name}.json"))).unwrap();
             assert_eq!(reply.data, [0.5, 0.25], "{name}");
         }
     }

@@ -6,6 +6,7 @@
 mod cohere;
 mod failure;
 mod jina;
+mod json;
 mod llamafile;
 mod mixedbread;
 mod nomic;
@@ -193,12 +194,12 @@ pub trait Provider: Send + Sync {
         write(self.spec(), ask, typed, texts).map_err(|e| e.to_string())
     }
 
-    /// Reads the body of a reply with status 200 to `texts` texts.
+    /// Reads the body of a reply with status 200.
     ///
     /// # Errors
     /// A body that holds no embeddings, in words for the user.
-    fn reply(&self, body: &[u8], texts: usize) -> Result<Reply, Failure> {
-        read(body, texts)
+    fn reply(&self, body: &[u8]) -> Result<Reply, Failure> {
+        read(body)
     }
 
     /// Reads any other reply: what it says, and what may be done about it.

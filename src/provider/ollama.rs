@@ -85,9 +85,9 @@ mod tests {
 
     #[test]
     fn reads_both_replies() {
-        let reply = OLLAMA.reply(&fixture("ollama/embed.json"), 2).unwrap();
+        let reply = OLLAMA.reply(&fixture("ollama/embed.json")).unwrap();
         assert_eq!((reply.data.as_slice(), reply.tokens), (&[0.5, 0.25, -0.5, 0.75][..], Some(6)));
-        let reply = OLLAMA.reply(&fixture("ollama/legacy.json"), 1).unwrap();
+        let reply = OLLAMA.reply(&fixture("ollama/legacy.json")).unwrap();
         assert_eq!(reply.data, [0.5, 0.25]);
     }
 

@@ -47,7 +47,7 @@ pub fn send(
         wait_turn(client, texts, interrupt)?;
         let deadline = *deadline.get_or_insert_with(|| Instant::now() + client.timeout());
         attempts += 1;
-        let outcome = attempt(client, headers, body, texts.len(), deadline, interrupt);
+        let outcome = attempt(client, headers, body, deadline, interrupt);
         let (status, failure) = match outcome {
             Ok(reply) => {
                 shared.texts.fetch_add(texts.len() as u64, Relaxed);
@@ -122,7 +122,6 @@ fn attempt(
     client: &Client,
     headers: &Headers,
     body: &[u8],
-    texts: usize,
     deadline: Instant,
     interrupt: &Arc<dyn Interrupt>,
 ) -> Result<Reply, (Option<u16>, Failure)> {
@@ -134,7 +133,7 @@ fn attempt(
     let exchange = exchange.map_err(|failure| (None, failure))?;
     let reply = exchange.reply();
     if exchange.is_success() {
-        return provider.reply(reply.body, texts).map_err(|failure| (Some(reply.status), failure));
+        return provider.reply(reply.body).map_err(|failure| (Some(reply.status), failure));
     }
     // Before the message is cut: a key that stands across the cut would show its beginning.
     let text = headers.scrub(String::from_utf8_lossy(reply.body).into_owned());

@@ -1,0 +1,113 @@
+#!/usr/bin/env bash
+# usage: tests/engines/proxysql/run.sh
+# Builds a host as ProxySQL's SQLite3 Server is built, links it with the archive in every order, and runs it against
+# the fake provider. The last line tells how many cases passed and failed.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$here/../../.." && pwd)
+target=$(realpath -m "${CARGO_TARGET_DIR:-$root/target}")
+out=$target/proxysql
+sources=$out/sources
+mkdir -p "$out/run"
+
+missing=()
+command -v g++ >/dev/null || missing+=(g++)
+command -v make >/dev/null || missing+=(make)
+command -v valgrind >/dev/null || missing+=(valgrind)
+[ -e /usr/include/sqlite3.h ] || missing+=(libsqlite3-dev)
+if [ ${#missing[@]} -gt 0 ]; then
+    if [ "$(id -u)" != 0 ]; then echo "missing: apt-get install ${missing[*]}" >&2; exit 2; fi
+    apt-get update -q >&2
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}" >&2
+fi
+
+results=$out/run/results.txt
+: >"$results"
+# Prints a result line and keeps it for the count.
+record() { tee -a "$results"; }
+check() { # check WHAT COMMAND…
+    local verdict=ok what=$1
+    shift
+    "$@" || verdict=FAILED
+    echo "$verdict $what" | record
+}
+
+# C objects take as long as the archives: both at once, where there are two cores.
+"$here/sources.sh" "$sources"
+make --silent -j2 -C "$here" OUT="$out" SOURCES="$sources" ARCHIVES= objects &
+objects=$!
+(cd "$root" && cargo build --quiet --release --manifest-path tests/fake/Cargo.toml)
+# ProxySQL's own command, as its deps/Makefile has it.
+(cd "$root" && CARGO_TARGET_DIR=$out/cargo SQLITE3_INCLUDE_DIR=$sources/sqlite SQLITE3_LIB_DIR=$sources/sqlite \
+    SQLITE3_STATIC=1 cargo build --quiet --release --features=sqlite-loadable/static --lib)
+(cd "$root" && cargo build --quiet --release --lib)
+cp "$target/release/libsqlite_rembed.a" "$out/plain.a"
+own=$out/cargo/release/libsqlite_rembed.a
+check "objects and headers compile without a warning" wait "$objects"
+make --silent -j2 -C "$here" OUT="$out" SOURCES="$sources" ARCHIVES="own=$own plain=$out/plain.a" hosts
+
+# Debian's nm would ask LLVM's plugin, which knows no newer bitcode; the symbols are in plain ELF too.
+symbols() { nm --plugin=/dev/null --defined-only --extern-only "$1" 2>/dev/null | awk 'NF == 3 && $3 ~ /^sqlite3/ {print $3}' | sort; }
+for archive in "$own" "$out/plain.a"; do
+    echo "   $(symbols "$archive" | wc -l) sqlite3 symbols in ${archive#"$out/"} of $(stat -c %s "$archive") bytes"
+    check "${archive#"$out/"} defines no sqlite3 symbol but its entry points" \
+        test "$(symbols "$archive" | xargs)" = "sqlite3_rembed_init sqlite3_sqliterembed_init"
+done
+
+needs_no_bindgen() {
+    local tree
+    tree=$(cd "$root" && cargo tree --edges all --prefix none --features=sqlite-loadable/static) && ! grep -q '^bindgen ' <<<"$tree"
+}
+check "ProxySQL's command needs no bindgen, and so no libclang" needs_no_bindgen
+
+coproc FAKE { exec "${CARGO_TARGET_DIR:-$root/tests/fake/target}/release/rembed-fake"; }
+read -r url <&"${FAKE[0]}"
+
+# host NAME TIMEOUT GROUP…: runs a linked host, in a folder of its own.
+host() {
+    local name=$1 limit=$2 status=0
+    shift 2
+    mkdir -p "$out/run/$name"
+    timeout "$limit" "$out/$name" "$name" "$url" "$out/run/$name" "$out/cargo/release/libsqlite_rembed.so" "$@" |
+        record || status=$?
+    # 1 is a failed case, which has its line already.
+    if [ $status -gt 1 ]; then echo "FAILED $name/$*: ended with status $status" | record; fi
+}
+
+export REMBED_README=$root/README.md
+for way in before after system; do
+    host "own-$way" 120 linkage pipeline readme scopes errors load lifetime
+    host "plain-$way" 30 linkage pipeline
+done
+unset REMBED_README
+
+cat >"$out/run/config.json" <<JSON
+{"clients": {"configured": {"format": "ollama", "url": "$url"}, "other": {"format": "openai", "model": "m"}}}
+JSON
+REMBED_CONFIG=$out/run/config.json host own-after 30 config
+REMBED_CONFIG=$out/run/no-such-file.json host own-after 30 config
+
+timeout 30 "$out/forgot" own "$out/run" | record || true
+timeout 30 "$out/header" | record || true
+
+valgrind_host() {
+    valgrind --quiet --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite --error-exitcode=9 \
+        "$out/own-after" valgrind "$url" "$out/run" - pipeline scopes errors >"$out/run/valgrind.txt" 2>&1
+}
+check "valgrind finds no error and no leak" valgrind_host
+# What it found, and not the cases that passed under it.
+grep -E '^(==|FAILED)' "$out/run/valgrind.txt" || true
+
+make --silent -C "$root/examples/cpp" REMBED="$own" SQLITE="$out/bundled/sqlite3.o" \
+    CPPFLAGS="-I$sources/sqlite" OUT="$out/demo"
+demo() {
+    local said
+    said=$("$out/demo" "$url") && echo "   ${said//$'\n'/, }" && [[ $said == *"distance: 0."* ]]
+}
+check "the C++ example runs" demo
+
+passed=$(grep -c '^ok ' "$results" || true)
+failed=$(grep -c '^FAILED ' "$results" || true)
+sed -n 's/^FAILED /   failed: /p' "$results"
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ] && [ "$passed" -gt 0 ]
