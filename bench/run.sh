@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# usage: bench/run.sh [--calls N] [--rounds N]
-# rembed() beside a bare ureq loop and the old extension, on one fake provider. Prints a Markdown table.
+# usage: bench/run.sh [--short]
+# sqlite-rembed beside a bare ureq loop and the old extension, on one fake provider. Writes bench/results/.
+# --short runs everything once and small, into target/bench/results: a smoke test, whose figures say little.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -16,6 +17,14 @@ if [ ! -f "$old" ]; then
     target/venv/bench/bin/python3 -m zipfile -e target/bench/sqlite_rembed-0.0.1a9-*.whl target/bench
 fi
 
+results=bench/results
+for word in "$@"; do
+    case $word in
+    --short) results=target/bench/results ;;
+    *) echo "usage: bench/run.sh [--short]" >&2 && exit 2 ;;
+    esac
+done
+mkdir -p "$results"
 coproc FAKE { exec tests/fake/target/release/rembed-fake; }
 read -r url <&"${FAKE[0]}"
-bench/target/release/rembed-bench "$url" target/release/libsqlite_rembed.so "$old" "$@"
+bench/target/release/rembed-bench "$url" target/release/libsqlite_rembed.so "$old" "$results" "$@"

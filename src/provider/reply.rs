@@ -305,7 +305,7 @@ mod tests {
         assert_eq!(reply.data, [1.0]);
         let reply = read(br#"["AACAPwAAgD8=","AACAPwAAgD8=","AACAP\/8AgD8="]"#).unwrap();
         assert_eq!((reply.rows, reply.width, reply.data[0]), (3, 2, 1.0));
-        assert_eq!(error(r#"["AACAPwAAgD8=","AACAPw=="  ,"x"]"#).contains("row 1 has 1"), true);
+        assert!(error(r#"["AACAPwAAgD8=","AACAPw=="  ,"x"]"#).contains("row 1 has 1"));
         assert!(error(r#"{"data":[{"embedding":"AACA"}]}"#).contains("3 bytes"));
         assert!(error(r#"{"data":[{"embedding":"A*CA"}]}"#).contains("not base64"));
     }
