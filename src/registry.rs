@@ -139,9 +139,10 @@ impl Registry {
         if write(&self.own).remove(name).is_some() || write(&PROCESS).remove(name).is_some() {
             return Ok(true);
         }
-        match self.named(name)? {
-            Some(_) => Err(read_only(name)),
-            None => Ok(false),
+        // Not by named(): another thread may register a client of the process in between.
+        match config()?.contains_key(name) {
+            true => Err(read_only(name)),
+            false => Ok(false),
         }
     }
 }

@@ -206,7 +206,7 @@ impl Session {
         self.registry.insert(client, rowid, replace)
     }
 
-    /// UPDATE of the row `rowid`. A new `url` drops the literal key, unless the same statement sets one: a
+    /// UPDATE of the row `rowid`. A new server drops the literal key, unless the same statement sets one: a
     /// key must not follow a URL to another server.
     ///
     /// # Errors
@@ -308,7 +308,7 @@ impl<'a> Columns<'a> {
             // The rest stays as it is; what has a column of its own is settled below.
             None => Options { format: None, model: None, url: None, key: None, ..before.clone() },
         };
-        let old_url = before.url.clone();
+        let old_server = (before.url.clone(), before.format.clone());
         let text = |t: &str| Ok(t.trim().to_owned());
         let key_given = after.key.is_some() || self.key.is_some();
         after.format = settle("format", self.format, after.format, before.format, |t| {
@@ -320,7 +320,8 @@ impl<'a> Columns<'a> {
             "" => Ok(Key::None),
             key => Ok(Key::Secret(Secret::parse(key)?)),
         })?;
-        if after.url != old_url {
+        // Without a url, the format says where requests go.
+        if after.url != old_server.0 || (after.url.is_none() && after.format != old_server.1) {
             if !key_given && matches!(&after.key, Some(Key::Secret(key)) if key.is_literal()) {
                 after.key = None;
             }
@@ -400,6 +401,11 @@ mod tests {
         let model = Columns { model: Some(Some("big")), ..Columns::default() };
         s.update(id, id, &model, false).unwrap();
         assert_eq!(row(&s), ("big".into(), Some("***".into()), r#"{"dimensions":4}"#.into()));
+        let cohere = Columns { format: Some(Some("cohere")), ..Columns::default() };
+        s.update(id, id, &cohere, false).unwrap();
+        assert_eq!(row(&s).1, None);
+        let back = Columns { format: Some(Some("openai")), key: Some(Some("sk-1")), ..Columns::default() };
+        s.update(id, id, &back, false).unwrap();
         let bad = Columns { format: Some(Some("nope")), ..Columns::default() };
         assert!(s.update(id, id, &bad, false).is_err());
         let options = Columns { options: Some(Some(r#"{"retries":1}"#)), ..Columns::default() };

@@ -16,17 +16,20 @@ step_packages() { # what the hosts below need and a bare machine lacks
     command -v sqlite3 g++ make git >/dev/null
 }
 
+crates=(. tests/fake tests/engines/sqlite tests/engines/sqlite/old tests/engines/sqlite/too-old bench examples/rust)
 step_fmt() {
-    cargo fmt --check && cargo fmt --check --manifest-path tests/fake/Cargo.toml &&
-        cargo fmt --check --manifest-path tests/engines/sqlite/Cargo.toml &&
-        cargo fmt --check --manifest-path bench/Cargo.toml
+    local crate
+    for crate in "${crates[@]}"; do
+        cargo fmt --check --manifest-path "$crate/Cargo.toml" || return
+    done
 }
 
 step_clippy() {
     cargo clippy --all-targets --locked -- -D warnings &&
         cargo clippy --all-targets --locked --features static,rigged -- -D warnings &&
         cargo clippy --no-default-features --locked -- -D warnings &&
-        cargo clippy --all-targets --locked --manifest-path tests/fake/Cargo.toml -- -D warnings
+        cargo clippy --all-targets --locked --manifest-path tests/fake/Cargo.toml -- -D warnings &&
+        cargo clippy --all-targets --locked --manifest-path tests/engines/sqlite/Cargo.toml -- -D warnings
 }
 
 step_deny() {

@@ -276,6 +276,11 @@ unsafe extern "C" fn update(
             let session = &table.connection.session;
             let replace = || ffi::vtab_on_conflict(table.db) == code::ON_CONFLICT_REPLACE;
             let args = arguments(argc, argv);
+            if !is_asked_for(table.db) {
+                return Err(Error::invalid(
+                    "rembed_clients may not be written by a trigger: a database file must not redirect where text is sent",
+                ));
+            }
             match args {
                 [old] => session.delete(old.int()),
                 [old, new, columns @ ..] if old.is_null() => {
@@ -289,6 +294,29 @@ unsafe extern "C" fn update(
                 [] => Ok(()),
             }
         })
+    }
+}
+
+/// Whether a statement of the application names the table. If none that runs does, a trigger writes it, which
+/// SQLite before 3.40 lets happen.
+unsafe fn is_asked_for(db: *mut sqlite3) -> bool {
+    // SAFETY: the connection is open; the texts are C strings that live as long as their statements.
+    unsafe {
+        if ffi::libversion_number() >= ffi::GUARDS_TABLES_SINCE {
+            return true;
+        }
+        let mut stmt = ffi::next_stmt(db, std::ptr::null_mut());
+        while !stmt.is_null() {
+            let sql = ffi::sql(stmt);
+            if ffi::stmt_busy(stmt) != 0 && !sql.is_null() {
+                let text = CStr::from_ptr(sql).to_string_lossy().to_ascii_lowercase();
+                if text.contains("rembed_clients") {
+                    return true;
+                }
+            }
+            stmt = ffi::next_stmt(db, stmt);
+        }
+        false
     }
 }
 

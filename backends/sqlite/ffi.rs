@@ -49,6 +49,8 @@ pub mod code {
 
 /// The oldest SQLite whose table has every function used without a check of the version: 3.34.0.
 const OLDEST: c_int = 3_034_000;
+/// Since 3.40.0 SQLite itself keeps triggers of the schema from writing a table that is DIRECTONLY.
+pub const GUARDS_TABLES_SINCE: c_int = 3_040_000;
 const IS_INTERRUPTED_SINCE: c_int = 3_041_000;
 
 static API: AtomicPtr<sqlite3_api_routines> = AtomicPtr::new(std::ptr::null_mut());
@@ -162,6 +164,9 @@ api! {
     exec(
         db: *mut sqlite3, sql: *const c_char, row: ExecRow, app: *mut c_void, error: *mut *mut c_char
     ) -> c_int;
+    next_stmt(db: *mut sqlite3, stmt: *mut sqlite3_stmt) -> *mut sqlite3_stmt;
+    stmt_busy(stmt: *mut sqlite3_stmt) -> c_int;
+    sql(stmt: *mut sqlite3_stmt) -> *const c_char;
     errmsg(db: *mut sqlite3) -> *const c_char;
     user_data(context: *mut sqlite3_context) -> *mut c_void;
     value_type(value: *mut sqlite3_value) -> c_int;

@@ -56,6 +56,27 @@ pub unsafe extern "C" fn sqlite3_rembed_init(
     error: *mut *mut c_char,
     api: *mut sqlite3_api_routines,
 ) -> c_int {
+    // SAFETY: the same contract.
+    unsafe { entry(db, error, api) }
+}
+
+/// The entry point that SQLite derives from the file name `libsqlite_rembed.so`.
+///
+/// # Safety
+/// As [`sqlite3_rembed_init`].
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sqlite3_sqliterembed_init(
+    db: *mut sqlite3,
+    error: *mut *mut c_char,
+    api: *mut sqlite3_api_routines,
+) -> c_int {
+    // SAFETY: the same contract.
+    unsafe { entry(db, error, api) }
+}
+
+/// What both entry points do. Not by way of each other: SQLite opens libraries with RTLD_GLOBAL, and an exported
+/// name would be that of the first one that has it.
+unsafe fn entry(db: *mut sqlite3, error: *mut *mut c_char, api: *mut sqlite3_api_routines) -> c_int {
     // SAFETY: passed on as SQLite gave it.
     match guard::guard(|| unsafe { init(db, api) }) {
         Ok(Ok(())) => code::OK,
@@ -71,20 +92,6 @@ pub unsafe extern "C" fn sqlite3_rembed_init(
             code::ERROR
         }
     }
-}
-
-/// The entry point that SQLite derives from the file name `libsqlite_rembed.so`.
-///
-/// # Safety
-/// As [`sqlite3_rembed_init`].
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn sqlite3_sqliterembed_init(
-    db: *mut sqlite3,
-    error: *mut *mut c_char,
-    api: *mut sqlite3_api_routines,
-) -> c_int {
-    // SAFETY: the same contract.
-    unsafe { sqlite3_rembed_init(db, error, api) }
 }
 
 unsafe fn init(db: *mut sqlite3, api: *mut sqlite3_api_routines) -> Result<(), String> {

@@ -122,7 +122,9 @@ impl Rows {
         reader.object(|reader, key| match key {
             "embedding" => self.row(reader),
             "index" => {
-                self.reply.index.extend(whole(&reader.value()?));
+                let index: Value = reader.value()?;
+                // What is no index fails the check as one that is too large does.
+                self.reply.index.extend((!index.is_null()).then(|| whole(&index).unwrap_or(u64::MAX)));
                 Ok(())
             }
             _ => skip(reader),

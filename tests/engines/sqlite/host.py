@@ -1,0 +1,227 @@
+"""The extension in Python's sqlite3 module: one line a test and, last, the counts."""
+
+import json
+import os
+import pathlib
+import sqlite3
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+LIB = os.environ.get("REMBED_LIB") or str(ROOT / "target/release/libsqlite_rembed.so")
+FAKE = os.environ.get("REMBED_FAKE") or str(ROOT / "tests/fake/target/release/rembed-fake")
+
+TESTS = []
+
+
+def test(function):
+    TESTS.append(function)
+    return function
+
+
+class World:
+    """A scenario of the fake provider."""
+
+    count = 0
+
+    def __init__(self, **settings):
+        World.count += 1
+        self.name = f"python-{World.count}"
+        self.url = f"{base}/s/{self.name}/v1"
+        self._call("PUT", json.dumps({"width": 4, **settings}).encode())
+
+    def log(self):
+        return self._call("GET")["log"]
+
+    def _call(self, method, body=None):
+        request = urllib.request.Request(f"{base}/_/{self.name}", body, method=method)
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        return json.load(opener.open(request, timeout=20))
+
+
+def connect(world=None, database=":memory:", options=None, **how):
+    db = sqlite3.connect(database, **how)
+    db.enable_load_extension(True)
+    db.load_extension(LIB)
+    db.enable_load_extension(False)
+    if world:
+        settings = {"format": "openai", "model": "m", "url": world.url, "cache": "off", **(options or {})}
+        db.execute("SELECT rembed_register('c', ?)", [json.dumps(settings)])
+    return db
+
+
+def fails(db, sql, parameters=()):
+    """The error of a statement that must fail."""
+    try:
+        db.execute(sql, parameters).fetchall()
+    except sqlite3.Error as error:
+        return error
+    raise AssertionError(f"{sql} did not fail")
+
+
+def one(db, sql, parameters=()):
+    return db.execute(sql, parameters).fetchone()[0]
+
+
+@test
+def a_vector_is_bytes_that_struct_reads():
+    vector = one(connect(World()), "SELECT rembed('c', 'a')")
+    assert isinstance(vector, bytes)
+    numbers = struct.unpack("<4f", vector)
+    assert abs(sum(x * x for x in numbers) - 1) < 1e-5, numbers
+
+
+@test
+def python_values_arrive_as_their_text():
+    world = World()
+    db = connect(world)
+    for value in ["Grüße ☕", "a\0b", 42, 1.5, True]:
+        db.execute("SELECT rembed('c', ?)", [value]).fetchall()
+    texts = [text for entry in world.log() for text in entry["texts"]]
+    assert texts == ["Grüße ☕", "a\0b", "42", "1.5", "1"], texts
+    assert one(db, "SELECT rembed('c', ?)", [None]) is None
+    assert "BLOB" in str(fails(db, "SELECT rembed('c', ?)", [b"a"]))
+    assert len(world.log()) == 5
+
+
+@test
+def errors_are_operational_or_integrity_errors():
+    db = connect(World(faults=[{"status": 400}]))
+    error = fails(db, "SELECT rembed('c', 'a')")
+    assert isinstance(error, sqlite3.OperationalError), repr(error)
+    assert "client 'c' (openai): HTTP 400" in str(error), error
+    error = fails(db, "INSERT INTO temp.rembed_clients(name, format) VALUES ('c', 'openai')")
+    assert isinstance(error, sqlite3.IntegrityError), repr(error)
+    assert "UNIQUE constraint failed: rembed_clients.name" in str(error), error
+
+
+@test
+def the_clients_table_works_with_executemany_and_pythons_transactions():
+    db = connect(World())
+    rows = [("a", "openai"), ("b", "cohere")]
+    db.executemany("INSERT INTO temp.rembed_clients(name, format) VALUES (?, ?)", rows)
+    assert db.in_transaction
+    db.rollback()
+    assert [row[0] for row in db.execute("SELECT name FROM temp.rembed_clients ORDER BY name")] == ["a", "b", "c"]
+
+
+@test
+def registering_begins_no_transaction():
+    db = connect(World())
+    assert not db.in_transaction
+    one(db, "SELECT rembed('c', 'a')")
+    assert not db.in_transaction
+
+
+@test
+def a_read_only_file_takes_clients():
+    with tempfile.TemporaryDirectory() as directory:
+        path = pathlib.Path(directory, "a.db")
+        made = sqlite3.connect(path)
+        made.execute("CREATE TABLE docs(text)")
+        made.execute("INSERT INTO docs VALUES ('a')")
+        made.commit()
+        made.close()
+        for mode in ["mode=ro", "immutable=1"]:
+            db = connect(World(), f"file:{path}?{mode}", uri=True)
+            assert len(one(db, "SELECT rembed('c', text) FROM docs")) == 16
+            db.close()
+
+
+@test
+def a_trigger_embeds_on_insert():
+    db = connect(World())
+    db.executescript(
+        """CREATE TABLE docs(id INTEGER PRIMARY KEY, text, vector);
+        CREATE TRIGGER t AFTER INSERT ON docs BEGIN
+            UPDATE docs SET vector = rembed('c', NEW.text) WHERE id = NEW.id;
+        END;"""
+    )
+    db.execute("INSERT INTO docs(text) VALUES ('a')")
+    assert one(db, "SELECT vector FROM docs") == one(db, "SELECT rembed('c', 'a')")
+
+
+@test
+def python_functions_and_ours_call_each_other():
+    db = connect(World())
+    db.create_function("shout", 1, str.upper)
+    db.create_function("width", 1, lambda vector: len(vector) // 4)
+    assert one(db, "SELECT width(rembed('c', shout('a')))") == 4
+
+
+@test
+def threads_with_connections_of_their_own_embed_at_once():
+    world = World(latency_ms=200)
+    results = []
+
+    def embed(number):
+        db = connect(world)
+        results.append(len(one(db, "SELECT rembed('c', ?)", [str(number)])))
+        db.close()
+
+    threads = [threading.Thread(target=embed, args=[n]) for n in range(8)]
+    start = time.monotonic()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert results == [16] * 8, results
+    assert time.monotonic() - start < 1.2, "the calls waited for each other"
+
+
+@test
+def other_threads_run_while_a_call_waits():
+    world = World(faults=[{"text": "slow", "delay_ms": 500}])
+    db = connect(world, check_same_thread=False)
+    slow = threading.Thread(target=lambda: one(db, "SELECT rembed('c', 'slow')"))
+    slow.start()
+    while not world.log():
+        pass
+    assert slow.is_alive(), "Python's lock is free while the extension waits"
+    slow.join()
+
+
+@test
+def a_call_ends_in_its_time_and_an_interrupt_does_no_harm():
+    db = connect(World(faults=[{"hang": True}]), options={"timeout": 0.5}, check_same_thread=False)
+    start = time.monotonic()
+    timer = threading.Timer(0.1, db.interrupt)
+    timer.start()
+    assert isinstance(fails(db, "SELECT rembed('c', 'a')"), sqlite3.OperationalError)
+    assert time.monotonic() - start < 3
+    timer.join()
+    assert one(db, "SELECT 1") == 1
+
+
+@test
+def a_connection_that_is_forgotten_is_closed():
+    world = World()
+    for _ in range(200):
+        one(connect(world), "SELECT rembed('c', 'a')")
+
+
+def main():
+    failed = 0
+    for function in TESTS:
+        name = function.__name__.replace("_", " ")
+        try:
+            function()
+            print("ok", name)
+        except Exception as error:  # a test may fail in any way
+            failed += 1
+            print(f"FAILED {name}: {type(error).__name__}: {error}")
+    print(f"{len(TESTS) - failed} passed, {failed} failed")
+    return failed > 0
+
+
+# The fake ends when its standard input does, and so with this process.
+with subprocess.Popen([FAKE], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as fake:
+    base = fake.stdout.readline().strip()
+    code = main()
+    fake.kill()
+sys.exit(code)

@@ -1,0 +1,185 @@
+//! The extension on SQLite 3.35: what is newer there than in the host's SQLite it must do without.
+
+// The fake is the one of the other host, which uses more of it.
+#[allow(dead_code)]
+#[path = "../src/fake.rs"]
+mod fake;
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use fake::{World, faulty, world};
+use rusqlite::{Connection, OpenFlags, Params};
+use serde_json::json;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(4).unwrap().to_owned()
+}
+
+fn load(db: &Connection) {
+    let file = format!("{}sqlite_rembed{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
+    let built = || root().join("target/release").join(file);
+    let path = std::env::var_os("REMBED_LIB").map_or_else(built, PathBuf::from);
+    db.load_extension_enable().unwrap();
+    db.load_extension(path, None).unwrap();
+    db.load_extension_disable().unwrap();
+}
+
+fn open(world: &World) -> Connection {
+    let db = Connection::open_in_memory().unwrap();
+    load(&db);
+    register(&db, world);
+    db
+}
+
+fn register(db: &Connection, world: &World) {
+    let options =
+        json!({"format": "openai", "model": "m", "url": world.url(), "key": "sk-1", "cache": "off"});
+    text(db, "SELECT rembed_register('c', ?)", [options.to_string()]);
+}
+
+fn text(db: &Connection, sql: &str, params: impl Params) -> String {
+    db.query_row(sql, params, |row| row.get(0)).unwrap_or_else(|e| panic!("{sql}: {e}"))
+}
+
+fn bytes(db: &Connection, sql: &str) -> usize {
+    db.query_row(sql, [], |row| row.get::<_, Vec<u8>>(0)).unwrap_or_else(|e| panic!("{sql}: {e}")).len()
+}
+
+fn fails(db: &Connection, sql: &str) -> String {
+    db.execute_batch(sql).expect_err(sql).to_string()
+}
+
+#[test]
+fn this_is_an_old_sqlite_and_the_extension_knows() {
+    let db = open(&world(json!({"width": 4})));
+    assert_eq!(rusqlite::version(), "3.35.4");
+    assert!(text(&db, "SELECT rembed_debug()", []).contains("SQLite 3.35.4"));
+}
+
+#[test]
+fn it_embeds_and_a_constant_call_runs_once() {
+    let world = world(json!({"width": 4}));
+    let db = open(&world);
+    let rows = "WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000)
+                SELECT CAST(count(rembed('c', 'same')) AS TEXT) FROM n";
+    assert_eq!(text(&db, rows, []), "1000");
+    assert_eq!(world.requests(), 1);
+}
+
+#[test]
+fn the_clients_table_takes_every_statement() {
+    let world = world(json!({"width": 4}));
+    let db = open(&world);
+    let names =
+        "SELECT group_concat(name || '=' || model) FROM (SELECT * FROM temp.rembed_clients ORDER BY name)";
+    db.execute_batch(
+        "INSERT INTO temp.rembed_clients(name, options) VALUES ('a', 'openai'), ('b', '{\"format\":\"cohere\"}');
+         INSERT OR IGNORE INTO temp.rembed_clients(name, format, model) VALUES ('a', 'openai', 'no');
+         INSERT OR REPLACE INTO temp.rembed_clients(name, format, model) VALUES ('b', 'openai', 'yes');
+         DELETE FROM temp.rembed_clients WHERE name = 'a'",
+    )
+    .unwrap();
+    assert_eq!(text(&db, names, []), "b=yes,c=m");
+    let twice = "INSERT INTO temp.rembed_clients(name, format) VALUES ('b', 'openai')";
+    assert!(fails(&db, twice).contains("UNIQUE constraint failed"));
+    let returning = "INSERT INTO temp.rembed_clients(name, format) VALUES ('r', 'openai') RETURNING name";
+    assert_eq!(text(&db, returning, []), "r");
+    let plan: String = db
+        .query_row("EXPLAIN QUERY PLAN SELECT * FROM temp.rembed_clients WHERE name = 'b'", [], |row| {
+            row.get(3)
+        })
+        .unwrap();
+    assert!(plan.contains("INDEX 1"), "{plan}");
+}
+
+#[test]
+fn an_update_keeps_the_literal_key() {
+    let world = world(json!({"width": 4}));
+    let db = open(&world);
+    db.execute_batch("UPDATE temp.rembed_clients SET model = 'other' WHERE name = 'c'").unwrap();
+    assert_eq!(bytes(&db, "SELECT rembed('c', 'a')"), 16);
+    let sent = world.only();
+    assert_eq!(sent["headers"]["authorization"], "Bearer sk-1");
+    assert_eq!(sent["body"]["model"], "other");
+}
+
+#[test]
+fn errors_arrive_whole() {
+    let world = faulty(json!({"status": 400}));
+    let db = open(&world);
+    let error = fails(&db, "SELECT rembed('c', 'a')");
+    assert!(error.contains("client 'c' (openai): HTTP 400"), "{error}");
+    let error = fails(&db, "INSERT INTO temp.rembed_clients(name, options) VALUES ('d', '{\"modle\":1}')");
+    assert!(error.contains("'modle'") && error.contains("allow_http"), "{error}");
+}
+
+#[test]
+fn a_read_only_database_takes_clients() {
+    let path = std::env::temp_dir().join(format!("rembed-old-{}.db", std::process::id()));
+    Connection::open(&path).unwrap().execute_batch("CREATE TABLE docs(text)").unwrap();
+    let db = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
+    load(&db);
+    register(&db, &world(json!({"width": 4})));
+    assert_eq!(bytes(&db, "SELECT rembed('c', 'a')"), 16);
+    std::fs::remove_file(path).unwrap();
+}
+
+#[test]
+fn the_schema_of_a_file_may_embed_but_not_touch_clients() {
+    let db = open(&world(json!({"width": 4})));
+    db.execute_batch(
+        "CREATE TABLE good(x, v); CREATE TABLE bad(x);
+         CREATE TRIGGER g AFTER INSERT ON good BEGIN UPDATE good SET v = rembed('c', NEW.x); END;
+         CREATE TRIGGER b AFTER INSERT ON bad BEGIN SELECT rembed_register('evil', 'openai'); END;
+         INSERT INTO good(x) VALUES ('a')",
+    )
+    .unwrap();
+    assert_eq!(bytes(&db, "SELECT v FROM good"), 16);
+    assert!(fails(&db, "INSERT INTO bad VALUES (1)").contains("unsafe use of"));
+    assert_eq!(text(&db, "SELECT group_concat(name) FROM temp.rembed_clients", []), "c");
+}
+
+/// SQLite itself refuses this since 3.40 only.
+#[test]
+fn a_trigger_of_the_file_cannot_write_the_clients_table() {
+    for action in [
+        "UPDATE rembed_clients SET url = 'http://127.0.0.1:9'",
+        "INSERT OR REPLACE INTO rembed_clients(name, format, url) VALUES ('c', 'openai', 'http://127.0.0.1:9')",
+        "DELETE FROM rembed_clients",
+    ] {
+        let db = open(&world(json!({"width": 4})));
+        db.execute_batch("CREATE TABLE docs(x)").unwrap();
+        db.execute_batch(&format!("CREATE TRIGGER t AFTER INSERT ON docs BEGIN {action}; END")).unwrap();
+        let _ = db.execute_batch("INSERT INTO docs VALUES (1)");
+        assert_eq!(bytes(&db, "SELECT rembed('c', 'a')"), 16, "{action}");
+    }
+}
+
+/// Before 3.41 no extension can tell that it is interrupted; the time of the call is its end.
+#[test]
+fn an_interrupt_is_obeyed_when_the_call_is_over() {
+    let world = faulty(json!({"hang": true}));
+    let db = open(&world);
+    text(&db, "SELECT rembed_register('c', 'format', 'openai', 'timeout', 1, 'url', ?)", [world.url()]);
+    let handle = db.get_interrupt_handle();
+    let start = Instant::now();
+    let statement = std::thread::spawn(move || {
+        fails(&db, "SELECT rembed('c', 'a')");
+        db
+    });
+    world.wait_for(1);
+    handle.interrupt();
+    let db = statement.join().unwrap();
+    assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
+    assert_eq!(text(&db, "SELECT 'alive'", []), "alive");
+}
+
+#[test]
+fn connections_come_and_go() {
+    let world = world(json!({"width": 4}));
+    for _ in 0..500 {
+        open(&world).close().unwrap();
+    }
+    assert_eq!(bytes(&open(&world), "SELECT rembed('c', 'a')"), 16);
+}

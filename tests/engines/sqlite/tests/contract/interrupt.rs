@@ -1,0 +1,119 @@
+//! `sqlite3_interrupt` ends a statement, whatever it waits for, within 200 ms.
+
+use std::cell::Cell;
+use std::net::{TcpListener, TcpStream};
+use std::time::{Duration, Instant};
+
+use rusqlite::Connection;
+use serde_json::{Value, json};
+use sqlite_host::*;
+
+/// What the contract promises.
+const PROMISED: Duration = Duration::from_millis(200);
+/// A busy machine may break the promise once, but not every time.
+const ATTEMPTS: usize = 3;
+
+/// Runs `sql` and interrupts it when `waiting` returns. Gives the connection back.
+fn interrupt(mut db: Connection, waiting: impl Fn(), sql: &'static str) -> Connection {
+    let mut took = Vec::new();
+    for _ in 0..ATTEMPTS {
+        let handle = db.get_interrupt_handle();
+        let statement = std::thread::spawn(move || {
+            let failure = db.fails(sql, ());
+            (db, failure, Instant::now())
+        });
+        waiting();
+        let start = Instant::now();
+        handle.interrupt();
+        let (connection, failure, end) = statement.join().unwrap();
+        db = connection;
+        assert!(interrupted(&failure), "{failure:?}");
+        let late = end.saturating_duration_since(start);
+        if late <= PROMISED {
+            return db;
+        }
+        took.push(late);
+    }
+    panic!("interrupted after {took:?}");
+}
+
+/// Interrupts `sql` in a world with this fault, once a request has come.
+fn interrupt_request(fault: Value, sql: &'static str) {
+    let world = faulty(fault);
+    let db = open_with_client(&world);
+    db.run("CREATE TABLE t(x)", ());
+    db.run("INSERT INTO t VALUES ('a'), ('b'), ('c')", ());
+    let seen = Cell::new(0);
+    let waiting = || {
+        world.wait_for(seen.get() + 1);
+        seen.set(world.requests());
+    };
+    let db = interrupt(db, waiting, sql);
+    world.reset(json!({"width": 4}));
+    assert_eq!(db.embed("next").len(), 4, "the next statement is not interrupted");
+}
+
+#[test]
+fn while_the_server_does_not_answer() {
+    interrupt_request(json!({"hang": true}), "SELECT rembed('c', 'a')");
+}
+
+#[test]
+fn while_the_reply_trickles_in() {
+    interrupt_request(json!({"drip_ms": 500}), "SELECT rembed('c', 'a')");
+}
+
+#[test]
+fn while_the_next_attempt_is_awaited() {
+    let asked_to_wait = json!({"status": 429, "headers": {"retry-after": 2}});
+    interrupt_request(asked_to_wait, "SELECT rembed('c', 'a')");
+}
+
+#[test]
+fn in_the_middle_of_many_rows() {
+    interrupt_request(json!({"text": "b", "hang": true}), "SELECT rembed('c', x) FROM t");
+}
+
+#[test]
+fn while_rows_are_written() {
+    interrupt_request(json!({"hang": true}), "UPDATE t SET x = rembed('c', x)");
+}
+
+#[test]
+fn while_a_connection_is_opened() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    // Nobody accepts: once the queue is full, the kernel leaves new connections waiting.
+    let mut queue = Vec::new();
+    while let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_millis(100)) {
+        queue.push(stream);
+    }
+    let db = open();
+    let options = json!({"format": "openai", "url": format!("http://{address}")}).to_string();
+    db.run("SELECT rembed_register('c', ?)", [options]);
+    let syn_sent = format!(":{:04X} 02 ", address.port());
+    // The attempt before this one may still be there: it is left behind, to end by its own timeout.
+    let seen = Cell::new(0);
+    let waiting = || {
+        let start = Instant::now();
+        let count = || std::fs::read_to_string("/proc/net/tcp").unwrap().matches(&syn_sent).count();
+        while count() <= seen.get() {
+            assert!(start.elapsed() < Duration::from_secs(10), "no connection is being opened");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        seen.set(count());
+    };
+    interrupt(db, waiting, "SELECT rembed('c', 'a')");
+}
+
+#[test]
+fn an_interrupt_leaves_other_connections_alone() {
+    let world = faulty(json!({"text": "slow", "delay_ms": 400}));
+    let other = open_with_client(&world);
+    let other = std::thread::spawn(move || other.embed("slow").len());
+    world.wait_for(1);
+    let db = open_with_client(&world);
+    db.get_interrupt_handle().interrupt();
+    assert_eq!(db.embed("quick").len(), 4, "nothing ran that could be interrupted");
+    assert_eq!(other.join().unwrap(), 4);
+}

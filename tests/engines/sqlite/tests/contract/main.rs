@@ -1,0 +1,24 @@
+//! The SQL contract, one statement of it a test, in a host that knows nothing but SQL.
+
+mod elsewhere;
+mod environment;
+mod faults;
+mod formats;
+mod functions;
+mod insert;
+mod interrupt;
+mod keys;
+mod load;
+mod loading;
+mod memory;
+mod options;
+mod panic;
+mod register;
+mod residue;
+mod retries;
+mod schema;
+mod scope;
+mod secrets;
+mod select;
+mod texts;
+mod update;
