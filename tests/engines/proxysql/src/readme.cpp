@@ -29,11 +29,11 @@ std::vector<std::string> lines_of(const std::string &path) {
     return lines;
 }
 
-// As the shell prints its first row.
-std::string printed(const Reply &reply) {
+// As the shell prints a row.
+std::string printed(const Reply &reply, size_t row) {
     std::string text;
-    if (reply.rows.empty()) return text;
-    for (const auto &field : reply.rows[0]) text += field.value_or("") + "|";
+    if (reply.rows.size() <= row) return text;
+    for (const auto &field : reply.rows[row]) text += field.value_or("") + "|";
     return text.substr(0, text.size() - 1);
 }
 
@@ -43,6 +43,7 @@ void every_statement(const Host &host) {
     std::string sql;
     Reply last;
     int statements = 0, compared = 0;
+    size_t row = 0;
     for (std::string line : lines_of(std::getenv("REMBED_README"))) {
         const size_t mark = line.find(MARK);
         const std::string expected = mark == std::string::npos ? "" : trimmed(line.substr(mark + MARK.size()));
@@ -57,10 +58,12 @@ void every_statement(const Host &host) {
                                          s.value("SELECT coalesce(rembed_last_error(), '')"));
             }
             ++statements;
+            row = 0;
             sql.clear();
         }
         if (!expected.empty()) {
-            equal(__FILE__, __LINE__, "what the README's statement gives", printed(last), expected);
+            equal(__FILE__, __LINE__, "what the README's statement gives", printed(last, row), expected);
+            ++row;
             ++compared;
         }
     }
