@@ -27,4 +27,9 @@ done
 mkdir -p "$results"
 coproc FAKE { exec tests/fake/target/release/rembed-fake; }
 read -r url <&"${FAKE[0]}"
-bench/target/release/rembed-bench "$url" target/release/libsqlite_rembed.so "$old" "$results" "$@"
+tls=tests/fixtures/tls
+exec {tls_out}< <(tests/fake/target/release/rembed-fake --tls $tls/server.pem $tls/server.key --forever & echo $!; wait)
+read -r tls_pid <&"$tls_out"
+read -r tls_url <&"$tls_out"
+trap 'kill "$tls_pid"' EXIT
+SSL_CERT_FILE=$tls/authority.pem bench/target/release/rembed-bench "$url" "$tls_url" target/release/libsqlite_rembed.so "$old" "$results" "$@"

@@ -54,10 +54,11 @@ step_real() { tests/real/run.sh; }
 step_examples() { tests/examples.sh; }
 step_readme() { /usr/bin/python3 tests/readme.py --self-test && /usr/bin/python3 tests/readme.py; }
 step_demo() { examples/demo.sh "pop star gives birth" | tee /dev/stderr | grep -q 'Madonna'; }
+step_tls() { tests/tls.sh; }
 step_cache() { tests/cache/run.sh; }
 step_bench() { bench/run.sh --short; }
 
-steps=(packages release fmt clippy unit fake sqlite proxysql cache sdk real demo examples readme bench msrv deny)
+steps=(packages release fmt clippy unit fake sqlite proxysql tls cache sdk real demo examples readme bench msrv deny)
 [ $# = 0 ] || steps=("$@")
 
 mkdir -p target/tests

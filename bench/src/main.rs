@@ -1,4 +1,5 @@
-//! Side-by-side runs against one fake provider: `rembed-bench URL LIBRARY OLD_LIBRARY RESULTS [--short]`.
+//! Side-by-side runs against one fake provider: `rembed-bench URL TLS_URL LIBRARY OLD_LIBRARY RESULTS [--short]`.
+//! `SSL_CERT_FILE` is the authority of TLS_URL's certificate.
 //!
 //! Every figure is a ratio within one run, since machines are noisy. The table goes to RESULTS/results.md, the
 //! plot to RESULTS/throughput.svg. `--short` runs everything once and small: a smoke test, whose figures say little.
@@ -9,6 +10,7 @@ mod parse;
 mod plot;
 mod rows;
 mod single;
+mod tls;
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -22,6 +24,7 @@ static ALLOCATOR: parse::Counting = parse::Counting;
 /// What every run is given.
 pub struct Setup {
     pub url: String,
+    pub tls_url: String,
     pub library: String,
     pub old: String,
     pub short: bool,
@@ -70,12 +73,13 @@ fn main() -> Result<()> {
     let mut words: Vec<String> = std::env::args().skip(1).collect();
     let short = words.iter().any(|word| word == "--short");
     words.retain(|word| word != "--short");
-    let [url, library, old, results] = <[String; 4]>::try_from(words)
-        .map_err(|_| "usage: rembed-bench URL LIBRARY OLD_LIBRARY RESULTS [--short]")?;
-    let setup = Setup { url, library, old, short };
+    let [url, tls_url, library, old, results] = <[String; 5]>::try_from(words)
+        .map_err(|_| "usage: rembed-bench URL TLS_URL LIBRARY OLD_LIBRARY RESULTS [--short]")?;
+    let setup = Setup { url, tls_url, library, old, short };
 
     let mut bars = Vec::new();
     let calls = single::run(&setup, &mut bars)?;
+    tls::run(&setup, &mut bars)?;
     batch::run(&setup, &mut bars)?;
     bars.extend(parse::run(if short { 1 } else { 9 }));
     rows::run(&setup, &mut bars)?;

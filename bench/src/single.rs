@@ -108,7 +108,7 @@ fn select(db: &'static Connection) -> Result<impl FnMut(usize) -> Result<()> + '
     Ok(move |n| check(statement.query_row([text(n)], |row| row.get(0))?))
 }
 
-fn sql(library: &str, url: &str, extra: &str) -> Result<impl FnMut(usize) -> Result<()> + 'static> {
+pub fn sql(library: &str, url: &str, extra: &str) -> Result<impl FnMut(usize) -> Result<()> + 'static> {
     let db = load(library)?;
     let options = format!(r#"{{"format":"openai","model":"m",{extra}"url":"{url}","cache":"off"}}"#);
     db.execute("INSERT INTO temp.rembed_clients(name, options) VALUES ('c', ?)", [options])?;

@@ -13,6 +13,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use ureq::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use ureq::tls::{self, PemItem, RootCerts, TlsConfig};
 use ureq::unversioned::transport::{ConnectProxyConnector, Connector, RustlsConnector, SocksConnector};
 use ureq::{Agent, Proxy, Timeout, http};
 use zeroize::Zeroizing;
@@ -32,8 +33,30 @@ const IDLE: usize = 128;
 /// A connection's buffers, which it keeps while it is idle.
 const BUFFER: usize = 32 << 10;
 
+/// The certificates that a server's may rest on: those of `SSL_CERT_FILE`, as OpenSSL and curl take it, or
+/// Mozilla's, which are compiled in.
+static ROOTS: LazyLock<Result<RootCerts, String>> = LazyLock::new(|| {
+    let Some(path) = std::env::var_os("SSL_CERT_FILE").filter(|path| !path.is_empty()) else {
+        return Ok(RootCerts::WebPki);
+    };
+    let wrong = |why: String| format!("SSL_CERT_FILE ({}): {why}", path.to_string_lossy());
+    let text = std::fs::read(&path).map_err(|e| wrong(e.to_string()))?;
+    let mut roots = Vec::new();
+    for item in tls::parse_pem(&text) {
+        if let PemItem::Certificate(root) = item.map_err(|e| wrong(e.to_string()))? {
+            roots.push(root);
+        }
+    }
+    match roots.is_empty() {
+        true => Err(wrong("it holds no certificate".into())),
+        false => Ok(RootCerts::from(roots)),
+    }
+});
+
 static AGENT: LazyLock<Agent> = LazyLock::new(|| {
+    let roots = ROOTS.clone().unwrap_or(RootCerts::WebPki);
     let config = Agent::config_builder()
+        .tls_config(TlsConfig::builder().root_certs(roots).build())
         .http_status_as_error(false)
         .max_redirects(0)
         .max_redirects_will_error(false)
@@ -184,6 +207,9 @@ pub fn exchange(
     let _interruptible = socket::interruptible(interrupt, deadline);
     let endpoint = client.endpoint();
     let trouble = |e: ureq::Error| trouble(client, e);
+    if let (Some("https"), Err(why)) = (endpoint.scheme_str(), &*ROOTS) {
+        return Err(Failure::permanent(why.clone()));
+    }
     let time_left = deadline.saturating_duration_since(Instant::now());
     let mut request = AGENT
         .post(endpoint)

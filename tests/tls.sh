@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# https from a real host: a certificate that is trusted, one that is not, and a pool that keeps the connection.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+lib=${REMBED_LIB:-$PWD/target/release/libsqlite_rembed.so}
+tls=$PWD/tests/fixtures/tls
+cargo build --quiet --release --manifest-path tests/fake/Cargo.toml --target-dir tests/fake/target
+coproc FAKE { exec tests/fake/target/release/rembed-fake --tls "$tls/server.pem" "$tls/server.key"; }
+read -r url <&"${FAKE[0]}"
+passed=0 failed=0
+
+ask() { # ask URL SQL, with the client c at URL
+    sqlite3 :memory: ".load $lib" "SELECT rembed_register('c','format','openai','model','m','url','$1','cache','off','retries',0) IS NULL" "$2" 2>&1
+}
+
+check() { # check WHAT EXPECTED GOT
+    case $3 in
+    *"$2"*) passed=$((passed + 1)) && echo "ok $1" ;;
+    *) failed=$((failed + 1)) && echo "FAILED $1: '$2' expected in: $3" ;;
+    esac
+}
+
+many="WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 50)
+    SELECT sum(length(rembed('c', 'text ' || i))) FROM n"
+export SSL_CERT_FILE=$tls/authority.pem
+check "a trusted certificate" 153600 "$(ask "$url" "$many")"
+check "50 calls, one connection" '"connections":1' "$(curl --silent --cacert "$SSL_CERT_FILE" "$url/_")"
+check "another name than the certificate's" "certificate" "$(ask "${url/localhost/127.0.0.1}" "SELECT rembed('c','x')" || true)"
+check "plain http to a TLS port" "client 'c' (openai)" "$(ask "${url/https/http}" "SELECT rembed('c','x')" || true)"
+export SSL_CERT_FILE=$tls/server.key
+check "a file without certificates" "SSL_CERT_FILE" "$(ask "$url" "SELECT rembed('c','x')" || true)"
+export SSL_CERT_FILE=/nowhere
+check "a file that is not there" "SSL_CERT_FILE (/nowhere)" "$(ask "$url" "SELECT rembed('c','x')" || true)"
+unset SSL_CERT_FILE
+check "an unknown authority" "UnknownIssuer" "$(ask "$url" "SELECT rembed('c','x')" || true)"
+echo "$passed passed, $failed failed"
+[ $failed = 0 ]
