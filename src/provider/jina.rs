@@ -4,9 +4,9 @@
 //! `embedding_type` for the encoding. `normalized` has no documented default, so it is sent.
 
 use super::openai::PATHS;
-use super::{Fixed, Input, InputType, Provider, Spec, Truncate};
+use super::{Fixed, Input, InputType, Plain, Spec, Truncate};
 
-static SPEC: Spec = Spec {
+pub(super) static JINA: Plain = Plain(Spec {
     name: "jina",
     url: "https://api.jina.ai/v1/embeddings",
     paths: PATHS,
@@ -24,22 +24,11 @@ static SPEC: Spec = Spec {
         required: false,
     }),
     fixed: &[("embedding_type", Fixed::Text("base64")), ("normalized", Fixed::Flag(true))],
-};
-
-pub(super) struct Jina;
-
-impl Provider for Jina {
-    fn spec(&self) -> &Spec {
-        &SPEC
-    }
-
-    fn at(&'static self, _: &str) -> &'static dyn Provider {
-        self
-    }
-}
+});
 
 #[cfg(test)]
 mod tests {
+    use super::super::Provider;
     use super::super::testing::{fixture, plain, request};
     use super::super::{Ask, HttpReply};
     use super::*;
@@ -49,17 +38,17 @@ mod tests {
     fn sends_task_and_embedding_type() {
         let ask = Ask { input_type: Some("query"), truncate: Some(true), ..plain() };
         assert_eq!(
-            request(&Jina, ask, &["a"]),
+            request(&JINA, ask, &["a"]),
             json!({"model": "m", "embedding_type": "base64", "normalized": true, "truncate": true,
                    "task": "retrieval.query", "input": ["a"]})
         );
-        assert!(request(&Jina, plain(), &["a"]).get("task").is_none());
+        assert!(request(&JINA, plain(), &["a"]).get("task").is_none());
     }
 
     #[test]
     fn reads_its_error() {
         let body = fixture("jina/error.json");
-        let failure = Jina.failure(&HttpReply::new(401, &body));
+        let failure = JINA.failure(&HttpReply::new(401, &body));
         assert_eq!(failure.message, "Invalid API key");
     }
 }

@@ -4,9 +4,9 @@
 //! prompt that its retrieval models were trained with.
 
 use super::openai::PATHS;
-use super::{Fixed, Input, InputType, Provider, Spec};
+use super::{Fixed, Input, InputType, Plain, Spec};
 
-static SPEC: Spec = Spec {
+pub(super) static MIXEDBREAD: Plain = Plain(Spec {
     name: "mixedbread",
     url: "https://api.mixedbread.com/v1/embeddings",
     paths: PATHS,
@@ -24,38 +24,27 @@ static SPEC: Spec = Spec {
         required: false,
     }),
     fixed: &[("encoding_format", Fixed::Text("base64")), ("normalized", Fixed::Flag(true))],
-};
-
-pub(super) struct Mixedbread;
-
-impl Provider for Mixedbread {
-    fn spec(&self) -> &Spec {
-        &SPEC
-    }
-
-    fn at(&'static self, _: &str) -> &'static dyn Provider {
-        self
-    }
-}
+});
 
 #[cfg(test)]
 mod tests {
     use super::super::Ask;
+    use super::super::Provider;
     use super::super::testing::{fixture, plain, request};
     use super::*;
 
     #[test]
     fn a_query_gets_the_prompt_and_a_document_none() {
-        let body = request(&Mixedbread, Ask { input_type: Some("query"), ..plain() }, &["a"]);
+        let body = request(&MIXEDBREAD, Ask { input_type: Some("query"), ..plain() }, &["a"]);
         assert!(body["prompt"].as_str().unwrap().starts_with("Represent this sentence"));
-        let body = request(&Mixedbread, Ask { input_type: Some("document"), ..plain() }, &["a"]);
+        let body = request(&MIXEDBREAD, Ask { input_type: Some("document"), ..plain() }, &["a"]);
         assert!(body.get("prompt").is_none());
     }
 
     #[test]
     fn reads_one_and_several_encodings() {
         for name in ["base64", "dict"] {
-            let reply = Mixedbread.reply(&fixture(&format!("mixedbread/{name}.json"))).unwrap();
+            let reply = MIXEDBREAD.reply(&fixture(&format!("mixedbread/{name}.json"))).unwrap();
             assert_eq!(reply.data, [0.5, 0.25], "{name}");
         }
     }

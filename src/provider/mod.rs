@@ -28,11 +28,11 @@ pub use url::{Paths, complete};
 
 /// The formats that have a file of their own.
 static FORMATS: &[&dyn Provider] = &[
-    &openai::OpenAi,
-    &nomic::Nomic,
+    &openai::OPENAI,
+    &nomic::NOMIC,
     &cohere::COHERE,
-    &jina::Jina,
-    &mixedbread::Mixedbread,
+    &jina::JINA,
+    &mixedbread::MIXEDBREAD,
     &ollama::OLLAMA,
     &llamafile::LLAMAFILE,
     #[cfg(feature = "rigged")]
@@ -205,6 +205,20 @@ pub trait Provider: Send + Sync {
     /// Reads any other reply: what it says, and what may be done about it.
     fn failure(&self, reply: &HttpReply<'_>) -> Failure {
         failure::classify(reply)
+    }
+}
+
+/// A format without variants: all of it is data.
+#[derive(Debug)]
+pub struct Plain(Spec);
+
+impl Provider for Plain {
+    fn spec(&self) -> &Spec {
+        &self.0
+    }
+
+    fn at(&'static self, _: &str) -> &'static dyn Provider {
+        self
     }
 }
 

@@ -3,9 +3,9 @@
 //! Source: nomic 3.9.0 (`embed.py`): the field is `task_type`, lists are cut to ten texts a request, and the
 //! size is `dimensionality`.
 
-use super::{Input, InputType, Paths, Provider, Spec, Truncate};
+use super::{Input, InputType, Paths, Plain, Spec, Truncate};
 
-static SPEC: Spec = Spec {
+pub(super) static NOMIC: Plain = Plain(Spec {
     name: "nomic",
     url: "https://api-atlas.nomic.ai/v1/embedding/text",
     paths: Paths {
@@ -28,23 +28,12 @@ static SPEC: Spec = Spec {
         required: true,
     }),
     fixed: &[],
-};
-
-pub(super) struct Nomic;
-
-impl Provider for Nomic {
-    fn spec(&self) -> &Spec {
-        &SPEC
-    }
-
-    fn at(&'static self, _: &str) -> &'static dyn Provider {
-        self
-    }
-}
+});
 
 #[cfg(test)]
 mod tests {
     use super::super::Ask;
+    use super::super::Provider;
     use super::super::testing::{fixture, plain, request};
     use super::*;
     use serde_json::json;
@@ -53,19 +42,19 @@ mod tests {
     fn sends_task_type_and_dimensionality() {
         let ask = Ask { dimensions: Some(64), input_type: Some("query"), truncate: Some(true), ..plain() };
         assert_eq!(
-            request(&Nomic, ask, &["a"]),
+            request(&NOMIC, ask, &["a"]),
             json!({"model": "m", "dimensionality": 64, "long_text_mode": "truncate",
                    "task_type": "search_query", "texts": ["a"]})
         );
-        assert_eq!(request(&Nomic, plain(), &["a"])["task_type"], "search_document");
+        assert_eq!(request(&NOMIC, plain(), &["a"])["task_type"], "search_document");
         let ask = Ask { input_type: Some("clustering"), ..plain() };
-        assert_eq!(request(&Nomic, ask, &["a"])["task_type"], "clustering");
-        assert!(Nomic.accepts(&Ask { truncate: Some(false), ..plain() }).is_err());
+        assert_eq!(request(&NOMIC, ask, &["a"])["task_type"], "clustering");
+        assert!(NOMIC.accepts(&Ask { truncate: Some(false), ..plain() }).is_err());
     }
 
     #[test]
     fn reads_embeddings_and_usage() {
-        let reply = Nomic.reply(&fixture("nomic/reply.json")).unwrap();
+        let reply = NOMIC.reply(&fixture("nomic/reply.json")).unwrap();
         assert_eq!(reply.data, [0.5, 0.25, -0.5, 0.75]);
         assert_eq!((reply.index.len(), reply.tokens), (0, Some(6)));
     }

@@ -3,7 +3,7 @@
 //! Source: openai-python 2.54.0 (`resources/embeddings.py`), which asks for base64 by default, so a server
 //! that claims compatibility either sends it or ignores the field.
 
-use super::{Fixed, Input, Paths, Provider, Spec};
+use super::{Fixed, Input, Paths, Plain, Spec};
 
 pub(super) const PATHS: Paths = Paths {
     bare: "/v1/embeddings",
@@ -12,7 +12,7 @@ pub(super) const PATHS: Paths = Paths {
     other: None,
 };
 
-static SPEC: Spec = Spec {
+pub(super) static OPENAI: Plain = Plain(Spec {
     name: "openai",
     url: "https://api.openai.com/v1/embeddings",
     paths: PATHS,
@@ -25,22 +25,11 @@ static SPEC: Spec = Spec {
     truncate: None,
     input_type: None,
     fixed: &[("encoding_format", Fixed::Text("base64"))],
-};
-
-pub(super) struct OpenAi;
-
-impl Provider for OpenAi {
-    fn spec(&self) -> &Spec {
-        &SPEC
-    }
-
-    fn at(&'static self, _: &str) -> &'static dyn Provider {
-        self
-    }
-}
+});
 
 #[cfg(test)]
 mod tests {
+    use super::super::Provider;
     use super::super::testing::{fixture, plain, request};
     use super::super::{Ask, Verdict};
     use super::*;
@@ -50,15 +39,15 @@ mod tests {
     fn asks_for_base64_and_dimensions() {
         let ask = Ask { dimensions: Some(4), ..plain() };
         assert_eq!(
-            request(&OpenAi, ask, &["a", "b"]),
+            request(&OPENAI, ask, &["a", "b"]),
             json!({"model": "m", "encoding_format": "base64", "dimensions": 4, "input": ["a", "b"]})
         );
     }
 
     #[test]
     fn reads_numbers_and_base64_alike() {
-        let numbers = OpenAi.reply(&fixture("openai/numbers.json")).unwrap();
-        let base64 = OpenAi.reply(&fixture("openai/base64.json")).unwrap();
+        let numbers = OPENAI.reply(&fixture("openai/numbers.json")).unwrap();
+        let base64 = OPENAI.reply(&fixture("openai/base64.json")).unwrap();
         assert_eq!(numbers.data, [0.25, -0.5, 1.0, 0.125, 2.0, -4.0]);
         assert_eq!(numbers.data, base64.data);
         assert_eq!((numbers.index, numbers.tokens), (vec![0, 1], Some(5)));
@@ -68,7 +57,7 @@ mod tests {
     fn a_spent_quota_is_not_retried_but_a_rate_limit_is() {
         let failure = |name: &str| {
             let body = fixture(name);
-            OpenAi.failure(&super::super::HttpReply::new(429, &body))
+            OPENAI.failure(&super::super::HttpReply::new(429, &body))
         };
         assert_eq!(failure("openai/quota.json").verdict, Verdict::Permanent);
         assert_eq!(failure("openai/rate.json").verdict, Verdict::Retry(None));

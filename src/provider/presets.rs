@@ -5,10 +5,10 @@
 //! documented ones or, where none is, what the widely used integrations send.
 
 use super::openai::PATHS;
-use super::{Fixed, Input, InputType, Provider, Spec, Truncate};
+use super::{Fixed, Input, InputType, Plain, Spec, Truncate};
 
-const fn preset(name: &'static str, url: &'static str, env: &'static [&'static str], batch: usize) -> Preset {
-    Preset(Spec {
+const fn preset(name: &'static str, url: &'static str, env: &'static [&'static str], batch: usize) -> Plain {
+    Plain(Spec {
         name,
         url,
         paths: PATHS,
@@ -30,7 +30,7 @@ const NVIDIA_TYPES: InputType =
     InputType { field: "input_type", query: Some("query"), document: Some("passage"), required: true };
 const BASE64: &[(&str, Fixed)] = &[("encoding_format", Fixed::Text("base64"))];
 
-pub(super) static PRESETS: &[Preset] = &[
+pub(super) static PRESETS: &[Plain] = &[
     preset("voyage", "https://api.voyageai.com/v1/embeddings", &["VOYAGE_API_KEY"], 128)
         .size_field("output_dimension")
         .types(VOYAGE_TYPES)
@@ -59,41 +59,29 @@ pub(super) static PRESETS: &[Preset] = &[
     .truncate(Truncate::Word("truncate", "END", Some("NONE"))),
 ];
 
-pub(super) struct Preset(Spec);
-
-impl Preset {
-    const fn size_field(mut self, field: &'static str) -> Preset {
+impl Plain {
+    const fn size_field(mut self, field: &'static str) -> Plain {
         self.0.dimensions = Some(field);
         self
     }
 
-    const fn types(mut self, types: InputType) -> Preset {
+    const fn types(mut self, types: InputType) -> Plain {
         self.0.input_type = Some(types);
         self
     }
 
-    const fn truncate(mut self, truncate: Truncate) -> Preset {
+    const fn truncate(mut self, truncate: Truncate) -> Plain {
         self.0.truncate = Some(truncate);
         self
     }
 
-    const fn tokens(mut self, tokens: usize) -> Preset {
+    const fn tokens(mut self, tokens: usize) -> Plain {
         self.0.batch_tokens = Some(tokens);
         self
     }
 
-    const fn fixed(mut self, fixed: &'static [(&'static str, Fixed)]) -> Preset {
+    const fn fixed(mut self, fixed: &'static [(&'static str, Fixed)]) -> Plain {
         self.0.fixed = fixed;
-        self
-    }
-}
-
-impl Provider for Preset {
-    fn spec(&self) -> &Spec {
-        &self.0
-    }
-
-    fn at(&'static self, _: &str) -> &'static dyn Provider {
         self
     }
 }
