@@ -5,6 +5,7 @@
 //! engine meanwhile whether the statement is interrupted.
 
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -146,6 +147,10 @@ impl<K, I: Iterator<Item = Result<(K, Text)>>> Stream<K, I> {
                     self.submit()?;
                 }
                 let outcome = self.wait(&flight)?;
+                if outcome == Err(Error::Interrupted) {
+                    // The request ran on this thread and was given up: the statement ends, not the row.
+                    return Err(Error::Interrupted);
+                }
                 if let (Some(cache_key), Ok(vector)) = (cache_key, &outcome) {
                     self.fresh.push((cache_key, vector.clone()));
                     if self.fresh.len() >= 256 {
@@ -319,7 +324,8 @@ impl Shared {
                 queue.idle -= 1;
             };
             drop(queue);
-            self.call.serve(tasks, self.isolate, &interrupt);
+            // A panic fails the tasks that it drops; the thread stays, as more may be in the queue than it.
+            let _ = catch_unwind(AssertUnwindSafe(|| self.call.serve(tasks, self.isolate, &interrupt)));
         }
     }
 

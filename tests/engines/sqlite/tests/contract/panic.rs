@@ -44,6 +44,22 @@ fn a_panic_while_embedding_is_an_error_and_the_host_goes_on() {
     });
 }
 
+/// In a batch the request runs on a thread of its own, and the panic must not leave the rest of the rows waiting.
+#[test]
+fn a_panic_in_a_batch_is_the_error_of_each_row() {
+    child().run(|| {
+        let db = open_rigged();
+        for concurrency in [1, 4] {
+            db.run("SELECT rembed_register('bad', 'format', 'panic', 'concurrency', ?)", [concurrency]);
+            let texts: Vec<_> = (0..20).map(|i| format!("text {i}")).collect();
+            let failed = "SELECT count(*) FROM rembed_batch('bad', ?) WHERE embedding IS NULL AND error LIKE '%internal%'";
+            assert_eq!(db.get::<i64>(failed, [json!(texts).to_string()]), 20);
+            let text = error(db.fails("SELECT key FROM rembed_batch('bad', '[\"a\", \"b\"]')", ()));
+            assert!(text.contains("internal error"), "{text}");
+        }
+    });
+}
+
 #[test]
 fn a_panic_is_the_last_error_too() {
     child().run(|| {
