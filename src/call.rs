@@ -1,9 +1,11 @@
 //! One call: the requests of a statement for one client and input type, and what they share.
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use crate::cache::disk::{self, Open};
+use crate::cache::flight::Flight;
 use crate::cache::{self, Claim, Key, Memory, Ticket, Vector};
 use crate::check::check;
 use crate::client::Client;
@@ -12,6 +14,11 @@ use crate::options::Cache;
 use crate::transport::retry::{self, GivenUp};
 use crate::transport::{Headers, Interrupt};
 use crate::vector::{Vectors, normalize};
+
+/// A provider that refuses everything must not be asked text by text. After so many refusals of one request's parts
+/// without a success, a few texts are tried alone; if they are refused too, the rest is given up.
+const REFUSALS: usize = 64;
+const REFUSALS_ALONE: usize = 4;
 
 /// A text that is to be sent, and the duty to answer it.
 pub type Task = (Ticket, Arc<str>);
@@ -72,19 +79,23 @@ impl Call {
     /// # Errors
     /// A request that failed, an interrupt.
     pub fn embed_one(&self, text: &str, interrupt: &Arc<dyn Interrupt>) -> Result<Vector> {
+        let hit = |vector| {
+            self.client.shared().cache_hits.fetch_add(1, Ordering::Relaxed);
+            Ok(vector)
+        };
+        let mut claim = self.claim(text, 0);
         loop {
-            let hit = |vector| {
-                self.client.shared().cache_hits.fetch_add(1, Ordering::Relaxed);
-                Ok(vector)
-            };
-            match self.claim(text, 0) {
+            match claim {
                 Claim::Hit(vector) => return hit(vector),
-                Claim::Pending(flight) => match flight.wait(interrupt)? {
-                    Ok(vector) => return hit(vector),
+                Claim::Pending(flight) => {
+                    if let Some(Ok(vector)) = flight.wait(interrupt)? {
+                        return hit(vector);
+                    }
                     // The error was another statement's: this one asks for itself.
-                    Err(_) => continue,
-                },
+                    claim = self.claim_again(text, &flight, 0);
+                }
                 Claim::Mine(ticket) => {
+                    ticket.flight().mark_sent();
                     let key = *ticket.key();
                     let outcome = match self.request(&[text], interrupt) {
                         Ok(vectors) => Ok(Vector::from(vectors.into_data())),
@@ -104,15 +115,23 @@ impl Call {
     /// has sent it.
     pub fn claim(&self, text: &str, owner: u64) -> Claim {
         let key = cache::key(&self.key, text);
-        match self.memory.claim(&key, owner) {
-            Claim::Mine(ticket) => match self.disk.and_then(|open| disk::PROCESS.get(&key, open)) {
-                Some(vector) => {
-                    ticket.land(Ok(vector.clone()));
-                    Claim::Hit(vector)
-                }
-                None => Claim::Mine(ticket),
-            },
-            other => other,
+        self.or_on_disk(self.memory.claim(&key, owner))
+    }
+
+    /// As [`Call::claim`], after a wait for `flight` that found it failed or not on its way.
+    pub fn claim_again(&self, text: &str, flight: &Arc<Flight>, owner: u64) -> Claim {
+        let key = cache::key(&self.key, text);
+        self.or_on_disk(self.memory.claim_again(&key, flight, owner))
+    }
+
+    fn or_on_disk(&self, claim: Claim) -> Claim {
+        let Claim::Mine(ticket) = claim else { return claim };
+        match self.disk.and_then(|open| disk::PROCESS.get(ticket.key(), open)) {
+            Some(vector) => {
+                ticket.land(Ok(vector.clone()));
+                Claim::Hit(vector)
+            }
+            None => Claim::Mine(ticket),
         }
     }
 
@@ -136,36 +155,44 @@ impl Call {
     /// Answers `tasks`, in one request if that goes: a request that is too large is halved, and one that is
     /// refused for what it holds is taken apart if `isolate`, so that the other texts get their answers.
     pub fn serve(&self, tasks: Vec<Task>, isolate: bool, interrupt: &Arc<dyn Interrupt>) {
-        // A provider that refuses everything must not be asked text by text: after as many refusals in a row as
-        // lead down to one text and its neighbours, the rest is given up.
-        let most = 2 * (usize::BITS - tasks.len().leading_zeros()) as usize;
-        let mut patience = Patience { left: if isolate { most } else { 0 }, most };
-        self.serve_part(tasks, &mut patience, interrupt);
-    }
-
-    fn serve_part(&self, mut tasks: Vec<Task>, patience: &mut Patience, interrupt: &Arc<dyn Interrupt>) {
-        let texts: Vec<&str> = tasks.iter().map(|(_, text)| &**text).collect();
-        let error = match self.request(&texts, interrupt) {
-            Ok(vectors) => {
-                patience.left = patience.left.min(1) * patience.most;
-                for (i, (ticket, _)) in tasks.into_iter().enumerate() {
-                    ticket.land(Ok(vectors.row(i).into()));
+        let mut parts = VecDeque::from([tasks]);
+        let (mut served, mut refused, mut refused_alone) = (false, 0, 0);
+        while let Some(mut tasks) = parts.pop_front() {
+            let texts: Vec<&str> = tasks.iter().map(|(_, text)| &**text).collect();
+            let last_hope = !served && refused >= REFUSALS;
+            let error = match self.request(&texts, interrupt) {
+                Ok(vectors) => {
+                    served = true;
+                    for (i, (ticket, _)) in tasks.into_iter().enumerate() {
+                        ticket.land(Ok(vectors.row(i).into()));
+                    }
+                    continue;
                 }
-                return;
-            }
-            Err(GivenUp::TooLarge(_)) if tasks.len() > 1 => None,
-            Err(GivenUp::Refused(e)) => {
-                patience.left = patience.left.saturating_sub(1);
-                (tasks.len() == 1 || patience.left == 0).then_some(e)
-            }
-            Err(GivenUp::TooLarge(e) | GivenUp::Failed(e)) => Some(e),
-        };
-        match error {
-            Some(error) => tasks.into_iter().for_each(|(ticket, _)| ticket.land(Err(error.clone()))),
-            None => {
-                let right = tasks.split_off(tasks.len() / 2);
-                self.serve_part(tasks, patience, interrupt);
-                self.serve_part(right, patience, interrupt);
+                Err(GivenUp::TooLarge(_)) if tasks.len() > 1 => None,
+                Err(GivenUp::Refused(e)) if isolate => {
+                    refused += 1;
+                    refused_alone += usize::from(tasks.len() == 1);
+                    if last_hope && refused_alone >= REFUSALS_ALONE {
+                        parts.drain(..).flatten().for_each(|(ticket, _)| ticket.land(Err(e.clone())));
+                        Some(e)
+                    } else {
+                        (tasks.len() == 1).then_some(e)
+                    }
+                }
+                Err(GivenUp::TooLarge(e) | GivenUp::Refused(e) | GivenUp::Failed(e)) => Some(e),
+            };
+            match error {
+                Some(error) => tasks.into_iter().for_each(|(ticket, _)| ticket.land(Err(error.clone()))),
+                None => {
+                    let right = tasks.split_off(tasks.len() / 2);
+                    // Breadth first, as good texts are found soonest in large parts; at last down to single texts.
+                    if last_hope {
+                        parts.push_front(right);
+                        parts.push_front(tasks);
+                    } else {
+                        parts.extend([tasks, right]);
+                    }
+                }
             }
         }
     }
@@ -191,12 +218,6 @@ impl Call {
         }
         Ok(vectors)
     }
-}
-
-/// How many more refusals in a row are taken before the rest of a request is given up.
-struct Patience {
-    left: usize,
-    most: usize,
 }
 
 fn failed(client: &Client, message: String) -> Error {

@@ -142,7 +142,8 @@ impl Session {
 
     /// Drops all cached vectors of the process, and those on disk. Returns how many there were.
     pub fn cache_clear(&self) -> usize {
-        cache::PROCESS.clear() + cache::disk::PROCESS.clear()
+        let on_disk = self.store.map_or(0, |open| cache::disk::PROCESS.clear(open));
+        cache::PROCESS.clear() + on_disk
     }
 
     /// The error of an input of `client` that cannot be embedded.

@@ -135,41 +135,72 @@ impl<K, I: Iterator<Item = Result<(K, Text)>>> Stream<K, I> {
     /// # Errors
     /// What ends the statement: an interrupt, a source that fails. A row's own error is in the row.
     pub fn next_row(&mut self) -> Result<Option<Row<K, Outcome>>> {
-        self.fill()?;
-        let Some(Row { key, text, value }) = self.rows.pop_front() else {
-            self.flush();
-            return Ok(None);
-        };
-        let value = match value {
-            State::Done(outcome) => outcome,
-            State::Mine(flight, cache_key, job) => {
-                if job == self.jobs && flight.outcome().is_none() {
+        loop {
+            self.fill()?;
+            let Some(Row { key, text, value }) = self.rows.pop_front() else {
+                self.flush();
+                return Ok(None);
+            };
+            let value = match value {
+                State::Done(outcome) => outcome,
+                State::Mine(flight, cache_key, job) => self.mine(&flight, cache_key, job)?.map(Some),
+                State::Theirs(flight) => {
+                    // Whoever sent this text may wait for one of ours: ours must be on their way first.
                     self.submit()?;
-                }
-                let outcome = self.wait(&flight)?;
-                if outcome == Err(Error::Interrupted) {
-                    // The request ran on this thread and was given up: the statement ends, not the row.
-                    return Err(Error::Interrupted);
-                }
-                if let (Some(cache_key), Ok(vector)) = (cache_key, &outcome) {
-                    self.fresh.push((cache_key, vector.clone()));
-                    if self.fresh.len() >= 256 {
-                        self.flush();
+                    match self.wait(&flight)? {
+                        Some(Ok(vector)) => Ok(Some(vector)),
+                        _ => {
+                            self.rows.push_front(Row { key, text, value: State::Theirs(flight) });
+                            self.take_over()?;
+                            continue;
+                        }
                     }
                 }
-                outcome.map(Some)
-            }
-            State::Theirs(flight) => {
-                // Whoever sent this text may wait for one of ours: ours must be on their way first.
+            };
+            self.progress.done();
+            return Ok(Some(Row { key, text, value }));
+        }
+    }
+
+    /// The answer to a text that this stream sends.
+    fn mine(&mut self, flight: &Arc<Flight>, cache_key: Option<Key>, job: u64) -> Result<Result<Vector>> {
+        if job == self.jobs && flight.outcome().is_none() {
+            self.submit()?;
+        }
+        let outcome = match self.wait(flight)? {
+            Some(outcome) => outcome,
+            // Not sent after all: the request that is being filled holds it.
+            None => {
                 self.submit()?;
-                match self.wait(&flight)? {
-                    Ok(vector) => Ok(Some(vector)),
-                    Err(_) => self.again(text.as_ref())?.map(Some),
-                }
+                self.wait(flight)?.unwrap_or(Err(Error::Interrupted))
             }
         };
-        self.progress.done();
-        Ok(Some(Row { key, text, value }))
+        if outcome == Err(Error::Interrupted) {
+            // The request ran on this thread and was given up: the statement ends, not the row.
+            return Err(Error::Interrupted);
+        }
+        if let (Some(cache_key), Ok(vector)) = (cache_key, &outcome) {
+            self.fresh.push((cache_key, vector.clone()));
+            if self.fresh.len() >= 256 {
+                self.flush();
+            }
+        }
+        Ok(outcome)
+    }
+
+    /// Sends, in one request, the waiting texts that other statements failed to get or have not sent.
+    fn take_over(&mut self) -> Result<()> {
+        for i in 0..self.rows.len() {
+            let Row { text: Some(text), value: State::Theirs(flight), .. } = &self.rows[i] else { continue };
+            let (text, flight) = (text.clone(), flight.clone());
+            let claim = match flight.outcome() {
+                Some(Ok(vector)) => Claim::Hit(vector),
+                None if flight.is_sent() => continue,
+                _ => self.call().claim_again(&text, &flight, self.owner),
+            };
+            self.rows[i].value = self.settle(&text, claim)?;
+        }
+        self.submit()
     }
 
     /// Reads the source until the window is full.
@@ -197,8 +228,12 @@ impl<K, I: Iterator<Item = Result<(K, Text)>>> Stream<K, I> {
 
     /// Finds the vector of `text`, or puts it into the request that is being filled.
     fn place(&mut self, text: &Arc<str>) -> Result<State> {
-        let limits = self.call().client().limits();
-        match self.call().claim(text, self.owner) {
+        let claim = self.call().claim(text, self.owner);
+        self.settle(text, claim)
+    }
+
+    fn settle(&mut self, text: &Arc<str>, claim: Claim) -> Result<State> {
+        match claim {
             Claim::Hit(vector) => {
                 self.call().client().shared().cache_hits.fetch_add(1, Ordering::Relaxed);
                 Ok(State::Done(Ok(Some(vector))))
@@ -209,6 +244,7 @@ impl<K, I: Iterator<Item = Result<(K, Text)>>> Stream<K, I> {
             }
             Claim::Pending(flight) => Ok(State::Theirs(flight)),
             Claim::Mine(ticket) => {
+                let limits = self.call().client().limits();
                 if !self.load.takes(text, limits) {
                     self.submit()?;
                 }
@@ -221,31 +257,20 @@ impl<K, I: Iterator<Item = Result<(K, Text)>>> Stream<K, I> {
         }
     }
 
-    /// A text that another statement failed to get.
-    fn again(&mut self, text: Option<&Arc<str>>) -> Result<Result<Vector>> {
-        let Some(text) = text else { return Err(Error::Interrupted) };
-        loop {
-            match self.call().claim(text, self.owner) {
-                Claim::Hit(vector) => return Ok(Ok(vector)),
-                Claim::Pending(flight) => {
-                    let outcome = self.wait(&flight)?;
-                    if outcome.is_ok() || flight.owner() == self.owner {
-                        return Ok(outcome);
-                    }
-                }
-                Claim::Mine(ticket) => {
-                    let flight = ticket.flight().clone();
-                    self.call().serve(vec![(ticket, text.clone())], false, &self.interrupt);
-                    return self.wait(&flight);
-                }
-            }
-        }
-    }
-
     /// Sends the request that is being filled.
     fn submit(&mut self) -> Result<()> {
         self.load = Load::default();
-        let tasks = std::mem::take(&mut self.open);
+        let mut tasks = Vec::with_capacity(self.open.len());
+        for (ticket, text) in self.open.drain(..) {
+            // Somebody who could not wait may have the answer by now.
+            match ticket.answer() {
+                Some(vector) => ticket.land(Ok(vector)),
+                None => {
+                    ticket.flight().mark_sent();
+                    tasks.push((ticket, text));
+                }
+            }
+        }
         if tasks.is_empty() {
             return Ok(());
         }
@@ -272,9 +297,9 @@ impl<K, I: Iterator<Item = Result<(K, Text)>>> Stream<K, I> {
         Ok(())
     }
 
-    fn wait(&mut self, flight: &Flight) -> Result<Result<Vector>> {
+    fn wait(&mut self, flight: &Flight) -> Result<Option<Result<Vector>>> {
         if let Some(outcome) = flight.outcome() {
-            return Ok(outcome);
+            return Ok(Some(outcome));
         }
         let idle = self.shared.lock().idle;
         self.progress.waiting(self.workers.len() - idle.min(self.workers.len()));

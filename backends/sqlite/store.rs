@@ -5,6 +5,7 @@
 
 use std::ffi::{CStr, CString, c_int};
 use std::path::Path;
+use std::time::Duration;
 
 use super::ffi::{self, code, sqlite3, sqlite3_stmt};
 use super::value::Value;
@@ -29,7 +30,7 @@ unsafe impl Send for Database {}
 ///
 /// # Errors
 /// What SQLite says.
-pub fn open(folder: &Path) -> Result<Box<dyn Store>, String> {
+pub fn open(folder: &Path) -> Result<Option<Box<dyn Store>>, String> {
     let path = folder.join(FILE);
     let text = path.to_str().ok_or("REMBED_CACHE_DIR is not valid UTF-8")?;
     let name = CString::new(text).map_err(|_| "REMBED_CACHE_DIR holds a NUL")?;
@@ -47,11 +48,13 @@ pub fn open(folder: &Path) -> Result<Box<dyn Store>, String> {
              CREATE TABLE IF NOT EXISTS vectors(id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, vector BLOB NOT NULL);",
             BOUND / PAGE
         );
-        store.exec(&setup).map_err(|e| format!("{text}: {e}"))?;
+        if let Err((rc, why)) = store.patiently(&setup) {
+            return if rc == code::BUSY { Ok(None) } else { Err(format!("{text}: {why}")) };
+        }
         store.get = store.prepare(c"SELECT vector FROM vectors WHERE key = ?1")?;
-        store.put = store.prepare(c"INSERT OR IGNORE INTO vectors(key, vector) VALUES (?1, ?2)")?;
+        store.put = store.prepare(c"INSERT OR REPLACE INTO vectors(key, vector) VALUES (?1, ?2)")?;
     }
-    Ok(Box::new(store))
+    Ok(Some(Box::new(store)))
 }
 
 impl Store for Database {
@@ -69,6 +72,7 @@ impl Store for Database {
 
     fn put(&mut self, entries: &[(Key, Vec<u8>)]) -> Result<(), String> {
         match self.insert(entries) {
+            Err((code::FULL, text)) if !self.is_at_bound() => Err(format!("no room on the disk ({text})")),
             Err((code::FULL, _)) => {
                 self.exec(
                     "DELETE FROM vectors WHERE id <=
@@ -113,6 +117,37 @@ impl Database {
             }
         }
         self.try_exec(c"COMMIT").inspect_err(|_| drop(self.try_exec(c"ROLLBACK")))
+    }
+
+    /// Runs `sql`, again for a while where another process is making the file: the change to WAL does not wait by
+    /// itself.
+    fn patiently(&self, sql: &str) -> Result<(), (c_int, String)> {
+        let sql = CString::new(sql).map_err(|e| (code::ERROR, e.to_string()))?;
+        for _ in 0..20 {
+            match self.try_exec(&sql) {
+                Err((code::BUSY, _)) => std::thread::sleep(Duration::from_millis(10)),
+                done => return done,
+            }
+        }
+        self.try_exec(&sql)
+    }
+
+    /// Whether the file has grown to its bound, so that it is this which makes it full and not the disk.
+    fn is_at_bound(&self) -> bool {
+        let Ok(stmt) = (
+            // SAFETY: the connection is open.
+            unsafe { self.prepare(c"PRAGMA page_count") }
+        ) else {
+            return false;
+        };
+        // SAFETY: the statement is prepared, and finalized once.
+        unsafe {
+            let row = ffi::step(stmt) == code::ROW;
+            let pages = if row { Value(ffi::column_value(stmt, 0)).int() } else { 0 };
+            ffi::finalize(stmt);
+            // A transaction that did not fit may have needed some pages more.
+            u64::try_from(pages).unwrap_or(0) * 10 >= BOUND / PAGE * 9
+        }
     }
 
     fn try_exec(&self, sql: &CStr) -> Result<(), (c_int, String)> {

@@ -6,6 +6,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use super::{Key, Vector};
 
@@ -33,8 +34,8 @@ pub trait Store: Send {
     fn clear(&mut self) -> Result<usize, String>;
 }
 
-/// Opens the store of a folder.
-pub type Open = fn(&Path) -> Result<Box<dyn Store>, String>;
+/// Opens the store of a folder; `None` while another process is making it.
+pub type Open = fn(&Path) -> Result<Option<Box<dyn Store>>, String>;
 
 /// The disk cache of the process, opened when it is first used.
 #[derive(Default)]
@@ -46,6 +47,8 @@ pub struct Disk {
 enum State {
     #[default]
     New,
+    /// Somebody else was making it: not to be tried before.
+    Later(Instant),
     Open(Box<dyn Store>),
     Broken(String),
 }
@@ -77,11 +80,12 @@ impl Disk {
         }
     }
 
-    /// Drops everything, if the store is in use. Returns how many entries there were.
-    pub fn clear(&self) -> usize {
-        match &mut *self.state.lock().unwrap_or_else(PoisonError::into_inner) {
-            State::Open(store) => store.clear().unwrap_or(0),
-            _ => 0,
+    /// Drops everything. Returns how many entries there were.
+    pub fn clear(&self, open: Open) -> usize {
+        // What was never made needs no making.
+        match folder().is_ok_and(|folder| folder.is_dir()) {
+            true => self.with(open, |store| store.clear()).unwrap_or(0),
+            false => 0,
         }
     }
 
@@ -95,12 +99,17 @@ impl Disk {
 
     fn with<T>(&self, open: Open, work: impl FnOnce(&mut dyn Store) -> Result<T, String>) -> Option<T> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if let State::New = *state {
+        let now = Instant::now();
+        if matches!(*state, State::New) || matches!(*state, State::Later(when) if when <= now) {
             let store = folder().and_then(|folder| {
                 std::fs::create_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
                 open(&folder)
             });
-            *state = store.map_or_else(State::Broken, State::Open);
+            *state = match store {
+                Ok(Some(store)) => State::Open(store),
+                Ok(None) => State::Later(now + Duration::from_secs(1)),
+                Err(why) => State::Broken(why),
+            };
         }
         let State::Open(store) = &mut *state else { return None };
         match work(store.as_mut()) {

@@ -1,6 +1,8 @@
 //! One text on its way to a provider, and those who wait for it.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::ThreadId;
 use std::time::Duration;
 
 use super::Vector;
@@ -14,13 +16,31 @@ const SLICE: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 pub struct Flight {
     owner: u64,
+    thread: ThreadId,
+    sent: AtomicBool,
     outcome: Mutex<Option<Result<Vector>>>,
     landed: Condvar,
 }
 
 impl Flight {
     pub(super) fn new(owner: u64) -> Flight {
-        Flight { owner, outcome: Mutex::new(None), landed: Condvar::new() }
+        Flight {
+            owner,
+            thread: std::thread::current().id(),
+            sent: AtomicBool::new(false),
+            outcome: Mutex::new(None),
+            landed: Condvar::new(),
+        }
+    }
+
+    /// The text is on its way, whatever its statement does now.
+    pub fn mark_sent(&self) {
+        self.sent.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the text is on its way. If not, its statement may stand still for ever.
+    pub fn is_sent(&self) -> bool {
+        self.sent.load(Ordering::Relaxed)
     }
 
     /// The statement that sends the text.
@@ -33,15 +53,20 @@ impl Flight {
         self.lock().clone()
     }
 
-    /// Waits for the outcome.
+    /// Waits for the outcome; `None` if the text is not on its way and does not get there soon.
     ///
     /// # Errors
     /// [`Error::Interrupted`] where the wait ended before.
-    pub fn wait(&self, interrupt: &Arc<dyn Interrupt>) -> Result<Result<Vector>> {
+    pub fn wait(&self, interrupt: &Arc<dyn Interrupt>) -> Result<Option<Result<Vector>>> {
+        // A statement of this thread cannot send while it waits here.
+        let mut patience = self.thread != std::thread::current().id();
         let mut outcome = self.lock();
         loop {
             if let Some(outcome) = &*outcome {
-                return Ok(outcome.clone());
+                return Ok(Some(outcome.clone()));
+            }
+            if !self.is_sent() && !std::mem::take(&mut patience) {
+                return Ok(None);
             }
             let waited = self.landed.wait_timeout(outcome, SLICE);
             outcome = waited.unwrap_or_else(PoisonError::into_inner).0;

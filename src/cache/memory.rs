@@ -72,6 +72,16 @@ impl Memory {
         Claim::Mine(Ticket { memory: self.clone(), key: *key, flight, landed: false })
     }
 
+    /// As [`Memory::claim`], after a wait for `flight` that found it failed or not on its way.
+    pub fn claim_again(self: &Arc<Memory>, key: &Key, flight: &Arc<Flight>, owner: u64) -> Claim {
+        let mut inner = self.lock();
+        if inner.flights.get(key).is_some_and(|now| Arc::ptr_eq(now, flight) && !flight.is_sent()) {
+            inner.flights.remove(key);
+        }
+        drop(inner);
+        self.claim(key, owner)
+    }
+
     /// Whether the vector of `key` is here.
     pub fn contains(&self, key: &Key) -> bool {
         self.lock().vectors.contains(key)
@@ -123,6 +133,11 @@ impl Ticket {
         &self.flight
     }
 
+    /// The answer, if somebody else has it meanwhile.
+    pub fn answer(&self) -> Option<Vector> {
+        self.memory.lock().vectors.get(&self.key).cloned()
+    }
+
     /// Gives the answer.
     pub fn land(mut self, outcome: Result<Vector>) {
         self.finish(outcome);
@@ -131,7 +146,10 @@ impl Ticket {
     fn finish(&mut self, outcome: Result<Vector>) {
         self.landed = true;
         let mut inner = self.memory.lock();
-        inner.flights.remove(&self.key);
+        // Unless somebody who could not wait has taken over.
+        if inner.flights.get(&self.key).is_some_and(|now| Arc::ptr_eq(now, &self.flight)) {
+            inner.flights.remove(&self.key);
+        }
         if let Ok(vector) = &outcome {
             self.memory.keep(&mut inner, self.key, vector);
         }

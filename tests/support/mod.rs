@@ -1,4 +1,5 @@
 //! The fake provider of `tests/fake`, one process for the tests of a file.
+#![allow(dead_code)] // no file uses all of it
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
