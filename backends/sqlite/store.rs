@@ -123,7 +123,7 @@ impl Database {
     /// itself.
     fn patiently(&self, sql: &str) -> Result<(), (c_int, String)> {
         let sql = CString::new(sql).map_err(|e| (code::ERROR, e.to_string()))?;
-        for _ in 0..20 {
+        for _ in 0..100 {
             match self.try_exec(&sql) {
                 Err((code::BUSY, _)) => std::thread::sleep(Duration::from_millis(10)),
                 done => return done,

@@ -107,7 +107,7 @@ impl Disk {
             });
             *state = match store {
                 Ok(Some(store)) => State::Open(store),
-                Ok(None) => State::Later(now + Duration::from_secs(1)),
+                Ok(None) => State::Later(now + Duration::from_secs(30)),
                 Err(why) => State::Broken(why),
             };
         }
