@@ -86,9 +86,13 @@ async fn within(
     let limited = scenario.over_limit().map(Fault::too_many);
     let struck = settings.faults.iter().filter(|fault| fault.strikes(number, &texts));
     let faults: Vec<&Fault> = limited.iter().chain(struck).collect();
+    let is_json = body.is_some() || bytes.is_empty();
+    let route = Route::find(path, value, settings);
+    let answer = answer(&route, parts, value, is_json, scenario, &faults);
+    // Counted from the arrival: what the answer costs to compute is part of a server's latency.
     let delay = faults.iter().filter_map(|fault| fault.delay_ms).sum::<u64>() + settings.latency_ms;
     if delay > 0 {
-        tokio::time::sleep(Duration::from_millis(delay)).await;
+        tokio::time::sleep_until((arrived + Duration::from_millis(delay)).into()).await;
     }
     if faults.iter().any(|fault| fault.hang) {
         std::future::pending::<()>().await;
@@ -97,9 +101,6 @@ async fn within(
         connection.reset_at_end();
         return Err(Dropped);
     }
-    let is_json = body.is_some() || bytes.is_empty();
-    let route = Route::find(path, value, settings);
-    let answer = answer(&route, parts, value, is_json, scenario, &faults);
     if let Some(entry) = &entry {
         entry.status.store(answer.status, Relaxed);
     }
