@@ -10,10 +10,12 @@ unset CARGO_TARGET_DIR
 step_packages() { # what the hosts below need and a bare machine lacks
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
         apt-get update -q
-        DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends \
-            ca-certificates git g++ make python3 python3-venv sqlite3 libsqlite3-dev curl binutils
+        local packages=(ca-certificates git g++ make python3 python3-venv sqlite3 libsqlite3-dev curl binutils valgrind)
+        # A Node of another source is as good, and Debian's does not stand beside it.
+        command -v npm >/dev/null || packages+=(nodejs npm)
+        DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${packages[@]}"
     fi
-    command -v sqlite3 g++ make git >/dev/null
+    command -v sqlite3 && command -v g++ && command -v make && command -v git && command -v npm
 }
 
 crates=(. tests/fake tests/engines/sqlite tests/engines/sqlite/old tests/engines/sqlite/too-old bench examples/rust)
