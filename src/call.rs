@@ -42,7 +42,7 @@ impl Call {
     pub fn new(client: Arc<Client>, input_type: Option<&str>, open: Option<Open>) -> Result<Call> {
         let key = client.cache_key(input_type).map_err(|text| failed(&client, text))?;
         let memory = match client.cache() {
-            // Nothing is kept; the same text is still sent once in a statement.
+            // Nothing is kept; a text that is on its way is still not sent again by the same statement.
             Cache::Off => Memory::new(0),
             Cache::Memory | Cache::Disk => cache::PROCESS.clone(),
         };

@@ -17,6 +17,7 @@ const SLICE: Duration = Duration::from_millis(50);
 pub struct Flight {
     owner: u64,
     thread: ThreadId,
+    process: u32,
     sent: AtomicBool,
     outcome: Mutex<Option<Result<Vector>>>,
     landed: Condvar,
@@ -27,6 +28,7 @@ impl Flight {
         Flight {
             owner,
             thread: std::thread::current().id(),
+            process: std::process::id(),
             sent: AtomicBool::new(false),
             outcome: Mutex::new(None),
             landed: Condvar::new(),
@@ -38,9 +40,10 @@ impl Flight {
         self.sent.store(true, Ordering::Relaxed);
     }
 
-    /// Whether the text is on its way. If not, its statement may stand still for ever.
+    /// Whether the text is on its way. If not, its statement may stand still for ever; and what a parent process
+    /// has sent does not arrive in its child.
     pub fn is_sent(&self) -> bool {
-        self.sent.load(Ordering::Relaxed)
+        self.sent.load(Ordering::Relaxed) && self.process == std::process::id()
     }
 
     /// The statement that sends the text.
