@@ -34,6 +34,8 @@ step_clippy() {
         cargo clippy --all-targets --locked --manifest-path tests/engines/sqlite/Cargo.toml -- -D warnings
 }
 
+step_docs() { RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked; }
+
 step_deny() {
     command -v cargo-deny >/dev/null || cargo install cargo-deny --version 0.20.2 --locked
     cargo deny check licenses bans sources
@@ -60,7 +62,7 @@ step_tls() { tests/tls.sh; }
 step_cache() { tests/cache/run.sh; }
 step_bench() { bench/run.sh --short; }
 
-steps=(packages release fmt clippy unit fake sqlite proxysql tls cache sdk real demo examples readme bench msrv deny)
+steps=(packages release fmt clippy docs unit fake sqlite proxysql tls cache sdk real demo examples readme bench msrv deny)
 [ $# = 0 ] || steps=("$@")
 
 mkdir -p target/tests

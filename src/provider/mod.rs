@@ -1,7 +1,7 @@
 //! Wire formats. A provider is sans-IO: it describes a request and reads a reply.
 //!
-//! A new format is one file with a [`Spec`] and one line in [`FORMATS`]; a service that speaks OpenAI's format
-//! is one line in [`presets`]. Facts about the APIs come from the official SDKs and servers named in each file.
+//! A new format is one file with a [`Spec`] and one line in `FORMATS`; a service that speaks OpenAI's format
+//! is one line in `presets`. Facts about the APIs come from the official SDKs and servers named in each file.
 
 mod cohere;
 mod failure;
