@@ -92,7 +92,10 @@ impl Disk {
     /// Why the store is not used, if it failed.
     pub fn warning(&self) -> Option<String> {
         match &*self.state.lock().unwrap_or_else(PoisonError::into_inner) {
-            State::Broken(why) => Some(format!("the disk cache is off: {why}")),
+            State::Broken(why) => {
+                let folder = folder().map(|folder| format!(" (in {})", folder.display())).unwrap_or_default();
+                Some(format!("the disk cache is off: {why}{folder}"))
+            }
             _ => None,
         }
     }
@@ -182,7 +185,7 @@ mod tests {
         assert_eq!(disk.get(&[1; 32], open), None);
         assert_eq!(disk.warning(), None);
         disk.put(&[([1; 32], vec![1.0].into())], open);
-        assert_eq!(disk.warning().as_deref(), Some("the disk cache is off: disk full"));
+        assert!(disk.warning().unwrap().starts_with("the disk cache is off: disk full"));
         assert_eq!(disk.get(&[1; 32], open), None);
     }
 }
