@@ -102,8 +102,8 @@ impl Call {
                         Err(GivenUp::TooLarge(e) | GivenUp::Refused(e) | GivenUp::Failed(e)) => Err(e),
                     };
                     ticket.land(outcome.clone());
-                    if let (Some(open), Ok(vector)) = (self.disk, &outcome) {
-                        disk::PROCESS.put(&[(key, vector.clone())], open);
+                    if let Ok(vector) = &outcome {
+                        self.keep(&[(key, vector.clone())]);
                     }
                     return outcome;
                 }

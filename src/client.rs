@@ -168,13 +168,8 @@ impl Client {
     }
 
     /// Counters and clock, shared with all clients that are configured alike.
-    pub fn shared(&self) -> &Shared {
+    pub fn shared(&self) -> &Arc<Shared> {
         &self.shared
-    }
-
-    /// The same, to be kept.
-    pub fn shared_handle(&self) -> Arc<Shared> {
-        self.shared.clone()
     }
 
     /// What all vectors of this client and input type have in common, hashed: the first part of a cache key.

@@ -1,29 +1,27 @@
 //! A bar on stderr for long statements, when `REMBED_PROGRESS=1` and stderr is a terminal.
 
 use std::io::IsTerminal;
-use std::sync::LazyLock;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::client::Client;
+use crate::stats::Shared;
 
 static WANTED: LazyLock<bool> = LazyLock::new(|| {
     std::env::var_os("REMBED_PROGRESS").is_some_and(|v| v == "1") && std::io::stderr().is_terminal()
 });
 
 /// The bar of a statement, or nothing.
-pub struct Progress {
-    bar: Option<ProgressBar>,
-    shared: Option<std::sync::Arc<crate::stats::Shared>>,
-}
+pub struct Progress(Option<(ProgressBar, Arc<Shared>)>);
 
 impl Progress {
     /// A bar for `total` rows, or a counter where the number is not known.
     pub fn new(client: &Client, total: Option<u64>) -> Progress {
         if !*WANTED {
-            return Progress { bar: None, shared: None };
+            return Progress(None);
         }
         let (bar, template) = match total {
             Some(total) => (
@@ -40,19 +38,19 @@ impl Progress {
         bar.set_prefix(client.name().to_owned());
         bar.set_message("0 in flight");
         bar.enable_steady_tick(Duration::from_millis(200));
-        Progress { bar: Some(bar), shared: Some(client.shared_handle()) }
+        Progress(Some((bar, client.shared().clone())))
     }
 
     /// A row has left.
     pub fn done(&self) {
-        if let Some(bar) = &self.bar {
+        if let Some((bar, _)) = &self.0 {
             bar.inc(1);
         }
     }
 
     /// The statement waits for `busy` requests.
     pub fn waiting(&self, busy: usize) {
-        if let (Some(bar), Some(shared)) = (&self.bar, &self.shared) {
+        if let Some((bar, shared)) = &self.0 {
             bar.set_message(format!("{busy} in flight, {} retries", shared.retries.load(Relaxed)));
         }
     }
@@ -60,7 +58,7 @@ impl Progress {
 
 impl Drop for Progress {
     fn drop(&mut self) {
-        if let Some(bar) = &self.bar {
+        if let Some((bar, _)) = &self.0 {
             bar.finish_and_clear();
         }
     }

@@ -8,6 +8,7 @@ use super::ffi::{
     self, code, sqlite3, sqlite3_context, sqlite3_index_info, sqlite3_module, sqlite3_value, sqlite3_vtab,
     sqlite3_vtab_cursor,
 };
+use super::functions::Asked;
 use super::guard::guard;
 use super::select::Select;
 use super::value::{Output, arguments, give_error};
@@ -250,29 +251,22 @@ unsafe extern "C" fn filter(
                 return Err(Error::invalid(table.kind.usage()));
             };
             let session = &table.connection.session;
-            let Some(client) = client.text("the client's name").map_err(Error::Invalid)? else {
-                return Err(Error::invalid("the client's name is NULL"));
+            let asked = Asked::read(session, client, texts, "the second argument", input_type)?;
+            let (source, total): (Source, _) = match (table.kind, asked.input) {
+                // As json_each(NULL) has no rows.
+                (_, None) => (Box::new(std::iter::empty()), Some(0)),
+                (Kind::Batch, Some(json)) => {
+                    let items = input::parse(json)?;
+                    let total = items.len() as u64;
+                    (
+                        Box::new(items.into_iter().map(|(key, text)| Ok((Output::from(key), text)))),
+                        Some(total),
+                    )
+                }
+                (Kind::Rows, Some(sql)) => (Box::new(Select::prepare(table.db, sql)?), None),
             };
-            let bad_input = |why: String| session.bad_input(client, &why);
-            let input_type = match input_type {
-                Some(word) => word.text("input_type").map_err(bad_input)?,
-                None => None,
-            };
-            let (source, total): (Source, _) =
-                match (table.kind, texts.text("the second argument").map_err(bad_input)?) {
-                    // As json_each(NULL) has no rows.
-                    (_, None) => (Box::new(std::iter::empty()), Some(0)),
-                    (Kind::Batch, Some(json)) => {
-                        let items = input::parse(json)?;
-                        let total = items.len() as u64;
-                        (
-                            Box::new(items.into_iter().map(|(key, text)| Ok((Output::from(key), text)))),
-                            Some(total),
-                        )
-                    }
-                    (Kind::Rows, Some(sql)) => (Box::new(Select::prepare(table.db, sql)?), None),
-                };
-            cursor.stream = Some(session.stream(client, input_type, source, cursor.isolate, total)?);
+            cursor.stream =
+                Some(session.stream(asked.client, asked.input_type, source, cursor.isolate, total)?);
             cursor.advance()
         })
     }

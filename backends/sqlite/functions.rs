@@ -43,27 +43,17 @@ static FUNCTIONS: &[Function] = &[
 ];
 
 fn rembed(session: &Session, args: &[Value]) -> Result<Output, Error> {
-    let client = required(&args[0], "the client's name")?;
-    let bad_input = |why: String| session.bad_input(client, &why);
-    let input_type = match args.get(2) {
-        Some(word) => word.text("input_type").map_err(bad_input)?,
-        None => None,
-    };
-    match args[1].text("text").map_err(bad_input)? {
-        Some(text) => Ok(Output::Vector(session.embed_one(client, text, input_type)?)),
+    let asked = Asked::read(session, &args[0], &args[1], "text", args.get(2))?;
+    match asked.input {
+        Some(text) => Ok(Output::Vector(session.embed_one(asked.client, text, asked.input_type)?)),
         None => Ok(Output::Null),
     }
 }
 
 fn rembed_prefetch(session: &Session, args: &[Value]) -> Result<Output, Error> {
-    let client = required(&args[0], "the client's name")?;
-    let bad_input = |why: String| session.bad_input(client, &why);
-    let input_type = match args.get(2) {
-        Some(word) => word.text("input_type").map_err(bad_input)?,
-        None => None,
-    };
-    match args[1].text("the list of texts").map_err(bad_input)? {
-        Some(json) => Ok(Output::Int(session.prefetch(client, json, input_type)? as i64)),
+    let asked = Asked::read(session, &args[0], &args[1], "the list of texts", args.get(2))?;
+    match asked.input {
+        Some(json) => Ok(Output::Int(session.prefetch(asked.client, json, asked.input_type)? as i64)),
         None => Ok(Output::Null),
     }
 }
@@ -116,6 +106,32 @@ fn rembed_debug(_: &Session, _: &[Value]) -> Result<Output, Error> {
 
 fn rembed_last_error(session: &Session, _: &[Value]) -> Result<Output, Error> {
     Ok(session.last_error().map_or(Output::Null, |text| Output::Text(text.into())))
+}
+
+/// The arguments of whatever embeds: a client, what to embed, and perhaps an input type.
+pub(super) struct Asked<'a> {
+    pub client: &'a str,
+    pub input: Option<&'a str>,
+    pub input_type: Option<&'a str>,
+}
+
+impl<'a> Asked<'a> {
+    /// Reads the arguments; `what` names the input in an error.
+    pub fn read(
+        session: &Session,
+        client: &'a Value,
+        input: &'a Value,
+        what: &str,
+        input_type: Option<&'a Value>,
+    ) -> Result<Asked<'a>, Error> {
+        let client = required(client, "the client's name")?;
+        let bad_input = |why: String| session.bad_input(client, &why);
+        let input_type = match input_type {
+            Some(word) => word.text("input_type").map_err(bad_input)?,
+            None => None,
+        };
+        Ok(Asked { client, input: input.text(what).map_err(bad_input)?, input_type })
+    }
 }
 
 /// Name/value arguments as a document of options.

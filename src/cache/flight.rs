@@ -3,14 +3,10 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::ThreadId;
-use std::time::Duration;
 
 use super::Vector;
 use crate::error::{Error, Result};
-use crate::transport::Interrupt;
-
-/// How often a wait asks whether it is interrupted.
-const SLICE: Duration = Duration::from_millis(50);
+use crate::transport::{Interrupt, SLICE};
 
 /// The answer to one text, as soon as it is there.
 #[derive(Debug)]

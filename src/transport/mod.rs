@@ -86,6 +86,9 @@ static BAD_PROXY: LazyLock<Option<&str>> = LazyLock::new(|| {
     names.into_iter().find(|name| std::env::var_os(name).is_some_and(bad))
 });
 
+/// How often a wait asks whether it is interrupted.
+pub(crate) const SLICE: Duration = Duration::from_millis(50);
+
 /// Tells whether the statement that waits for a request is to end.
 pub trait Interrupt: Send + Sync {
     /// Asked from the waiting thread, about every 50 ms.

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use ureq::http::HeaderMap;
 
-use super::{Exchange, Headers, Interrupt, exchange, socket};
+use super::{Exchange, Headers, Interrupt, SLICE, exchange};
 use crate::client::Client;
 use crate::error::{Error, RequestError};
 use crate::plan;
@@ -159,7 +159,7 @@ fn sleep(wait: Duration, interrupt: &Arc<dyn Interrupt>) -> Result<(), Error> {
         if left.is_zero() {
             return Ok(());
         }
-        std::thread::sleep(left.min(socket::SLICE));
+        std::thread::sleep(left.min(SLICE));
     }
 }
 

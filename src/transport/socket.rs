@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::sync::{Arc, mpsc};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use ureq::config::Config;
 use ureq::http::Uri;
@@ -20,10 +20,7 @@ use ureq::{Error, Timeout};
 
 use zeroize::Zeroizing;
 
-use super::Interrupt;
-
-/// How often a wait asks whether it is interrupted.
-pub(super) const SLICE: Duration = Duration::from_millis(50);
+use super::{Interrupt, SLICE};
 
 /// The request of a thread: who may end its waits, and when they end by themselves.
 #[derive(Clone)]
