@@ -21,6 +21,10 @@ pub mod client;
 #[forbid(unsafe_code)]
 pub mod error;
 #[forbid(unsafe_code)]
+pub mod functions;
+#[forbid(unsafe_code)]
+pub mod guard;
+#[forbid(unsafe_code)]
 pub mod input;
 #[forbid(unsafe_code)]
 pub mod options;
@@ -33,6 +37,8 @@ pub mod provider;
 #[forbid(unsafe_code)]
 pub mod registry;
 #[forbid(unsafe_code)]
+pub mod rows;
+#[forbid(unsafe_code)]
 pub mod secret;
 #[forbid(unsafe_code)]
 pub mod session;
@@ -43,12 +49,51 @@ pub mod stream;
 #[forbid(unsafe_code)]
 pub mod transport;
 #[forbid(unsafe_code)]
+pub mod value;
+#[forbid(unsafe_code)]
 pub mod vector;
 
+#[cfg(all(feature = "sqlite", any(feature = "libsql", feature = "rusqlite")))]
+compile_error!(
+    "SQLite's C API comes from one place. `sqlite` (a default feature) takes it from the host that loads or links the \
+     library; an app on libsql or rusqlite brings its own: set default-features = false"
+);
+#[cfg(all(feature = "libsql", feature = "rusqlite"))]
+compile_error!(
+    "libsql and rusqlite each bring an SQLite, and their symbols collide: an app has one of them (features `libsql`, `rusqlite`)"
+);
+#[cfg(all(feature = "limbo", feature = "turso"))]
+compile_error!(
+    "Limbo and Turso look for one symbol, register_extension, and call it differently: build a library for each (features \
+     `limbo`, `turso`)"
+);
+
 cfg_if::cfg_if! {
-    if #[cfg(feature = "sqlite")] {
+    if #[cfg(any(feature = "sqlite", feature = "libsql", feature = "rusqlite"))] {
         #[allow(unsafe_code)]
         #[path = "../backends/sqlite/mod.rs"]
         pub mod sqlite;
+    }
+}
+cfg_if::cfg_if! {
+    if #[cfg(feature = "libsql")] {
+        #[allow(unsafe_code)]
+        #[path = "../backends/libsql.rs"]
+        pub mod libsql;
+    } else if #[cfg(feature = "rusqlite")] {
+        #[allow(unsafe_code)]
+        #[path = "../backends/rusqlite.rs"]
+        pub mod rusqlite;
+    }
+}
+cfg_if::cfg_if! {
+    if #[cfg(feature = "limbo")] {
+        #[allow(unsafe_code)]
+        #[path = "../backends/limbo/mod.rs"]
+        pub mod limbo;
+    } else if #[cfg(feature = "turso")] {
+        #[allow(unsafe_code)]
+        #[path = "../backends/turso/mod.rs"]
+        pub mod turso;
     }
 }

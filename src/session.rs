@@ -1,5 +1,6 @@
 //! What one connection sees: the core's whole face to a backend.
 
+use std::borrow::Cow;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Map, Value};
@@ -21,6 +22,8 @@ pub const VERSION: &str = concat!("v", env!("CARGO_PKG_VERSION"));
 
 /// A column of a statement on `rembed_clients`: not mentioned, NULL, or a text.
 pub type Column<'a> = Option<Option<&'a str>>;
+/// A [`Column`] whose text a backend may have had to make.
+pub type Given<'a> = Option<Option<Cow<'a, str>>>;
 
 /// The columns of a statement on `rembed_clients`.
 #[derive(Debug, Clone, Copy, Default)]
@@ -36,6 +39,7 @@ pub struct Columns<'a> {
 
 /// The state of one connection.
 pub struct Session {
+    engine: String,
     registry: Registry,
     interrupt: Arc<dyn Interrupt>,
     store: Option<Open>,
@@ -43,9 +47,16 @@ pub struct Session {
 }
 
 impl Session {
-    /// A session whose waits end when `interrupt` says so; `store` opens the disk cache where the engine has one.
-    pub fn new(interrupt: Arc<dyn Interrupt>, store: Option<Open>) -> Session {
-        Session { registry: Registry::default(), interrupt, store, last_error: Mutex::new(None) }
+    /// A session of an `engine` of this name and version. Its waits end when `interrupt` says so; `store` opens the
+    /// disk cache where the engine has one.
+    pub fn new(engine: impl Into<String>, interrupt: Arc<dyn Interrupt>, store: Option<Open>) -> Session {
+        Session {
+            engine: engine.into(),
+            registry: Registry::default(),
+            interrupt,
+            store,
+            last_error: Mutex::new(None),
+        }
     }
 
     /// Embeds one text by the client of this name.
@@ -258,25 +269,32 @@ impl Session {
     pub fn last_error(&self) -> Option<String> {
         self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
-}
 
-/// The lines of `rembed_debug()`, for an engine named `engine`.
-pub fn debug(engine: &str) -> String {
-    let formats: Vec<_> = crate::provider::all().map(|p| p.spec().name).collect();
-    let features: Vec<_> = [
-        (cfg!(feature = "sqlite"), "sqlite"),
-        (cfg!(feature = "static"), "static"),
-        (cfg!(feature = "rigged"), "rigged"),
-    ]
-    .iter()
-    .filter_map(|(on, name)| on.then_some(*name))
-    .collect();
-    format!(
-        "Version: {VERSION}\nSource: {}\nEngine: {engine}\nFeatures: {}\nFormats: {}\n",
-        env!("REMBED_COMMIT"),
-        features.join(", "),
-        formats.join(", ")
-    )
+    /// What a bug report needs: version, source, engine, features, formats. Never a key.
+    pub fn debug(&self) -> String {
+        let formats: Vec<_> = crate::provider::all().map(|p| p.spec().name).collect();
+        let features: Vec<_> = [
+            (cfg!(feature = "sqlite"), "sqlite"),
+            (cfg!(feature = "static"), "static"),
+            (cfg!(feature = "libsql"), "libsql"),
+            (cfg!(feature = "rusqlite"), "rusqlite"),
+            (cfg!(feature = "limbo"), "limbo"),
+            (cfg!(feature = "limbo-static"), "limbo-static"),
+            (cfg!(feature = "turso"), "turso"),
+            (cfg!(feature = "turso-static"), "turso-static"),
+            (cfg!(feature = "rigged"), "rigged"),
+        ]
+        .iter()
+        .filter_map(|(on, name)| on.then_some(*name))
+        .collect();
+        format!(
+            "Version: {VERSION}\nSource: {}\nEngine: {}\nFeatures: {}\nFormats: {}\n",
+            env!("REMBED_COMMIT"),
+            self.engine,
+            features.join(", "),
+            formats.join(", ")
+        )
+    }
 }
 
 fn no_name() -> Error {
@@ -284,6 +302,22 @@ fn no_name() -> Error {
 }
 
 impl<'a> Columns<'a> {
+    /// The columns of `rembed_clients`, in their order.
+    pub const NAMES: [&'static str; 6] = ["name", "format", "model", "url", "key", "options"];
+
+    /// Columns given in the order of [`Columns::NAMES`]; those that are missing are not mentioned.
+    pub fn of(texts: &'a [Given<'_>]) -> Columns<'a> {
+        let column = |i: usize| texts.get(i).and_then(|given| given.as_ref().map(Option::as_deref));
+        Columns {
+            name: column(0),
+            format: column(1),
+            model: column(2),
+            url: column(3),
+            key: column(4),
+            options: column(5),
+        }
+    }
+
     /// Without what is just as the table shows it: UPDATE … FROM writes back what it has read, and `***` is no key.
     fn changed(self, old: &Client) -> Columns<'a> {
         let unless =
@@ -365,7 +399,7 @@ mod tests {
     use crate::transport::Never;
 
     fn session() -> Session {
-        Session::new(Arc::new(Never), None)
+        Session::new("test", Arc::new(Never), None)
     }
 
     fn add(session: &Session, options: &str) -> Result<i64> {
@@ -476,7 +510,7 @@ mod tests {
 
     #[test]
     fn debug_holds_what_a_report_needs() {
-        let text = debug("SQLite 3.40.1");
+        let text = Session::new("SQLite 3.40.1", Arc::new(Never), None).debug();
         for part in [VERSION, "SQLite 3.40.1", "openai, nomic, cohere", "Features:", "Source: "] {
             assert!(text.contains(part), "{text}");
         }

@@ -275,7 +275,7 @@ fn an_interrupt_ends_the_wait() {
     }
     let server = Scenario::new("interrupt", json!({"faults": [{"hang": true}]}));
     let flag = Arc::new(Flag(AtomicBool::new(false)));
-    let session = Session::new(flag.clone(), None);
+    let session = Session::new("test", flag.clone(), None);
     let options = json!({"format": "openai", "url": format!("{}/v1", server.url())});
     session.register("c", options.as_object().unwrap().clone()).unwrap();
     let waiting = std::thread::spawn(move || session.embed("c", &["a"], None));

@@ -87,7 +87,7 @@ fn sorted(mut batches: Vec<usize>) -> Vec<usize> {
 
 /// A session with the client `c` of exactly these options.
 fn client(interrupt: Arc<dyn Interrupt>, options: Value) -> Session {
-    let session = Session::new(interrupt, None);
+    let session = Session::new("test", interrupt, None);
     let Value::Object(options) = options else { panic!("options are an object") };
     session.register("c", options).unwrap();
     session

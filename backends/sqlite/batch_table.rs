@@ -8,18 +8,14 @@ use super::ffi::{
     self, code, sqlite3, sqlite3_context, sqlite3_index_info, sqlite3_module, sqlite3_value, sqlite3_vtab,
     sqlite3_vtab_cursor,
 };
-use super::functions::Asked;
-use super::guard::guard;
 use super::select::Select;
-use super::value::{Output, arguments, give_error};
+use super::value::{arguments, give, give_error};
 use super::{Connection, destroy_connection};
-use crate::error::{Error, Result};
-use crate::input;
-use crate::stream::{Outcome, Row, Stream, Text};
-
-/// A row's name, as SQL.
-pub type Name = Output;
-type Source = Box<dyn Iterator<Item = Result<(Name, Text)>>>;
+use crate::error::Result;
+use crate::functions::Asked;
+use crate::guard::guard;
+use crate::rows::{self, ERROR_COLUMN, Rows};
+use crate::value::Output;
 
 /// Which of the two functions a table is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,18 +42,8 @@ impl Kind {
             }
         }
     }
-
-    fn usage(self) -> &'static str {
-        match self {
-            Kind::Batch => "rembed_batch wants a client and texts: rembed_batch('client', '[\"text\", …]')",
-            Kind::Rows => {
-                "rembed_rows wants a client and a query: rembed_rows('client', 'SELECT id, body FROM docs')"
-            }
-        }
-    }
 }
 
-const ERROR_COLUMN: c_int = 3;
 const FIRST_ARGUMENT: c_int = 4;
 /// Set in idxNum when the query reads the column `error`; the lower bits say which arguments are given.
 const READS_ERROR: c_int = 8;
@@ -107,9 +93,7 @@ struct Table {
 #[repr(C)]
 struct Cursor {
     base: sqlite3_vtab_cursor,
-    stream: Option<Stream<Name, Source>>,
-    current: Option<Row<Name, Outcome>>,
-    isolate: bool,
+    rows: Option<Rows>,
     rowid: i64,
 }
 
@@ -215,7 +199,7 @@ unsafe extern "C" fn best_index(_: *mut sqlite3_vtab, info: *mut sqlite3_index_i
 /// <https://www.sqlite.org/vtab.html#the_xopen_method>
 unsafe extern "C" fn open(_: *mut sqlite3_vtab, cursor: *mut *mut sqlite3_vtab_cursor) -> c_int {
     let base = sqlite3_vtab_cursor { pVtab: std::ptr::null_mut() };
-    let new = Box::new(Cursor { base, stream: None, current: None, isolate: false, rowid: 0 });
+    let new = Box::new(Cursor { base, rows: None, rowid: 1 });
     // SAFETY: SQLite passes a place for the pointer, and sets pVtab.
     unsafe { *cursor = Box::into_raw(new).cast() };
     code::OK
@@ -242,60 +226,44 @@ unsafe extern "C" fn filter(
         attempt(cursor, || {
             let table = &*(*cursor).pVtab.cast::<Table>();
             let cursor = &mut *cursor.cast::<Cursor>();
-            (cursor.stream, cursor.current, cursor.rowid) = (None, None, 0);
-            cursor.isolate = plan & READS_ERROR != 0;
+            (cursor.rows, cursor.rowid) = (None, 1);
             let mut given = arguments(argc, argv).iter();
             let mut argument = |bit: c_int| if plan & bit != 0 { given.next() } else { None };
             let (client, texts, input_type) = (argument(1), argument(2), argument(4));
             let (Some(client), Some(texts)) = (client, texts) else {
-                return Err(Error::invalid(table.kind.usage()));
+                return Err(rows::usage(&table.kind.name().to_string_lossy()));
             };
             let session = &table.connection.session;
             let asked = Asked::read(session, client, texts, "the second argument", input_type)?;
-            let (source, total): (Source, _) = match (table.kind, asked.input) {
-                // As json_each(NULL) has no rows.
-                (_, None) => (Box::new(std::iter::empty()), Some(0)),
-                (Kind::Batch, Some(json)) => {
-                    let items = input::parse(json)?;
-                    let total = items.len() as u64;
-                    (
-                        Box::new(items.into_iter().map(|(key, text)| Ok((Output::from(key), text)))),
-                        Some(total),
-                    )
+            let isolate = plan & READS_ERROR != 0;
+            cursor.rows = Some(match (table.kind, asked.input.as_deref()) {
+                (Kind::Rows, Some(sql)) => {
+                    let source = Box::new(Select::prepare(table.db, sql)?);
+                    Rows::new(session, &asked, source, None, isolate)?
                 }
-                (Kind::Rows, Some(sql)) => (Box::new(Select::prepare(table.db, sql)?), None),
-            };
-            cursor.stream =
-                Some(session.stream(asked.client, asked.input_type, source, cursor.isolate, total)?);
-            cursor.advance()
+                (Kind::Batch, _) | (Kind::Rows, None) => Rows::of_json(session, &asked, isolate)?,
+            });
+            Ok(())
         })
-    }
-}
-
-impl Cursor {
-    fn advance(&mut self) -> Result<()> {
-        self.rowid += 1;
-        self.current = match &mut self.stream {
-            Some(stream) => stream.next_row()?,
-            None => None,
-        };
-        match &self.current {
-            Some(Row { value: Err(e), .. }) if !self.isolate => Err(e.clone()),
-            _ => Ok(()),
-        }
     }
 }
 
 /// <https://www.sqlite.org/vtab.html#the_xnext_method>
 unsafe extern "C" fn next(cursor: *mut sqlite3_vtab_cursor) -> c_int {
     // SAFETY: a cursor of open() on a table of connect().
-    unsafe { attempt(cursor, || (*cursor.cast::<Cursor>()).advance()) }
+    unsafe {
+        attempt(cursor, || {
+            let cursor = &mut *cursor.cast::<Cursor>();
+            cursor.rowid += 1;
+            cursor.rows.as_mut().map_or(Ok(()), Rows::advance)
+        })
+    }
 }
 
 /// <https://www.sqlite.org/vtab.html#the_xeof_method>
 unsafe extern "C" fn eof(cursor: *mut sqlite3_vtab_cursor) -> c_int {
     // SAFETY: a cursor of open().
-    unsafe { &*cursor.cast::<Cursor>() }.current.is_none().into()
+    unsafe { &*cursor.cast::<Cursor>() }.rows.as_ref().is_none_or(Rows::is_done).into()
 }
 
 /// <https://www.sqlite.org/vtab.html#the_xcolumn_method>
@@ -307,20 +275,11 @@ unsafe extern "C" fn column(
     // SAFETY: a cursor of open(), and the context of this call.
     unsafe {
         let value = guard(|| {
-            let cursor = &*cursor.cast::<Cursor>();
-            let Some(row) = &cursor.current else { return Output::Null };
-            match (column, &row.value) {
-                (0, _) => row.key.clone(),
-                (1, _) => {
-                    row.text.as_deref().map_or(Output::Null, |text| Output::Text(text.to_owned().into()))
-                }
-                (2, Ok(Some(vector))) => Output::Vector(vector.clone()),
-                (ERROR_COLUMN, Err(e)) => Output::Text(e.to_string().into()),
-                _ => Output::Null,
-            }
+            let rows = (*cursor.cast::<Cursor>()).rows.as_ref();
+            rows.map_or(Output::Null, |rows| rows.column(usize::try_from(column).unwrap_or(usize::MAX)))
         });
         match value {
-            Ok(value) => value.give(context),
+            Ok(value) => give(value, context),
             Err(panic) => give_error(context, &panic),
         }
     }
@@ -339,23 +298,5 @@ unsafe fn attempt(cursor: *mut sqlite3_vtab_cursor, work: impl FnOnce() -> Resul
     unsafe {
         let table = &mut *(*cursor).pVtab.cast::<Table>();
         super::attempt(&mut table.base, &table.connection, work)
-    }
-}
-
-impl From<serde_json::Value> for Output {
-    /// A JSON value as SQLite's own JSON functions give it.
-    fn from(json: serde_json::Value) -> Output {
-        use serde_json::Value;
-        match json {
-            Value::Null => Output::Null,
-            Value::Bool(b) => Output::Int(b.into()),
-            Value::Number(n) => match (n.as_i64(), n.as_f64()) {
-                (Some(n), _) => Output::Int(n),
-                (None, Some(x)) => Output::Real(x),
-                (None, None) => Output::Null,
-            },
-            Value::String(text) => Output::Text(text.into()),
-            Value::Array(_) | Value::Object(_) => Output::Text(json.to_string().into()),
-        }
     }
 }

@@ -8,12 +8,13 @@ use super::ffi::{
     self, code, sqlite3, sqlite3_context, sqlite3_index_info, sqlite3_module, sqlite3_value, sqlite3_vtab,
     sqlite3_vtab_cursor,
 };
-use super::guard::guard;
-use super::value::{Output, Value, arguments, give_error};
+use super::value::{RawValue, arguments, give, give_error};
 use super::{Connection, destroy_connection};
 use crate::error::Error;
+use crate::guard::guard;
 use crate::registry::Entry;
-use crate::session::{Column, Columns};
+use crate::session::{Columns, Given};
+use crate::value::{Kind, Output, Value};
 
 const SCHEMA: &CStr = c"CREATE TABLE rembed_clients(
     name TEXT NOT NULL PRIMARY KEY, format TEXT, model TEXT, url TEXT, key TEXT, options TEXT)";
@@ -192,7 +193,7 @@ unsafe extern "C" fn filter(
             let wanted = arguments(argc, argv).first();
             let rows: Vec<Entry> = match (plan, wanted) {
                 (BY_NAME, Some(name)) => match name.text("name") {
-                    Ok(Some(name)) => session.row_named(name)?.into_iter().collect(),
+                    Ok(Some(name)) => session.row_named(&name)?.into_iter().collect(),
                     // A BLOB or NULL equals no name.
                     _ => Vec::new(),
                 },
@@ -245,7 +246,7 @@ unsafe extern "C" fn column(
             }
         });
         match value {
-            Ok(value) => value.map_or(Output::Null, |text| Output::Text(text.into())).give(context),
+            Ok(value) => give(value.map_or(Output::Null, |text| Output::Text(text.into())), context),
             Err(panic) => give_error(context, &panic),
         }
     }
@@ -285,11 +286,11 @@ unsafe extern "C" fn update(
                 [old] => session.delete(old.int()),
                 [old, new, columns @ ..] if old.is_null() => {
                     let chosen = if new.is_null() { None } else { Some(rowid_of(new)?) };
-                    *rowid = session.insert(&read(columns)?, chosen, replace())?;
+                    *rowid = session.insert(&Columns::of(&read(columns)?), chosen, replace())?;
                     Ok(())
                 }
                 [old, new, columns @ ..] => {
-                    session.update(old.int(), rowid_of(new)?, &read(columns)?, replace())
+                    session.update(old.int(), rowid_of(new)?, &Columns::of(&read(columns)?), replace())
                 }
                 [] => Ok(()),
             }
@@ -320,28 +321,21 @@ unsafe fn is_asked_for(db: *mut sqlite3) -> bool {
     }
 }
 
-fn rowid_of(value: &Value) -> Result<i64, Error> {
+fn rowid_of(value: &RawValue) -> Result<i64, Error> {
     match value.kind() {
-        code::INTEGER => Ok(value.int()),
+        Kind::Integer => Ok(value.int()),
         _ => Err(Error::invalid("rembed_clients: a rowid must be an integer")),
     }
 }
 
-fn read(columns: &[Value]) -> Result<Columns<'_>, Error> {
-    let column = |i: usize, name: &str| -> Result<Column<'_>, Error> {
-        match columns.get(i) {
-            Some(value) if !value.is_unchanged() => value.text(name).map(Some).map_err(Error::Invalid),
-            _ => Ok(None),
-        }
-    };
-    Ok(Columns {
-        name: column(0, "name")?,
-        format: column(1, "format")?,
-        model: column(2, "model")?,
-        url: column(3, "url")?,
-        key: column(4, "key")?,
-        options: column(5, "options")?,
-    })
+/// The texts of the columns, in their order; what an UPDATE leaves alone is not mentioned.
+fn read(columns: &[RawValue]) -> Result<Vec<Given<'_>>, Error> {
+    let names = Columns::NAMES.iter().zip(columns);
+    let texts = names.map(|(name, value)| match value.is_unchanged() {
+        true => Ok(None),
+        false => value.text(name).map(Some).map_err(Error::Invalid),
+    });
+    texts.collect()
 }
 
 unsafe fn attempt(vtab: *mut sqlite3_vtab, work: impl FnOnce() -> Result<(), Error>) -> c_int {

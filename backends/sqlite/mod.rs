@@ -7,7 +7,6 @@ mod batch_table;
 mod clients_table;
 mod ffi;
 mod functions;
-mod guard;
 mod select;
 mod store;
 mod value;
@@ -18,6 +17,7 @@ use std::sync::Arc;
 use ffi::{code, sqlite3, sqlite3_api_routines, sqlite3_vtab};
 
 use crate::error::Error;
+use crate::guard::guard;
 use crate::session::Session;
 use crate::transport::Interrupt;
 
@@ -78,7 +78,7 @@ pub unsafe extern "C" fn sqlite3_sqliterembed_init(
 /// name would be that of the first one that has it.
 unsafe fn entry(db: *mut sqlite3, error: *mut *mut c_char, api: *mut sqlite3_api_routines) -> c_int {
     // SAFETY: passed on as SQLite gave it.
-    match guard::guard(|| unsafe { init(db, api) }) {
+    match guard(|| unsafe { init(db, api) }) {
         Ok(Ok(())) => code::OK,
         Ok(Err(text)) | Err(text) => {
             // SAFETY: a table that is not NULL is SQLite's, and its malloc64 is what SQLite frees with.
@@ -106,7 +106,8 @@ unsafe fn init(db: *mut sqlite3, api: *mut sqlite3_api_routines) -> Result<(), S
         if registered_version(db).as_deref() == Some(crate::session::VERSION) {
             return Ok(());
         }
-        let session = Session::new(Arc::new(Handle(db)), Some(store::open));
+        let version = std::ffi::CStr::from_ptr(ffi::libversion()).to_string_lossy();
+        let session = Session::new(format!("SQLite {version}"), Arc::new(Handle(db)), Some(store::open));
         let connection = Arc::new(Connection { session, _in_use: in_use });
         functions::register(db, &connection)?;
         clients_table::register(db, &connection)?;
@@ -117,7 +118,7 @@ unsafe fn init(db: *mut sqlite3, api: *mut sqlite3_api_routines) -> Result<(), S
 /// Drops what holds a connection's state, when SQLite is done with it.
 fn destroy_connection(held: impl Sized) {
     // There is nobody to tell of a panic here.
-    let _ = guard::guard(|| drop(held));
+    let _ = guard(|| drop(held));
 }
 
 /// Runs the work of a virtual table's callback. An error's text goes to the table, from where SQLite takes it
@@ -127,7 +128,7 @@ unsafe fn attempt(
     connection: &Connection,
     work: impl FnOnce() -> Result<(), Error>,
 ) -> c_int {
-    let (rc, text) = match guard::guard(work) {
+    let (rc, text) = match guard(work) {
         Ok(Ok(())) => return code::OK,
         Ok(Err(Error::Interrupted)) => return code::INTERRUPT,
         Ok(Err(e @ Error::Constraint { .. })) => (code::CONSTRAINT, e.to_string()),

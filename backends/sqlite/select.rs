@@ -3,9 +3,10 @@
 use std::ffi::{CStr, c_char};
 
 use super::ffi::{self, code, sqlite3, sqlite3_stmt};
-use super::value::{Output, Value};
+use super::value::RawValue;
 use crate::error::{Error, Result};
 use crate::stream::Text;
+use crate::value::{Kind, Output, Value};
 
 /// A running read-only SELECT of two columns: key and text.
 #[derive(Debug)]
@@ -75,9 +76,9 @@ impl Iterator for Select {
         unsafe {
             match ffi::step(self.stmt) {
                 code::ROW => {
-                    let key = Value(ffi::column_value(self.stmt, 0)).to_output();
-                    let text = match Value(ffi::column_value(self.stmt, 1)).text("text") {
-                        Ok(Some(text)) => Text::Text(text.into()),
+                    let key = RawValue(ffi::column_value(self.stmt, 0)).to_output();
+                    let text = match RawValue(ffi::column_value(self.stmt, 1)).text("text") {
+                        Ok(Some(text)) => Text::Text(text.into_owned().into()),
                         Ok(None) => Text::Null,
                         Err(why) => Text::Bad(why),
                     };
@@ -107,15 +108,15 @@ impl Drop for Select {
     }
 }
 
-impl Value {
+impl RawValue {
     /// A copy, with its type.
     fn to_output(self) -> Output {
         match self.kind() {
-            code::INTEGER => Output::Int(self.int()),
-            code::FLOAT => Output::Real(self.real()),
-            code::BLOB => Output::Blob(self.bytes().into()),
-            code::NULL => Output::Null,
-            _ => Output::Text(String::from_utf8_lossy(self.bytes()).into_owned().into()),
+            Kind::Integer => Output::Int(self.int()),
+            Kind::Real => Output::Real(self.real()),
+            Kind::Blob => Output::Blob(self.bytes().into()),
+            Kind::Null => Output::Null,
+            Kind::Text => Output::Text(String::from_utf8_lossy(self.bytes()).into_owned().into()),
         }
     }
 }

@@ -8,9 +8,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::ffi::{self, code, sqlite3, sqlite3_stmt};
-use super::value::Value;
+use super::value::RawValue;
 use crate::cache::Key;
 use crate::cache::disk::{BOUND, Store};
+use crate::value::Value;
 
 const FILE: &str = "vectors-1.sqlite";
 const PAGE: u64 = 8192;
@@ -63,7 +64,7 @@ impl Store for Database {
         unsafe {
             ffi::bind_blob(self.get, 1, key.as_ptr().cast(), 32, None);
             let rc = ffi::step(self.get);
-            let found = (rc == code::ROW).then(|| Value(ffi::column_value(self.get, 0)).bytes().to_vec());
+            let found = (rc == code::ROW).then(|| RawValue(ffi::column_value(self.get, 0)).bytes().to_vec());
             let error = if rc == code::ROW || rc == code::DONE { Ok(()) } else { Err(self.message()) };
             ffi::reset(self.get);
             error.map(|()| found)
@@ -143,7 +144,7 @@ impl Database {
         // SAFETY: the statement is prepared, and finalized once.
         unsafe {
             let row = ffi::step(stmt) == code::ROW;
-            let pages = if row { Value(ffi::column_value(stmt, 0)).int() } else { 0 };
+            let pages = if row { RawValue(ffi::column_value(stmt, 0)).int() } else { 0 };
             ffi::finalize(stmt);
             // A transaction that did not fit may have needed some pages more.
             u64::try_from(pages).unwrap_or(0) * 10 >= BOUND / PAGE * 9

@@ -64,7 +64,7 @@ impl Scenario {
 
     /// A session with the client `c` of `format` at `path` of this scenario.
     pub fn session(&self, format: &str, path: &str, mut options: Value) -> Session {
-        let session = Session::new(Arc::new(Never), None);
+        let session = Session::new("test", Arc::new(Never), None);
         options["format"] = format.into();
         options["model"] = "m".into();
         options["url"] = format!("{}{path}", self.url()).into();

@@ -1,9 +1,12 @@
-//! A panic must not cross into C: every function that SQLite calls runs in a guard.
+//! A panic must not cross into C: every function that an engine calls runs in a guard.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Runs `work`; a panic becomes the text of an error.
+///
+/// # Errors
+/// The panic's text.
 pub fn guard<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     // Whatever the panic left half done belongs to the statement, which ends with this error.
     catch_unwind(AssertUnwindSafe(work)).map_err(|panic| describe(&*panic))

@@ -1,0 +1,1 @@
+//! Apps on the libsql crate.

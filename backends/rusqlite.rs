@@ -1,0 +1,1 @@
+//! Apps that bundle SQLite by rusqlite.
