@@ -50,11 +50,9 @@ const READS_ERROR: c_int = 8;
 
 static MODULE: sqlite3_module = sqlite3_module {
     iVersion: 3,
-    xCreate: None,
     xConnect: Some(connect),
     xBestIndex: Some(best_index),
     xDisconnect: Some(disconnect),
-    xDestroy: None,
     xOpen: Some(open),
     xClose: Some(close),
     xFilter: Some(filter),
@@ -62,17 +60,7 @@ static MODULE: sqlite3_module = sqlite3_module {
     xEof: Some(eof),
     xColumn: Some(column),
     xRowid: Some(rowid),
-    xUpdate: None,
-    xBegin: None,
-    xSync: None,
-    xCommit: None,
-    xRollback: None,
-    xFindFunction: None,
-    xRename: None,
-    xSavepoint: None,
-    xRelease: None,
-    xRollbackTo: None,
-    xShadowName: None,
+    ..ffi::EMPTY_MODULE
 };
 
 /// What SQLite hands back to connect().

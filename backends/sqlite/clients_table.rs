@@ -27,11 +27,9 @@ static MODULE: sqlite3_module = sqlite3_module {
     // 3: SQLite reads the fields up to xShadowName.
     iVersion: 3,
     // No xCreate: the table exists by itself, and CREATE VIRTUAL TABLE is refused.
-    xCreate: None,
     xConnect: Some(connect),
     xBestIndex: Some(best_index),
     xDisconnect: Some(disconnect),
-    xDestroy: None,
     xOpen: Some(open),
     xClose: Some(close),
     xFilter: Some(filter),
@@ -40,16 +38,7 @@ static MODULE: sqlite3_module = sqlite3_module {
     xColumn: Some(column),
     xRowid: Some(rowid),
     xUpdate: Some(update),
-    xBegin: None,
-    xSync: None,
-    xCommit: None,
-    xRollback: None,
-    xFindFunction: None,
-    xRename: None,
-    xSavepoint: None,
-    xRelease: None,
-    xRollbackTo: None,
-    xShadowName: None,
+    ..ffi::EMPTY_MODULE
 };
 
 /// An instance of the table; SQLite sees the first field.

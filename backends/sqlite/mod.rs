@@ -1,20 +1,26 @@
-//! SQLite's C API: the functions and the table, registered in a connection.
+//! SQLite's C API: the functions and the tables, registered in a connection.
 //!
-//! One build serves classic SQLite loaded (`rembed0.so`, `libsqlite_rembed.so`, or any name with an explicit
-//! entry point) and linked into a C or C++ host (`include/rembed.h`).
+//! With the feature `sqlite` one build serves classic SQLite and libSQL, loaded (`rembed0.so`, `libsqlite_rembed.so`,
+//! or any name with an explicit entry point) and linked into a C or C++ host (`include/rembed.h`). With `libsql` or
+//! `rusqlite` the same code serves an app that is built on that crate.
 
 mod batch_table;
 mod clients_table;
+#[cfg(feature = "sqlite")]
+mod entry;
 mod ffi;
 mod functions;
 mod select;
 mod store;
 mod value;
 
-use std::ffi::{c_char, c_int};
+use std::ffi::{CStr, c_char, c_int};
 use std::sync::Arc;
 
-use ffi::{code, sqlite3, sqlite3_api_routines, sqlite3_vtab};
+use ffi::{code, sqlite3, sqlite3_stmt, sqlite3_vtab};
+
+#[cfg(feature = "sqlite")]
+pub use entry::{sqlite3_rembed_init, sqlite3_sqliterembed_init};
 
 use crate::error::Error;
 use crate::guard::guard;
@@ -44,75 +50,62 @@ impl Interrupt for Handle {
     }
 }
 
-/// Entry point of `rembed0.so`, and of hosts that link the library: registers everything in `db`.
-/// See <https://www.sqlite.org/loadext.html> and `include/rembed.h`.
+/// Registers everything in `db`, unless that was done before.
 ///
 /// # Safety
-/// To be called by SQLite: `db` is an open connection, `error` NULL or a place for a message, `api` SQLite's
-/// table of API routines or NULL.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn sqlite3_rembed_init(
-    db: *mut sqlite3,
-    error: *mut *mut c_char,
-    api: *mut sqlite3_api_routines,
-) -> c_int {
+/// `db` is an open connection of the SQLite that is linked.
+#[cfg(not(feature = "sqlite"))]
+pub(crate) unsafe fn attach(db: *mut sqlite3) -> Result<(), String> {
     // SAFETY: the same contract.
-    unsafe { entry(db, error, api) }
+    let work = || ffi::attach(db).map_or(Ok(()), |in_use| unsafe { register(db, in_use) });
+    guard(work).and_then(|done| done)
 }
 
-/// The entry point that SQLite derives from the file name `libsqlite_rembed.so`.
-///
-/// # Safety
-/// As [`sqlite3_rembed_init`].
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn sqlite3_sqliterembed_init(
-    db: *mut sqlite3,
-    error: *mut *mut c_char,
-    api: *mut sqlite3_api_routines,
-) -> c_int {
-    // SAFETY: the same contract.
-    unsafe { entry(db, error, api) }
+/// A message that SQLite frees.
+#[cfg(feature = "libsql")]
+pub(crate) fn message(text: &str) -> *const c_char {
+    // SAFETY: the memory is SQLite's.
+    unsafe { c_string(|n| ffi::malloc64(n).cast(), text) }
 }
 
-/// What both entry points do. Not by way of each other: SQLite opens libraries with RTLD_GLOBAL, and an exported
-/// name would be that of the first one that has it.
-unsafe fn entry(db: *mut sqlite3, error: *mut *mut c_char, api: *mut sqlite3_api_routines) -> c_int {
-    // SAFETY: passed on as SQLite gave it.
-    match guard(|| unsafe { init(db, api) }) {
-        Ok(Ok(())) => code::OK,
-        Ok(Err(text)) | Err(text) => {
-            // SAFETY: a table that is not NULL is SQLite's, and its malloc64 is what SQLite frees with.
-            unsafe {
-                // Not by a reference: the table of an old SQLite is shorter than the type.
-                let malloc = if api.is_null() { None } else { (*api).malloc64 };
-                if let (Some(malloc), Some(error)) = (malloc, error.as_mut()) {
-                    *error = c_string(|n| malloc(n).cast(), &text);
-                }
-            }
-            code::ERROR
-        }
-    }
-}
-
-unsafe fn init(db: *mut sqlite3, api: *mut sqlite3_api_routines) -> Result<(), String> {
-    // SAFETY: as SQLite gave them to the entry point.
+/// Registers everything in `db`, a connection that was just counted as open.
+unsafe fn register(db: *mut sqlite3, in_use: ffi::InUse) -> Result<(), String> {
+    // SAFETY: db is open.
     unsafe {
-        // An auto-extension and a load_extension() of the same library meet on one connection: the second
-        // must not replace the session, and with it the clients, of the first.
-        let Some(in_use) = ffi::attach(db, api)? else {
-            return Ok(());
-        };
-        // A second copy of the library, linked and loaded, has a memory of its own.
-        if registered_version(db).as_deref() == Some(crate::session::VERSION) {
-            return Ok(());
-        }
-        let version = std::ffi::CStr::from_ptr(ffi::libversion()).to_string_lossy();
-        let session = Session::new(format!("SQLite {version}"), Arc::new(Handle(db)), Some(store::open));
+        let session = Session::new(engine(db), Arc::new(Handle(db)), Some(store::open));
         let connection = Arc::new(Connection { session, _in_use: in_use });
         functions::register(db, &connection)?;
         clients_table::register(db, &connection)?;
         batch_table::register(db, &connection)
     }
+}
+
+/// The engine's name and version, for `rembed_debug()`.
+unsafe fn engine(db: *mut sqlite3) -> String {
+    // SAFETY: db is open; the version is a static string.
+    unsafe {
+        let version = CStr::from_ptr(ffi::libversion()).to_string_lossy();
+        let libsql = prepare(db, c"SELECT libsql_vector_idx(NULL)");
+        ffi::finalize(libsql);
+        if libsql.is_null() { format!("SQLite {version}") } else { format!("libSQL (SQLite {version})") }
+    }
+}
+
+/// A statement of `sql`, NULL where the connection lacks what it names.
+unsafe fn prepare(db: *mut sqlite3, sql: &CStr) -> *mut sqlite3_stmt {
+    let null = std::ptr::null_mut();
+    let mut stmt = null;
+    // SAFETY: db is open, the text a C string.
+    unsafe {
+        ffi::prepare_v2(db, sql.as_ptr(), -1, &mut stmt, null.cast());
+        if stmt.is_null() {
+            // sqlite3_open_v2() returns the error that is left on the connection: a statement that is fine clears it.
+            let mut fine = null;
+            ffi::prepare_v2(db, c"SELECT 1".as_ptr(), -1, &mut fine, null.cast());
+            ffi::finalize(fine);
+        }
+    }
+    stmt
 }
 
 /// Drops what holds a connection's state, when SQLite is done with it.
@@ -142,32 +135,6 @@ unsafe fn attempt(
         table.zErrMsg = c_string(|n| ffi::malloc64(n).cast(), &text);
     }
     rc
-}
-
-/// What `rembed_version()` of this connection says, if it has one.
-unsafe fn registered_version(db: *mut sqlite3) -> Option<String> {
-    // SAFETY: db is open; a statement is finalized after its text is out of use.
-    unsafe {
-        let prepare = |sql: &std::ffi::CStr| {
-            let mut stmt = std::ptr::null_mut();
-            ffi::prepare_v2(db, sql.as_ptr(), -1, &mut stmt, std::ptr::null_mut());
-            stmt
-        };
-        let stmt = prepare(c"SELECT rembed_version()");
-        if stmt.is_null() {
-            // sqlite3_open_v2() returns the error that is left on the connection: a statement that is fine clears it.
-            ffi::finalize(prepare(c"SELECT 1"));
-            return None;
-        }
-        let text = match ffi::step(stmt) {
-            code::ROW => ffi::column_text(stmt, 0),
-            _ => std::ptr::null(),
-        };
-        let version =
-            (!text.is_null()).then(|| std::ffi::CStr::from_ptr(text.cast()).to_string_lossy().into_owned());
-        ffi::finalize(stmt);
-        version
-    }
 }
 
 /// A copy of `text` in memory of `allocate`, which SQLite frees; NULL when there is none.

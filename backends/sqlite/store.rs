@@ -194,7 +194,7 @@ impl Drop for Database {
         unsafe {
             ffi::finalize(self.get);
             ffi::finalize(self.put);
-            ffi::close_v2(self.db);
+            ffi::close(self.db);
         }
     }
 }
