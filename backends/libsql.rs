@@ -3,7 +3,7 @@
 //! ```no_run
 //! # async fn app() -> Result<(), Box<dyn std::error::Error>> {
 //! let db = libsql::Builder::new_local("app.db").build().await?;
-//! sqlite_rembed::libsql::register(&db)?; // once, after the first build() of a local database
+//! sqlite_rembed::libsql::register(&db)?; // once: before connect(), after the first build()
 //! let conn = db.connect()?; // this and every later connection of the process has the functions
 //! conn.execute("SELECT rembed_register('local', 'format', 'ollama', 'model', 'nomic-embed-text')", ()).await?;
 //! # Ok(())
@@ -14,36 +14,46 @@
 //! connection sends everything: compute `rembed()` in a SELECT of a local connection, and bind the BLOB.
 
 use std::ffi::{c_char, c_int};
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::task::{Context, Poll, Waker};
 
-use ::libsql::{Database, ffi};
+use ::libsql::{Builder, Database, ffi};
 
 use crate::error::{Error, Result};
 use crate::sqlite;
 
-/// Gives every connection that this process opens from now on the functions and the table `rembed_clients`, also
-/// connections to other databases. A second call changes nothing.
-///
-/// `_database` is the proof that libSQL is ready: the crate's first `build()` of a local database configures libSQL,
-/// and panics where something of libSQL was in use before.
+/// Gives every connection that this process opens from now on the functions and the table `rembed_clients`: those of
+/// `_database`, and of any other, since libSQL takes entry points for the process alone. A second call changes nothing.
 ///
 /// # Errors
-/// A remote database, while no local one was built: nothing has configured libSQL, and the next `build()` of a
-/// local one would panic.
+/// A libSQL that was in use before the crate could configure it, by another binding or by its C API: the crate would
+/// panic at the next `connect()`.
 pub fn register(_database: &Database) -> Result<()> {
-    // SAFETY: sqlite3_config() changes nothing, and says so, once libSQL is initialized
-    // (https://www.sqlite.org/c3ref/config.html). Before that it sets what the crate sets too.
-    if unsafe { ffi::sqlite3_config(ffi::SQLITE_CONFIG_SERIALIZED) } == ffi::SQLITE_OK {
-        return Err(Error::invalid(
-            "rembed: libSQL is not initialized yet: call register() after Builder::new_local(…).build(), or that of a \
-             replica (a remote database runs no function here)",
-        ));
-    }
+    initialize()?;
     // SAFETY: the entry point is a function of this program, which is never unmapped. A second registration of
     // it is ignored (https://www.sqlite.org/c3ref/auto_extension.html).
     match unsafe { ffi::sqlite3_auto_extension(Some(entry)) } {
         ffi::SQLITE_OK => Ok(()),
         rc => Err(Error::invalid(format!("rembed: sqlite3_auto_extension() fails with code {rc}"))),
     }
+}
+
+/// Has the crate configure libSQL, which it does when a database is first opened, and by a panic where libSQL is in use
+/// already: `sqlite3_auto_extension()` would be such a use.
+fn initialize() -> Result<()> {
+    let build = || {
+        let mut build = std::pin::pin!(Builder::new_local(":memory:").build());
+        match build.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(built) => built.map(drop).map_err(|e| e.to_string()),
+            Poll::Pending => Err("it does not open a database in memory at once".to_owned()),
+        }
+    };
+    // Whatever the panic left half done is the crate's, which panics at every later connect() as well.
+    let built = catch_unwind(AssertUnwindSafe(build));
+    built
+        .unwrap_or_else(|_| Err("it was in use before".to_owned()))
+        .map_err(|why| Error::invalid(format!("rembed: the libsql crate cannot initialize libSQL: {why}")))
 }
 
 unsafe extern "C" fn entry(

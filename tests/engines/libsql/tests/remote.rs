@@ -1,0 +1,154 @@
+//! Remote databases and embedded replicas, against a real libSQL server (`SQLD`): what runs where, and the pattern
+//! that always works, `rembed()` in a SELECT here and the BLOB bound.
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use driver::fake::Fake;
+use libsql::{Builder, Connection, Database, Value, params};
+
+/// A server on a folder of its own.
+struct Server {
+    url: String,
+    process: Child,
+    _folder: tempfile::TempDir,
+}
+
+impl Server {
+    async fn start(extensions: Option<&Path>, config: Option<&Path>) -> Server {
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let folder = tempfile::tempdir().unwrap();
+        let mut command =
+            Command::new(std::env::var_os("SQLD").expect("SQLD names the server: run.sh has it"));
+        command
+            .arg("--db-path")
+            .arg(folder.path())
+            .args(["--http-listen-addr", &format!("127.0.0.1:{port}")]);
+        if let Some(folder) = extensions {
+            command.arg("--extensions-path").arg(folder);
+        }
+        if let Some(file) = config {
+            command.env("REMBED_CONFIG", file);
+        }
+        let process = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let server = Server { url: format!("http://127.0.0.1:{port}"), process, _folder: folder };
+        let connection = server.remote().await.connect().unwrap();
+        for _ in 0..100 {
+            if one(&connection, "SELECT 1").await.is_ok() {
+                return server;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("the server does not answer");
+    }
+
+    async fn remote(&self) -> Database {
+        Builder::new_remote(self.url.clone(), String::new()).build().await.unwrap()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Already gone, then.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+async fn one(connection: &Connection, sql: &str) -> Result<Value, libsql::Error> {
+    let mut rows = connection.query(sql, ()).await?;
+    rows.next().await?.expect("a row").get_value(0)
+}
+
+/// A connection of this process that has the surface and the client `c`.
+async fn local(fake: &Fake) -> Connection {
+    let db = Builder::new_local(":memory:").build().await.unwrap();
+    sqlite_rembed::libsql::register(&db).unwrap();
+    let connection = db.connect().unwrap();
+    one(&connection, &fake.register()).await.unwrap();
+    connection
+}
+
+async fn embed(local: &Connection, text: &str) -> Value {
+    let mut rows = local.query("SELECT rembed('c', ?)", [text]).await.unwrap();
+    rows.next().await.unwrap().unwrap().get_value(0).unwrap()
+}
+
+const TEXTS: [&str; 3] = ["refunds within thirty days", "the jury has been selected", "a pregnant stingray"];
+
+/// Stores what `local` computes in `stored`, and finds it by what it computes.
+async fn store_and_search(local: &Connection, stored: &Connection) {
+    stored.execute("CREATE TABLE docs(text TEXT, embedding F32_BLOB(768))", ()).await.unwrap();
+    stored.execute("CREATE INDEX docs_idx ON docs(libsql_vector_idx(embedding))", ()).await.unwrap();
+    for text in TEXTS {
+        let vector = embed(local, text).await;
+        stored.execute("INSERT INTO docs VALUES (?, ?)", params![text, vector]).await.unwrap();
+    }
+    search(local, stored).await;
+}
+
+async fn search(local: &Connection, stored: &Connection) {
+    let wanted = embed(local, "jury selected").await;
+    let sql = "SELECT text FROM vector_top_k('docs_idx', ?, 1) AS k JOIN docs ON docs.rowid = k.id";
+    let mut rows = stored.query(sql, [wanted]).await.unwrap();
+    assert_eq!(rows.next().await.unwrap().unwrap().get::<String>(0).unwrap(), TEXTS[1]);
+}
+
+#[tokio::test]
+async fn a_remote_database_lacks_the_functions_and_stores_what_is_bound() {
+    let (fake, server) = (Fake::start(), Server::start(None, None).await);
+    let local = local(&fake).await;
+    let remote = server.remote().await.connect().unwrap();
+    let e = one(&remote, "SELECT rembed('c', 'x')").await.unwrap_err().to_string();
+    assert!(e.contains("no such function: rembed"), "{e}");
+    store_and_search(&local, &remote).await;
+}
+
+#[tokio::test]
+async fn a_replica_reads_here_and_writes_there() {
+    let (fake, server) = (Fake::start(), Server::start(None, None).await);
+    let local = local(&fake).await;
+    let folder = tempfile::tempdir().unwrap();
+    let replica = folder.path().join("replica.db");
+    let db = Builder::new_remote_replica(replica, server.url.clone(), String::new()).build().await.unwrap();
+    db.sync().await.unwrap();
+    let connection = db.connect().unwrap();
+
+    store_and_search(&local, &connection).await;
+    db.sync().await.unwrap();
+    search(&local, &connection).await;
+
+    // register() reaches the replica's connection too: a SELECT runs here, a write that calls rembed() there.
+    one(&connection, &fake.register()).await.unwrap();
+    let sql =
+        "SELECT text FROM docs ORDER BY vector_distance_cos(embedding, rembed('c', 'jury selected')) LIMIT 1";
+    assert_eq!(one(&connection, sql).await.unwrap(), TEXTS[1].into());
+    let write = connection.execute("INSERT INTO docs VALUES ('x', rembed('c', 'x'))", ()).await;
+    let e = write.unwrap_err().to_string();
+    assert!(e.contains("no such function: rembed"), "{e}");
+}
+
+#[tokio::test]
+async fn a_server_that_trusts_the_extension_embeds_by_itself() {
+    let fake = Fake::start();
+    let folder = tempfile::tempdir().unwrap();
+    let library = std::env::var_os("REMBED_LIB").expect("REMBED_LIB names the library: run.sh has it");
+    std::fs::copy(&library, folder.path().join("rembed0.so")).unwrap();
+    let sum = Command::new("sha256sum").arg(&library).output().unwrap().stdout;
+    let sum = String::from_utf8(sum).unwrap().split(' ').next().unwrap().to_owned();
+    std::fs::write(folder.path().join("trusted.lst"), format!("{sum} rembed0.so\n")).unwrap();
+    let config = folder.path().join("clients.json");
+    let clients = format!(r#"{{"clients":{{"c":{{"format":"ollama","model":"m","url":"{}"}}}}}}"#, fake.url);
+    std::fs::write(&config, clients).unwrap();
+
+    let server = Server::start(Some(folder.path()), Some(&config)).await;
+    let remote = server.remote().await.connect().unwrap();
+    remote.execute("CREATE TABLE docs(text TEXT, embedding F32_BLOB(768))", ()).await.unwrap();
+    for text in TEXTS {
+        remote.execute("INSERT INTO docs VALUES (?1, rembed('c', ?1))", [text]).await.unwrap();
+    }
+    let sql =
+        "SELECT text FROM docs ORDER BY vector_distance_cos(embedding, rembed('c', 'jury selected')) LIMIT 1";
+    assert_eq!(one(&remote, sql).await.unwrap(), TEXTS[1].into());
+}
