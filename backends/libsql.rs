@@ -10,6 +10,9 @@
 //! # }
 //! ```
 //!
+//! Both sides must name one version of libsql. An app that stays on 0.9 where cargo has chosen 0.10 for this crate is told of
+//! mismatched types, and mends that by `cargo update -p libsql@0.10.0 --precise 0.9.30`.
+//!
 //! An embedded replica runs reads here and sends writes to its primary, which lacks these functions, and a remote
 //! connection sends everything: compute `rembed()` in a SELECT of a local connection, and bind the BLOB.
 
