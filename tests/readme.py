@@ -19,6 +19,8 @@ A comment before a block changes that:
   <!-- test: error TEXT -->          sql: one statement fails, with TEXT in its message
   <!-- test: config -->              json: is loaded as REMBED_CONFIG
   <!-- test: by tests/run.sh -->     sh: names executables of the repository that tests/run.sh runs
+  <!-- test: lines of examples -->   a table: the code in each row is a line of the example that the row links, which
+                                     tests/examples.sh runs
 """
 
 import json
@@ -40,6 +42,7 @@ EXCERPTS = {"python": (".py",), "js": (".js", ".mjs"), "rust": (".rs",), "cpp": 
 SECONDS = {"sh": 900, "sql": 60, "json": 60}
 
 FENCE = re.compile(r"( *)(`{3,}|~{3,})[ \t]*([^`\n]*)$")
+ROW = re.compile(r".*`([^`]+)` \|.*\]\((examples/[\w-]+)\)")
 COMMENT = re.compile(r"\s*<!--\s*(.*?)\s*-->\s*$")
 EXPECTED = re.compile(r"--\s*→ ?(.*)$")
 
@@ -60,7 +63,7 @@ class Block:
 
 def blocks_of(text):
     """The fenced blocks, and a Failure for what looks like one but is none."""
-    blocks, block, fence, comments = [], None, None, []
+    blocks, block, fence, comments, table = [], None, None, [], None
     for number, line in enumerate(text.splitlines(), start=1):
         match = FENCE.match(line)
         if block is not None:
@@ -76,7 +79,16 @@ def blocks_of(text):
             comments = []
         elif comment := COMMENT.match(line):
             comments.append(comment[1])
-        elif line.strip():
+        elif line.startswith("|") and comments:
+            # A table that a comment stands before: head and rule, then its rows.
+            blocks.append(Block(number, "table", comments))
+            table, comments = blocks[-1].lines, []
+            table.append(line)
+        elif line.startswith("|") and blocks and blocks[-1].language == "table" and table is not None:
+            table.append(line)
+        elif not line.strip():
+            table = None
+        else:
             if any(c.startswith("test:") for c in comments):
                 raise Failure(f"line {number}: no block follows <!-- {comments[-1]} -->")
             comments = []
@@ -157,7 +169,7 @@ class Runner:
         if block.language in EXCERPTS:
             run = self.excerpt
         else:
-            run = {"sh": self.sh, "sql": self.sql, "json": self.json, "text": self.output}.get(block.language)
+            run = {"sh": self.sh, "sql": self.sql, "json": self.json, "text": self.output, "table": self.table}.get(block.language)
         if run is None:
             raise Failure(f"no way to test a block of the language '{block.language}'")
         said = run(block)
@@ -170,6 +182,23 @@ class Runner:
 
     def output(self, _block):
         return "output, not run"
+
+    def table(self, block):
+        if block.directives != ["lines of examples"]:
+            raise Failure("a comment stands before a table, and it is not <!-- test: lines of examples -->")
+        block.directives.clear()
+        rows = block.lines[2:]
+        for row in rows:
+            match = ROW.fullmatch(row.rstrip(" |"))
+            if match is None:
+                raise Failure(f"the row has no line of code before its link to an example: {row}")
+            line, folder = match.groups()
+            files = files_below(self.root / folder, {suffix for each in EXCERPTS.values() for suffix in each} | {".sql", ".sh"})
+            if not any(line in path.read_text() for path in files):
+                raise Failure(f"`{line}` is in no file of {folder}")
+            if folder not in (self.root / "tests/examples.sh").read_text():
+                raise Failure(f"tests/examples.sh does not run {folder}")
+        return f"{len(rows)} lines of examples"
 
     def sh(self, block):
         if block.directives == ["by tests/run.sh"]:
