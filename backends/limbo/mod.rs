@@ -1,1 +1,66 @@
-//! Limbo 0.0.22.
+//! Limbo 0.0.22: the functions, the table and the table-valued function, registered in a connection by Limbo's
+//! extension API (<https://docs.rs/limbo_ext/0.0.22>).
+//!
+//! With feature `limbo` the library is loaded, by `SELECT load_extension('…')`; with `limbo-static` it is part of an
+//! app on limbo_core, which calls `register`.
+//!
+//! The engine frees what we allocate, by its own allocator: every result is made in `value`, to the engine's measure.
+//! Its functions have no context, so that there is one session, and one set of clients, in a process.
+
+mod batch_table;
+mod clients_table;
+#[cfg(not(feature = "limbo-static"))]
+mod entry;
+mod functions;
+#[cfg(feature = "limbo-static")]
+mod host;
+mod value;
+mod vtab;
+
+use std::sync::{Arc, LazyLock};
+
+use limbo_ext::{ExtensionApi, ResultCode};
+
+#[cfg(not(feature = "limbo-static"))]
+pub use entry::register_extension;
+#[cfg(feature = "limbo-static")]
+pub use host::register;
+
+use crate::error::Error;
+use crate::guard::guard;
+use crate::session::Session;
+use crate::transport::Never;
+
+/// What every connection of the process sees. Limbo cannot interrupt an extension, and has no disk cache for it.
+static SESSION: LazyLock<Session> = LazyLock::new(|| Session::new("Limbo 0.0.22", Arc::new(Never), None));
+
+/// Registers everything in the connection of `api`.
+///
+/// # Safety
+/// `api` is that of a host of limbo_ext 0.0.22, for a connection that is open.
+unsafe fn register_all(api: &ExtensionApi) -> Result<(), Error> {
+    // SAFETY: the same contract.
+    unsafe {
+        functions::register(api)?;
+        vtab::register::<clients_table::Clients>(api)?;
+        vtab::register::<batch_table::Batch>(api)
+    }
+}
+
+/// The error of something that the host did not take.
+fn registered(name: &str, code: ResultCode) -> Result<(), Error> {
+    match code {
+        ResultCode::OK => Ok(()),
+        code => Err(Error::invalid(format!("rembed: cannot register {name}: {code}"))),
+    }
+}
+
+/// Runs the work of a callback. An error's text, a panic's included, is kept for `rembed_last_error()`: the engine
+/// has no place for some of them.
+fn attempt<T>(work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+    let result = guard(work).unwrap_or_else(|panic| Err(Error::Invalid(panic)));
+    if let Err(e) = &result {
+        SESSION.note_error(&e.to_string());
+    }
+    result
+}

@@ -1,0 +1,101 @@
+//! The table-valued function `rembed_batch(client, json [, input_type])`.
+//!
+//! Limbo does not say which columns a query reads, so that is learnt as it reads them. A row that failed shows its
+//! message in `error`; reading its `embedding` ends the statement with that message, unless the query has read
+//! `error` before. Leaving a row that failed without a look at either ends it too.
+
+use std::ffi::CStr;
+
+use limbo_ext::VTabKind;
+
+use super::SESSION;
+use super::value::RawValue;
+use super::vtab::{Cursor, Table};
+use crate::error::Error;
+use crate::functions::Asked;
+use crate::rows::{self, ERROR_COLUMN, Rows};
+use crate::value::Output;
+
+const EMBEDDING: usize = 2;
+
+/// The function.
+#[derive(Debug)]
+pub struct Batch;
+
+static BATCH: Batch = Batch;
+
+impl Table for Batch {
+    const NAME: &'static CStr = c"rembed_batch";
+    const KIND: VTabKind = VTabKind::TableValuedFunction;
+    type Cursor = Scan;
+
+    /// The arguments come again, evaluated, to [`Scan::filter`].
+    fn create(_: &[RawValue]) -> Result<(&'static Batch, &'static CStr), Error> {
+        Ok((&BATCH, c"CREATE TABLE rembed_batch(key, text, embedding BLOB, error TEXT)"))
+    }
+
+    fn update(&self, _: &[RawValue]) -> Result<(), Error> {
+        Err(Error::invalid("rembed_batch is a function: it has no rows to change"))
+    }
+}
+
+/// A call of the function.
+#[derive(Default)]
+pub struct Scan {
+    rows: Option<Rows>,
+    rowid: i64,
+    reads_error: bool,
+}
+
+impl Cursor for Scan {
+    fn filter(&mut self, args: &[RawValue]) -> Result<(), Error> {
+        *self = Scan { rowid: 1, ..Scan::default() };
+        let (client, texts, input_type) = match args {
+            [client, texts] => (client, texts, None),
+            [client, texts, input_type] => (client, texts, Some(input_type)),
+            _ => return Err(rows::usage("rembed_batch")),
+        };
+        let asked = Asked::read(&SESSION, client, texts, "the second argument", input_type)?;
+        self.rows = Some(Rows::of_json(&SESSION, &asked, true)?);
+        Ok(())
+    }
+
+    fn advance(&mut self) -> Result<(), Error> {
+        if !self.reads_error {
+            if let Some(message) = self.message() {
+                return Err(Error::Invalid(message));
+            }
+        }
+        self.rowid += 1;
+        self.rows.as_mut().map_or(Ok(()), Rows::advance)
+    }
+
+    fn is_done(&self) -> bool {
+        self.rows.as_ref().is_none_or(Rows::is_done)
+    }
+
+    fn column(&mut self, column: usize) -> Result<Output, Error> {
+        self.reads_error |= column == ERROR_COLUMN;
+        match self.message() {
+            Some(message) if column == EMBEDDING && !self.reads_error => Err(Error::invalid(format!(
+                "{message} (to go on past rows that fail, read the column error before embedding: SELECT error, key, \
+                 embedding FROM rembed_batch(…))"
+            ))),
+            _ => Ok(self.rows.as_ref().map_or(Output::Null, |rows| rows.column(column))),
+        }
+    }
+
+    fn rowid(&self) -> i64 {
+        self.rowid
+    }
+}
+
+impl Scan {
+    /// Why the row failed, if it did.
+    fn message(&self) -> Option<String> {
+        match self.rows.as_ref()?.column(ERROR_COLUMN) {
+            Output::Text(message) => Some(message.into_owned()),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! The table `rembed_clients`, after `CREATE VIRTUAL TABLE rembed_clients USING rembed_clients`.
+//!
+//! Of an INSERT of several rows the engine passes the last one and drops the others; nothing tells a module of it.
+//! So the table refuses INSERT, and SELECT, UPDATE and DELETE are what it is for. `USING
+//! rembed_clients(one_row_inserts)` is for whoever sees to it that each INSERT has one row.
+
+use std::ffi::CStr;
+
+use limbo_ext::VTabKind;
+
+use super::SESSION;
+use super::value::RawValue;
+use super::vtab::{Cursor, Table};
+use crate::error::Error;
+use crate::registry::Entry;
+use crate::session::{Columns, Given};
+use crate::value::{Output, Value};
+
+/// The argument of CREATE VIRTUAL TABLE for a table that takes INSERT.
+const ONE_ROW_INSERTS: &[u8] = b"one_row_inserts";
+
+/// The function that is the default of the columns: its error reaches the user whole, that of an update does not.
+pub const REFUSES_INSERT: &CStr = c"rembed_refuse_insert";
+
+// Without a quote: the engine reads its own comment after the statement, which repeats the columns, as arguments.
+const SCHEMA: &CStr = c"CREATE TABLE rembed_clients(name TEXT NOT NULL PRIMARY KEY, \
+    format TEXT DEFAULT (rembed_refuse_insert()), model TEXT DEFAULT (rembed_refuse_insert()), \
+    url TEXT DEFAULT (rembed_refuse_insert()), key TEXT DEFAULT (rembed_refuse_insert()), \
+    options TEXT DEFAULT (rembed_refuse_insert()))";
+const SCHEMA_OF_INSERTS: &CStr = c"CREATE TABLE rembed_clients(name TEXT NOT NULL PRIMARY KEY, \
+    format TEXT, model TEXT, url TEXT, key TEXT, options TEXT)";
+
+/// The table.
+#[derive(Debug)]
+pub struct Clients {
+    takes_insert: bool,
+}
+
+static CLIENTS: Clients = Clients { takes_insert: false };
+static OF_INSERTS: Clients = Clients { takes_insert: true };
+
+impl Table for Clients {
+    const NAME: &'static CStr = c"rembed_clients";
+    const KIND: VTabKind = VTabKind::VirtualTable;
+    type Cursor = Scan;
+
+    fn create(args: &[RawValue]) -> Result<(&'static Clients, &'static CStr), Error> {
+        let first = args.first().and_then(Value::text_bytes).unwrap_or_default();
+        let word = first.split(|b| !(b.is_ascii_alphanumeric() || *b == b'_')).next().unwrap_or_default();
+        // When the engine reads the statement from a file again, the columns of its comment are arguments too.
+        match word.to_ascii_lowercase().as_slice() {
+            b"" | b"name" => Ok((&CLIENTS, SCHEMA)),
+            ONE_ROW_INSERTS => Ok((&OF_INSERTS, SCHEMA_OF_INSERTS)),
+            _ => Err(Error::invalid(format!(
+                "rembed_clients knows no argument '{}': USING rembed_clients, or USING rembed_clients(one_row_inserts)",
+                String::from_utf8_lossy(word)
+            ))),
+        }
+    }
+
+    fn update(&self, args: &[RawValue]) -> Result<(), Error> {
+        match args {
+            [old, new] if new.is_null() => SESSION.delete(old.int()),
+            [old, ..] if old.is_null() && !self.takes_insert => Err(insert_refused()),
+            [old, _, columns @ ..] if old.is_null() => {
+                SESSION.insert(&Columns::of(&read(columns)?), None, false).map(drop)
+            }
+            [old, new, columns @ ..] => {
+                SESSION.update(old.int(), new.int(), &Columns::of(&read(columns)?), false)
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Why the table takes no INSERT, and what does the job.
+pub fn insert_refused() -> Error {
+    Error::invalid(
+        "rembed_clients takes no INSERT in Limbo, which keeps only the last row of an INSERT of several: \
+         SELECT rembed_register('name', 'format', 'openai', …), once for each client. (Or CREATE VIRTUAL TABLE \
+         rembed_clients USING rembed_clients(one_row_inserts), and one row in each INSERT)",
+    )
+}
+
+/// The texts of the columns, in their order. The engine passes all of them; what an UPDATE leaves alone is just as
+/// the table shows it, which the session knows.
+fn read(columns: &[RawValue]) -> Result<Vec<Given<'_>>, Error> {
+    let names = Columns::NAMES.iter().zip(columns);
+    names.map(|(name, value)| value.text(name).map(Some).map_err(Error::Invalid)).collect()
+}
+
+/// A scan: the rows as they were when it began.
+#[derive(Default)]
+pub struct Scan {
+    rows: std::vec::IntoIter<Entry>,
+    current: Option<Entry>,
+}
+
+impl Cursor for Scan {
+    fn filter(&mut self, _: &[RawValue]) -> Result<(), Error> {
+        self.rows = SESSION.rows()?.into_iter();
+        self.advance()
+    }
+
+    fn advance(&mut self) -> Result<(), Error> {
+        self.current = self.rows.next();
+        Ok(())
+    }
+
+    fn is_done(&self) -> bool {
+        self.current.is_none()
+    }
+
+    fn column(&mut self, column: usize) -> Result<Output, Error> {
+        let Some(Entry { client, .. }) = &self.current else { return Ok(Output::Null) };
+        let text = match column {
+            0 => Some(client.name().to_owned()),
+            1 => Some(client.format().to_owned()),
+            2 => Some(client.model().to_owned()),
+            3 => Some(client.url()),
+            4 => client.shown_key(),
+            5 => Some(client.shown_options()),
+            _ => None,
+        };
+        Ok(text.map_or(Output::Null, |text| Output::Text(text.into())))
+    }
+
+    fn rowid(&self) -> i64 {
+        self.current.as_ref().map_or(-1, |entry| entry.rowid)
+    }
+}

@@ -1,0 +1,237 @@
+//! SQL values as Limbo passes them, and results as it takes and frees them.
+//!
+//! [`limbo_ext::Value`] keeps its fields to itself, reads text without a look at its bytes, and makes an empty text
+//! that the host then frees at an address where nothing is. So its layout, which is that of 0.0.22, is repeated here.
+
+use std::borrow::Cow;
+use std::cell::RefCell;
+use std::ffi::c_int;
+
+use limbo_ext::ResultCode;
+
+use crate::value::{Kind, Output, Value};
+use crate::vector;
+
+const NULL: c_int = 0;
+const INTEGER: c_int = 1;
+const FLOAT: c_int = 2;
+const TEXT: c_int = 3;
+const BLOB: c_int = 4;
+const ERROR: c_int = 5;
+
+/// An argument or a result.
+#[repr(C)]
+pub struct RawValue {
+    kind: c_int,
+    data: Data,
+}
+
+#[repr(C)]
+union Data {
+    int: i64,
+    real: f64,
+    text: *mut Text,
+    blob: *mut Blob,
+    error: *mut Failure,
+}
+
+#[repr(C)]
+struct Text {
+    subtype: c_int,
+    bytes: *mut u8,
+    len: u32,
+}
+
+#[repr(C)]
+struct Blob {
+    bytes: *mut u8,
+    len: u64,
+}
+
+#[repr(C)]
+struct Failure {
+    code: ResultCode,
+    message: *mut Text,
+}
+
+const _: () = assert!(size_of::<RawValue>() == size_of::<limbo_ext::Value>());
+const _: () = assert!(align_of::<RawValue>() == align_of::<limbo_ext::Value>());
+
+thread_local! {
+    /// The bytes of this thread's last error. The host copies them as soon as a callback returns and frees what
+    /// points to them, but never the bytes.
+    static MESSAGE: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+/// The arguments of a callback.
+///
+/// # Safety
+/// `argv` has `argc` values that stay as they are while the slice is used.
+pub unsafe fn arguments<'a>(argc: i32, argv: *const limbo_ext::Value) -> &'a [RawValue] {
+    match usize::try_from(argc) {
+        // SAFETY: RawValue is laid out as the values are.
+        Ok(n) if n > 0 && !argv.is_null() => unsafe { std::slice::from_raw_parts(argv.cast(), n) },
+        _ => &[],
+    }
+}
+
+/// Frees the arguments of a scalar function, which the host makes for the call and forgets.
+///
+/// # Safety
+/// `arguments` are those of a scalar function's call, and nobody uses them any more.
+pub unsafe fn free(arguments: &[RawValue]) {
+    // SAFETY: the host boxed each value and its bytes, in the allocator that is ours too.
+    unsafe {
+        for value in arguments {
+            match value.kind {
+                TEXT if !value.data.text.is_null() => {
+                    let text = Box::from_raw(value.data.text);
+                    free_bytes(text.bytes, text.len as usize);
+                }
+                BLOB if !value.data.blob.is_null() => {
+                    let blob = Box::from_raw(value.data.blob);
+                    free_bytes(blob.bytes, blob.len as usize);
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+unsafe fn free_bytes(bytes: *mut u8, len: usize) {
+    // No bytes are no allocation.
+    if len > 0 && !bytes.is_null() {
+        // SAFETY: the host made them of a boxed slice of this length.
+        drop(unsafe { Box::from_raw(std::ptr::slice_from_raw_parts_mut(bytes, len)) });
+    }
+}
+
+impl Value for RawValue {
+    fn kind(&self) -> Kind {
+        match self.kind {
+            INTEGER => Kind::Integer,
+            FLOAT => Kind::Real,
+            TEXT => Kind::Text,
+            BLOB => Kind::Blob,
+            _ => Kind::Null,
+        }
+    }
+
+    fn int(&self) -> i64 {
+        // SAFETY: the kind says which field of the union is set.
+        if self.kind == INTEGER { unsafe { self.data.int } } else { 0 }
+    }
+
+    fn real(&self) -> f64 {
+        // SAFETY: as in int().
+        if self.kind == FLOAT { unsafe { self.data.real } } else { 0.0 }
+    }
+
+    fn text_bytes(&self) -> Option<Cow<'_, [u8]>> {
+        match self.kind {
+            INTEGER => Some(self.int().to_string().into_bytes().into()),
+            FLOAT => Some(real_text(self.real()).into_bytes().into()),
+            // SAFETY: as in int(); the text lives as long as the value.
+            TEXT => match unsafe { self.data.text.as_ref() } {
+                // SAFETY: the bytes are the text's, and are not there when it has none.
+                Some(text) if !text.bytes.is_null() && text.len > 0 => {
+                    Some(unsafe { std::slice::from_raw_parts(text.bytes, text.len as usize) }.into())
+                }
+                _ => Some(Cow::Borrowed(&[])),
+            },
+            _ => None,
+        }
+    }
+}
+
+/// A real number as SQLite writes it: 15 digits, and a point in any case.
+fn real_text(x: f64) -> String {
+    if !x.is_finite() {
+        return if x.is_nan() { String::new() } else { format!("{}Inf", if x < 0.0 { "-" } else { "" }) };
+    }
+    let scientific = format!("{x:.14e}");
+    let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    let point = |text: &str| if text.contains('.') { text.to_owned() } else { format!("{text}.0") };
+    let trim = |text: &str| point(text.trim_end_matches('0').trim_end_matches('.'));
+    if (-4..15).contains(&exponent) {
+        let fixed = format!("{x:.*}", usize::try_from(14 - exponent).unwrap_or(0));
+        return if fixed.contains('.') { trim(&fixed) } else { point(&fixed) };
+    }
+    format!("{}e{}{:02}", trim(digits), if exponent < 0 { '-' } else { '+' }, exponent.abs())
+}
+
+/// A result for the host, which frees it.
+pub fn give(output: Output) -> limbo_ext::Value {
+    match output {
+        Output::Null => raw(NULL, Data { int: 0 }),
+        Output::Int(n) => raw(INTEGER, Data { int: n }),
+        Output::Real(x) => raw(FLOAT, Data { real: x }),
+        Output::Text(text) => give_text(text.into_owned()),
+        Output::Private(text) => give_text(text.to_string()),
+        Output::Blob(bytes) => give_blob(bytes),
+        Output::Vector(row) => give_blob(vector::to_bytes(&row).into_owned()),
+    }
+}
+
+/// An error for the host. The user sees its text.
+pub fn give_error(text: String) -> limbo_ext::Value {
+    MESSAGE.with_borrow_mut(|message| {
+        *message = text;
+        let len = u32::try_from(message.len()).unwrap_or(u32::MAX);
+        let text = Box::new(Text { subtype: 0, bytes: message.as_mut_ptr(), len });
+        let failure = Failure { code: ResultCode::CustomError, message: Box::into_raw(text) };
+        raw(ERROR, Data { error: Box::into_raw(Box::new(failure)) })
+    })
+}
+
+fn give_text(text: String) -> limbo_ext::Value {
+    // The host counts 4 bytes of length.
+    let Ok(len) = u32::try_from(text.len()) else {
+        return give_error("rembed: a text of more than 4 GiB".into());
+    };
+    let text = Text { subtype: 0, bytes: boxed(text.into_bytes()), len };
+    raw(TEXT, Data { text: Box::into_raw(Box::new(text)) })
+}
+
+fn give_blob(bytes: Vec<u8>) -> limbo_ext::Value {
+    let len = bytes.len() as u64;
+    let blob = Blob { bytes: boxed(bytes), len };
+    raw(BLOB, Data { blob: Box::into_raw(Box::new(blob)) })
+}
+
+/// The bytes in an allocation of their own, which is there even for none of them: the host frees it unseen.
+fn boxed(mut bytes: Vec<u8>) -> *mut u8 {
+    if bytes.is_empty() {
+        bytes.push(0);
+    }
+    Box::into_raw(bytes.into_boxed_slice()).cast()
+}
+
+fn raw(kind: c_int, data: Data) -> limbo_ext::Value {
+    // SAFETY: the layouts are the same, and the kind goes with the field that is set.
+    unsafe { std::mem::transmute(RawValue { kind, data }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::real_text;
+
+    #[test]
+    fn real_numbers_read_as_in_sqlite() {
+        for (x, text) in [
+            (1.5, "1.5"),
+            (0.0, "0.0"),
+            (-2.0, "-2.0"),
+            (0.1 + 0.2, "0.3"),
+            (1e15, "1.0e+15"),
+            (123456789012345.0, "123456789012345.0"),
+            (1e-5, "1.0e-05"),
+            (0.0001, "0.0001"),
+            (-1.25e100, "-1.25e+100"),
+            (f64::INFINITY, "Inf"),
+        ] {
+            assert_eq!(real_text(x), text);
+        }
+    }
+}

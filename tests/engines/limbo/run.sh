@@ -1,0 +1,57 @@
+#!/bin/sh
+# Tests the extension in hosts on Limbo 0.0.22: Rust on limbo_core, linked and loaded, and PyPI's pylimbo.
+# Builds all it needs but the fake that REMBED_FAKE may name. The last line has the counts.
+set -u
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$here/../../.." && pwd)
+target=$here/target
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+passed=0
+failed=0
+
+# host FOLDER ARGUMENT...: the driver. Named folders, so that CARGO_TARGET_DIR does not hide them.
+host() {
+    folder=$1
+    shift
+    cargo build --quiet --release --locked --manifest-path "$here/Cargo.toml" --target-dir "$target" "$@" || exit 2
+    mkdir -p "$target/$folder"
+    [ "$folder" = release ] || cp "$target/release/limbo-driver" "$target/$folder/"
+}
+# library NAME FEATURES
+library() {
+    cargo build --quiet --release --locked --lib --manifest-path "$root/Cargo.toml" --target-dir "$target/cargo" \
+        --no-default-features --features "$2" || exit 2
+    mkdir -p "$target/lib/$1"
+    cp "$target/cargo/release/libsqlite_rembed.so" "$target/lib/$1/"
+}
+host rigged --features rigged
+host release
+library rigged limbo,rigged
+library both sqlite,limbo
+library limbo limbo
+"$root/tests/venv.sh" "$target/venv" "$here/requirements.txt" || exit 2
+if [ -z "${REMBED_FAKE:-}" ]; then
+    cargo build --quiet --release --locked --manifest-path "$root/tests/fake/Cargo.toml" \
+        --target-dir "$root/tests/fake/target" || exit 2
+    export REMBED_FAKE="$root/tests/fake/target/release/rembed-fake"
+fi
+
+# suite NAME COMMAND...: adds up what it says, by cargo's words or by ours.
+suite() {
+    echo "== $1"
+    shift
+    { "$@" 2>&1; echo $? >"$dir/status"; } | tee "$dir/log"
+    counts=$(sed -n 's/^\(test result: [a-zA-Z]*\. \)\{0,1\}\([0-9][0-9]*\) passed[,;] \([0-9][0-9]*\) failed.*/\2 \3/p' "$dir/log")
+    good=$(echo "$counts" | awk '{ n += $1 } END { print n + 0 }')
+    bad=$(echo "$counts" | awk '{ n += $2 } END { print n + 0 }')
+    # What ends badly without a count, such as a build, has failed too.
+    [ "$(cat "$dir/status")" = 0 ] || [ "$bad" -gt 0 ] || bad=1
+    passed=$((passed + good))
+    failed=$((failed + bad))
+}
+suite 'Rust' cargo test --quiet --release --locked --manifest-path "$here/Cargo.toml" --target-dir "$target" -- --nocapture
+suite 'Every host' /usr/bin/python3 "$here/host.py" "$target"
+
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]
