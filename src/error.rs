@@ -58,7 +58,7 @@ fn exists(value: &str) -> String {
 
 fn known_names(known: &[String]) -> String {
     if known.is_empty() {
-        return "No client is registered: INSERT INTO temp.rembed_clients(name, format, …) first".into();
+        return "No client is registered: SELECT rembed_register(name, 'format', …) first".into();
     }
     format!("Registered are: {}", known.join(", "))
 }

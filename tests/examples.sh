@@ -37,6 +37,19 @@ prepare() {
     vec=$("$venv/bin/python3" -c 'import sqlite_vec; print(sqlite_vec.loadable_path())').so
 }
 
+node_libsql_install() {
+    need 'node --version && npm --version' nodejs npm
+    (cd examples/node-libsql && npm ci --no-audit --no-fund --loglevel=error >&2)
+}
+
+# Into the folder of the hosts on the same engine: the engine is compiled once.
+libsql_build() { cargo build --quiet --locked --manifest-path examples/libsql/Cargo.toml --target-dir tests/engines/libsql/target; }
+turso_build() { cargo build --quiet --release --locked --manifest-path examples/turso/Cargo.toml --target-dir tests/engines/turso/target; }
+pylimbo_build() {
+    cargo build --quiet --release --locked --lib --no-default-features --features limbo --target-dir target/limbo
+    tests/venv.sh target/venv/pylimbo examples/pylimbo/requirements.txt
+}
+
 npm_install() {
     local stamp=node_modules/installed.txt prefix
     need 'node --version && npm --version' nodejs npm
@@ -116,14 +129,18 @@ if [ $built = yes ]; then
 fi
 build examples/node npm_install
 if [ $built = yes ]; then check examples/node "$found" node examples/node/search.mjs; fi
-if [ -d examples/cpp ]; then
-    build examples/cpp cpp_make
-    if [ $built = yes ]; then
-        check examples/cpp $'^dimensions: 768\ndistance: 0\\.[0-9]+$' target/examples/cpp "$REMBED_URL"
-    fi
-else
-    echo "skip examples/cpp: there is no such folder"
+build examples/cpp cpp_make
+if [ $built = yes ]; then
+    check examples/cpp $'^dimensions: 768\ndistance: 0\\.[0-9]+$' target/examples/cpp "$REMBED_URL"
 fi
+build examples/libsql libsql_build
+if [ $built = yes ]; then check examples/libsql "$found" tests/engines/libsql/target/debug/libsql-search; fi
+build examples/node-libsql node_libsql_install
+if [ $built = yes ]; then check examples/node-libsql "$found" node examples/node-libsql/search.mjs; fi
+build examples/pylimbo pylimbo_build
+if [ $built = yes ]; then check examples/pylimbo "$found" target/venv/pylimbo/bin/python3 examples/pylimbo/search.py; fi
+build examples/turso turso_build
+if [ $built = yes ]; then check examples/turso "$found" tests/engines/turso/target/release/turso-search; fi
 
 echo "$passed passed, $failed failed"
 [ $failed = 0 ]

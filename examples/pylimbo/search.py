@@ -2,7 +2,7 @@
 
     ollama pull nomic-embed-text
     pip install -r requirements.txt
-    cargo build --release --no-default-features --features limbo
+    cargo build --release --no-default-features --features limbo --target-dir target/limbo
     python3 search.py "where is my order?"
 """
 
@@ -13,7 +13,7 @@ from pathlib import Path
 import limbo
 
 ROOT = Path(__file__).resolve().parents[2]
-LIB = os.environ.get("REMBED_LIMBO_LIB", str(ROOT / "target/release/libsqlite_rembed.so"))
+LIB = os.environ.get("REMBED_LIMBO_LIB", str(ROOT / "target/limbo/release/libsqlite_rembed.so"))
 URL = os.environ.get("REMBED_URL", "http://localhost:11434")
 QUERY = sys.argv[1] if len(sys.argv) > 1 else "How do I return an item and get a refund?"
 PAGES = [

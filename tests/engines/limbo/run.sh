@@ -18,12 +18,12 @@ host() {
     mkdir -p "$target/$folder"
     [ "$folder" = release ] || cp "$target/release/limbo-driver" "$target/$folder/"
 }
-# library NAME FEATURES
+# library NAME FEATURES: the last one stays where the README builds it.
 library() {
-    cargo build --quiet --release --locked --lib --manifest-path "$root/Cargo.toml" --target-dir "$target/cargo" \
+    cargo build --quiet --release --locked --lib --manifest-path "$root/Cargo.toml" --target-dir "$root/target/limbo" \
         --no-default-features --features "$2" || exit 2
     mkdir -p "$target/lib/$1"
-    cp "$target/cargo/release/libsqlite_rembed.so" "$target/lib/$1/"
+    cp "$root/target/limbo/release/libsqlite_rembed.so" "$target/lib/$1/"
 }
 host rigged --features rigged
 host release

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# usage: tests/engines/proxysql/run.sh
+# usage: tests/engines/proxysql/run.sh [driver]
 # Builds a host as ProxySQL's SQLite3 Server is built, links it with the archive in every order, and runs it against
 # the fake provider. The last line tells how many cases passed and failed.
+# With `driver` it only builds the driver of tests/conformance.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../../.." && pwd)
@@ -19,6 +20,14 @@ if [ ${#missing[@]} -gt 0 ]; then
     if [ "$(id -u)" != 0 ]; then echo "missing: apt-get install ${missing[*]}" >&2; exit 2; fi
     apt-get update -q >&2
     DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}" >&2
+fi
+
+if [ "${1:-}" = driver ]; then
+    "$here/sources.sh" "$sources"
+    # The archive beside the library under test.
+    archive=${REMBED_LIB:-$target/release/libsqlite_rembed.so}
+    make --silent -j2 -C "$here" OUT="$out" SOURCES="$sources" ARCHIVES= ARCHIVE="${archive%.so}.a" "$out/driver"
+    exit
 fi
 
 results=$out/run/results.txt

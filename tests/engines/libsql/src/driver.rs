@@ -59,13 +59,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let args = driver::args();
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     let database = runtime.block_on(Builder::new_local(&args.database).build())?;
-    let way = match args.library {
-        Some(_) => "loaded",
-        None => {
-            sqlite_rembed::libsql::register(&database)?;
-            "register()"
-        }
-    };
+    if args.library.is_none() {
+        sqlite_rembed::libsql::register(&database)?;
+    }
     let engine = format!("libSQL (SQLite {})", libsql::version());
-    driver::serve(&engine, way, Libsql { runtime, database, args })
+    driver::serve(&engine, "a Rust program (crate libsql)", Libsql { runtime, database, args })
 }
