@@ -18,7 +18,9 @@ step_packages() { # what the hosts below need and a bare machine lacks
     command -v sqlite3 && command -v g++ && command -v make && command -v git && command -v npm
 }
 
-crates=(. tests/fake tests/engines/sqlite tests/engines/sqlite/old tests/engines/sqlite/too-old bench examples/rust)
+crates=(. tests/fake tests/conformance tests/engines/driver tests/engines/sqlite tests/engines/sqlite/old
+    tests/engines/sqlite/too-old tests/engines/rusqlite tests/engines/libsql tests/engines/libsql/old tests/engines/limbo
+    tests/engines/turso tests/engines/turso/pre bench examples/rust examples/libsql examples/turso)
 step_fmt() {
     local crate
     for crate in "${crates[@]}"; do
@@ -26,15 +28,31 @@ step_fmt() {
     done
 }
 
-step_clippy() {
+step_clippy() { # where the tests build, so that what their engines compile from C is there
     cargo clippy --all-targets --locked -- -D warnings &&
-        cargo clippy --all-targets --locked --features static,rigged -- -D warnings &&
-        cargo clippy --no-default-features --locked -- -D warnings &&
-        cargo clippy --all-targets --locked --manifest-path tests/fake/Cargo.toml -- -D warnings &&
-        cargo clippy --all-targets --locked --manifest-path tests/engines/sqlite/Cargo.toml -- -D warnings
+        cargo clippy --all-targets --locked --features static,rigged -- -D warnings || return
+    local crate
+    for crate in tests/fake tests/conformance tests/engines/{sqlite,rusqlite,libsql}; do
+        cargo clippy --all-targets --locked --manifest-path "$crate/Cargo.toml" --target-dir "$crate/target" -- -D warnings ||
+            return
+    done
+    for crate in tests/engines/{limbo,turso}; do
+        cargo clippy --release --all-targets --locked --manifest-path "$crate/Cargo.toml" --target-dir "$crate/target" \
+            -- -D warnings || return
+    done
 }
 
-step_docs() { RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked; }
+# Every feature, each engine's own crate and the sets that must not be: on top of clippy, which has the defaults.
+step_features() { tests/features.sh; }
+
+step_docs() {
+    export RUSTDOCFLAGS="-D warnings"
+    cargo doc --no-deps --locked || return
+    local feature
+    for feature in libsql rusqlite limbo-static turso-static; do
+        cargo doc --no-deps --locked --no-default-features --features $feature || return
+    done
+}
 
 step_deny() {
     command -v cargo-deny >/dev/null || cargo install cargo-deny --version 0.20.2 --locked
@@ -54,6 +72,11 @@ step_fake() { cargo test --release --locked --manifest-path tests/fake/Cargo.tom
 step_sdk() { tests/sdk/run.sh; }
 step_sqlite() { tests/engines/sqlite/run.sh; }
 step_proxysql() { tests/engines/proxysql/run.sh; }
+step_rusqlite() { cargo test --locked --manifest-path tests/engines/rusqlite/Cargo.toml --target-dir tests/engines/rusqlite/target; }
+step_libsql() { tests/engines/libsql/run.sh; }
+step_limbo() { tests/engines/limbo/run.sh; }
+step_turso() { tests/engines/turso/run.sh; }
+step_conformance() { tests/conformance/run.sh --check; }
 step_real() { tests/real/run.sh; }
 step_examples() { tests/examples.sh; }
 step_readme() { /usr/bin/python3 tests/readme.py --self-test && /usr/bin/python3 tests/readme.py; }
@@ -66,7 +89,7 @@ step_tls() { tests/tls.sh; }
 step_cache() { tests/cache/run.sh; }
 step_bench() { bench/run.sh --short; }
 
-steps=(packages release fmt clippy docs unit fake sqlite proxysql tls cache sdk real demo examples readme bench msrv deny)
+steps=(packages release fmt unit fake sqlite proxysql rusqlite libsql limbo turso conformance clippy features docs tls cache sdk real demo examples readme bench msrv deny)
 [ $# = 0 ] || steps=("$@")
 
 mkdir -p target/tests
@@ -81,7 +104,7 @@ for step in "${steps[@]}"; do
     fi
     # The runner's own closing lines, so that a reader sees what was counted.
     counted=$(grep -E '^(test result: .*|[0-9]+ passed, [0-9]+ failed.*)$' "$log" | tail -n 30)
-    printf '== %-9s %-6s %4d s\n' "$step" "$verdict" $((SECONDS - start))
+    printf '== %-11s %-6s %4d s\n' "$step" "$verdict" $((SECONDS - start))
     [ -z "$counted" ] || sed 's/^/     /' <<<"$counted"
     [ $verdict = ok ] || { echo "--- $log"; tail -n 80 "$log"; echo "---"; }
 done
