@@ -35,7 +35,8 @@ async fn search(query: String) -> Result<(), Box<dyn std::error::Error>> {
     db.execute("CREATE TABLE pages(id INTEGER PRIMARY KEY, body TEXT, embedding F32_BLOB(768))", ()).await?;
     db.execute("CREATE INDEX pages_by_meaning ON pages(libsql_vector_idx(embedding))", ()).await?;
     for page in PAGES {
-        db.execute("INSERT INTO pages(body, embedding) VALUES (?1, rembed('local', ?1))", params![page]).await?;
+        db.execute("INSERT INTO pages(body, embedding) VALUES (?1, rembed('local', ?1))", params![page])
+            .await?;
     }
 
     let mut rows = db

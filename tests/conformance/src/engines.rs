@@ -39,6 +39,8 @@ const LIMBO: &str = "cargo build --quiet --release --locked --manifest-path test
     cargo build --quiet --release --locked --lib --target-dir target/limbo --no-default-features --features limbo && \
     tests/venv.sh tests/engines/limbo/target/venv tests/engines/limbo/requirements.txt";
 
+const TURSO: &str = "tests/engines/turso/run.sh driver";
+
 /// Labels that no engine has to have, so that a contract line can be written before its driver.
 pub const FAMILIES: &[&str] = &[
     // SQLite itself, in any version and host.
@@ -168,6 +170,30 @@ pub const ENGINES: &[Engine] = &[
         run: "tests/engines/limbo/target/venv/bin/python3 tests/engines/limbo/pylimbo_driver.py",
         // pylimbo adds the ending itself.
         library: Library::At("target/limbo/release/libsqlite_rembed"),
+    },
+    Engine {
+        id: "turso",
+        labels: &["turso", "rewrite"],
+        way: REGISTERED,
+        build: TURSO,
+        run: "tests/engines/turso/target/release/turso-driver",
+        library: Library::None,
+    },
+    Engine {
+        id: "turso-loaded",
+        labels: &["turso", "rewrite"],
+        way: LOADED,
+        build: TURSO,
+        run: "tests/engines/turso/target/release/turso-driver",
+        library: Library::At("tests/engines/turso/target/library.so"),
+    },
+    Engine {
+        id: "turso-0.9",
+        labels: &["turso", "rewrite"],
+        way: LOADED,
+        build: TURSO,
+        run: "tests/engines/turso/target/pre/release/turso-driver",
+        library: Library::At("tests/engines/turso/target/library.so"),
     },
 ];
 

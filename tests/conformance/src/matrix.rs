@@ -17,6 +17,16 @@ undone, and CI fails when the file is stale.
 ";
 
 const TAIL: &str = "
+## Refused
+
+The shell `tursodb` of npm `turso` 0.6.0 has Turso's extension API of before 0.7. It is told so by a line on standard error, does without the
+functions and goes on, and so does a Limbo that is given Turso's library, or the other way round (`tests/engines/turso`, `tests/engines/limbo`).
+
+## A server
+
+A libSQL server (`sqld` 0.24.32) of its own lacks the functions, and stores and searches what is bound to a statement; an embedded replica has
+them for reads. A server that trusts the extension (`--extensions-path`) has them for all (`tests/engines/libsql/tests/remote.rs`).
+
 ## Not here
 
 No statement shows these lines of the contract; programs do: that a statement can be interrupted, that SQLITE_BUSY and SQLITE_LOCKED never

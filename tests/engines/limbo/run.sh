@@ -5,10 +5,7 @@ set -u
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../../.." && pwd)
 target=$here/target
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
-passed=0
-failed=0
+. "$root/tests/suite.sh"
 
 # host FOLDER ARGUMENT...: the driver. Named folders, so that CARGO_TARGET_DIR does not hide them.
 host() {
@@ -37,21 +34,7 @@ if [ -z "${REMBED_FAKE:-}" ]; then
     export REMBED_FAKE="$root/tests/fake/target/release/rembed-fake"
 fi
 
-# suite NAME COMMAND...: adds up what it says, by cargo's words or by ours.
-suite() {
-    echo "== $1"
-    shift
-    { "$@" 2>&1; echo $? >"$dir/status"; } | tee "$dir/log"
-    counts=$(sed -n 's/^\(test result: [a-zA-Z]*\. \)\{0,1\}\([0-9][0-9]*\) passed[,;] \([0-9][0-9]*\) failed.*/\2 \3/p' "$dir/log")
-    good=$(echo "$counts" | awk '{ n += $1 } END { print n + 0 }')
-    bad=$(echo "$counts" | awk '{ n += $2 } END { print n + 0 }')
-    # What ends badly without a count, such as a build, has failed too.
-    [ "$(cat "$dir/status")" = 0 ] || [ "$bad" -gt 0 ] || bad=1
-    passed=$((passed + good))
-    failed=$((failed + bad))
-}
 suite 'Rust' cargo test --quiet --release --locked --manifest-path "$here/Cargo.toml" --target-dir "$target" -- --nocapture
 suite 'Every host' /usr/bin/python3 "$here/host.py" "$target"
 
-echo "$passed passed, $failed failed"
-[ "$failed" = 0 ]
+total

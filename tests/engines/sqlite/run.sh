@@ -6,10 +6,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../../.." && pwd)
 python=/usr/bin/python3
 [ -x "$python" ] || python=python3
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
-passed=0
-failed=0
+. "$root/tests/suite.sh"
 
 # build PACKAGE TARGET_DIR ARGUMENT...: named, so that CARGO_TARGET_DIR does not hide what the tests look for.
 build() {
@@ -22,20 +19,6 @@ build() {
 [ -n "${REMBED_RIGGED_LIB:-}" ] || build . target/rigged --features rigged
 [ -n "${REMBED_FAKE:-}" ] || build tests/fake tests/fake/target --release
 
-# suite NAME COMMAND...: adds up what it says, by cargo's words or by ours.
-suite() {
-    echo "== $1"
-    shift
-    { "$@" 2>&1; echo $? >"$dir/status"; } | tee "$dir/log"
-    good=$(sed -n 's/^\(test result: [a-zA-Z]*\. \)\{0,1\}\([0-9][0-9]*\) passed[,;] [0-9][0-9]* failed.*/\2/p' "$dir/log")
-    bad=$(sed -n 's/^\(test result: [a-zA-Z]*\. \)\{0,1\}[0-9][0-9]* passed[,;] \([0-9][0-9]*\) failed.*/\2/p' "$dir/log")
-    bad=$(echo "$bad" | awk '{ n += $1 } END { print n + 0 }')
-    # What ends badly without a count, such as a build, has failed too.
-    [ "$(cat "$dir/status")" = 0 ] || [ "$bad" -gt 0 ] || bad=1
-    passed=$((passed + $(echo "$good" | awk '{ n += $1 } END { print n + 0 }')))
-    failed=$((failed + bad))
-}
-
 # Most tests wait for a server most of the time.
 RUST_TEST_THREADS=${RUST_TEST_THREADS:-8}
 export RUST_TEST_THREADS
@@ -45,5 +28,4 @@ suite 'Rust, SQLite 3.33' cargo test --quiet --locked --manifest-path "$here/too
 suite 'Shell' sh "$here/shell.sh"
 suite 'Python' "$python" "$here/host.py"
 
-echo "$passed passed, $failed failed"
-[ "$failed" = 0 ]
+total

@@ -1,0 +1,62 @@
+//! What the triggers of `temp.rembed_clients` call (rembed_clients.sql). A user may call them too: they do
+//! and tell nothing that the table does not.
+
+use super::value::RawValue;
+use crate::error::Error;
+use crate::functions::{Function, Purity};
+use crate::session::{Columns, Given, Session};
+use crate::value::{Output, Value};
+
+/// Theirs, beside those that every engine has.
+pub const FUNCTIONS: &[Function<RawValue>] = &[
+    Function { name: c"rembed_clients_set", args: &[7], kind: Purity::Direct, call: set },
+    Function { name: c"rembed_clients_shown", args: &[2], kind: Purity::Volatile, call: shown },
+];
+
+/// `rembed_clients_set(old name, name, format, model, url, key, options)`: the INSERT of a row, or, with an
+/// old name, its UPDATE. Returns the name.
+fn set(session: &Session, args: &[RawValue]) -> Result<Output, Error> {
+    let texts = Columns::NAMES.iter().zip(&args[1..]);
+    let texts = texts.map(|(name, value)| value.text(name).map(Some).map_err(Error::Invalid));
+    let texts = texts.collect::<Result<Vec<Given<'_>>, Error>>()?;
+    let columns = Columns::of(&texts);
+    match args[0].text("the old name").map_err(Error::Invalid)? {
+        // The table knows which names are taken. A client of rembed_register() is replaced, as that would.
+        None => session.insert(&columns, None, true).map(drop)?,
+        Some(old) => {
+            let Some(entry) = session.row_named(&old)? else {
+                return Err(Error::invalid(format!(
+                    "client '{old}' is gone, by rembed_unregister(): DELETE its row and INSERT it anew"
+                )));
+            };
+            session.update(entry.rowid, entry.rowid, &columns, false)?;
+        }
+    }
+    Ok(columns.name.flatten().map_or(Output::Null, |name| Output::Text(name.to_owned().into())))
+}
+
+/// `rembed_clients_shown(name, column)`: what the table shows, NULL without such a client.
+fn shown(session: &Session, args: &[RawValue]) -> Result<Output, Error> {
+    let text = |i: usize, what| args[i].text(what).map_err(Error::Invalid);
+    let (Some(name), Some(column)) = (text(0, "the client's name")?, text(1, "the column")?) else {
+        return Ok(Output::Null);
+    };
+    let Some(client) = session.row_named(&name)?.map(|entry| entry.client) else {
+        return Ok(Output::Null);
+    };
+    let value = match &*column {
+        "name" => Some(client.name().to_owned()),
+        "format" => Some(client.format().to_owned()),
+        "model" => Some(client.model().to_owned()),
+        "url" => Some(client.url()),
+        "key" => client.shown_key(),
+        "options" => Some(client.shown_options()),
+        _ => {
+            return Err(Error::invalid(format!(
+                "rembed_clients has the columns {}",
+                Columns::NAMES.join(", ")
+            )));
+        }
+    };
+    Ok(value.map_or(Output::Null, |text| Output::Text(text.into())))
+}

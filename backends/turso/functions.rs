@@ -1,0 +1,99 @@
+//! The scalar functions in Turso.
+
+use std::ffi::CStr;
+use std::sync::Arc;
+
+use turso_ext::{ContextDestructor, ExtensionApi, ResultCode, Value, ValueDestructor};
+
+use super::clients;
+use super::value::{RawValue, arguments, give};
+use crate::functions::{Function, Purity};
+use crate::guard::guard;
+use crate::session::Session;
+
+/// By this one it is known whether a connection has the functions; it needs no session.
+const MARK: &CStr = c"rembed_version";
+
+/// What the engine hands back to a call of a function.
+struct Registered {
+    session: Arc<Session>,
+    function: &'static Function<RawValue>,
+}
+
+// A connection moves between threads, and with it the context of its functions.
+const _: () = {
+    const fn shared<T: Send + Sync>() {}
+    shared::<Registered>()
+};
+
+/// Registers every function for `session`, which ends with the connection. One that has them keeps them, and
+/// with them its clients.
+///
+/// # Safety
+/// `api` is that of an engine whose connection is open, during its call.
+pub unsafe fn register(api: &ExtensionApi, session: Session) -> Result<(), String> {
+    let session = Arc::new(session);
+    // The engine cannot be asked for a function, only told to forget one.
+    // SAFETY: the routine, its context, and a C string.
+    let again = unsafe { (api.unregister_function)(api.ctx, MARK.as_ptr()) } == ResultCode::OK;
+    for function in Function::ALL.iter().chain(clients::FUNCTIONS) {
+        if again && function.name != MARK {
+            continue;
+        }
+        // It has one function of a name: of several numbers of arguments, Function::run checks which.
+        let argc = match function.args {
+            [one] => *one,
+            _ => -1,
+        };
+        let context = Box::into_raw(Box::new(Registered { session: session.clone(), function }));
+        // SAFETY: the routine, its context, a C string that it copies, and callbacks of its types. It calls
+        // `destroy` once for what it took; if it refused, that is leaked, as it may have been taken.
+        let code = unsafe {
+            (api.register_scalar_function)(
+                api.ctx,
+                function.name.as_ptr(),
+                argc,
+                matches!(function.kind, Purity::Deterministic | Purity::Vector),
+                context.expose_provenance(),
+                call,
+                Some(destroy),
+                Some(free),
+            )
+        };
+        if code != ResultCode::OK {
+            return Err(format!("rembed: cannot register {}: {code}", function.name.to_string_lossy()));
+        }
+    }
+    Ok(())
+}
+
+unsafe extern "C" fn call(
+    context: usize,
+    argc: i32,
+    argv: *const Value,
+    _: Option<ContextDestructor>,
+    _: Option<ValueDestructor>,
+) -> Value {
+    let answer = guard(|| {
+        // SAFETY: the engine passes the arguments, and what register() gave it, which lives as the function does.
+        let (registered, args) = unsafe {
+            let context = std::ptr::with_exposed_provenance::<Registered>(context);
+            (&*context, arguments(argc, argv))
+        };
+        give(registered.function.run(&registered.session, args).map_err(|e| e.to_string()))
+    });
+    answer.unwrap_or_else(|panic| give(Err(panic)))
+}
+
+unsafe extern "C" fn destroy(context: usize) {
+    let context = std::ptr::with_exposed_provenance_mut::<Registered>(context);
+    // There is nobody to tell of a panic here.
+    // SAFETY: `context` came from Box::into_raw in register(), and the engine destroys it once.
+    let _ = guard(|| drop(unsafe { Box::from_raw(context) }));
+}
+
+/// Frees a result: without it the engine would, with an allocator that need not be ours.
+unsafe extern "C" fn free(result: *mut Value) {
+    // SAFETY: a result of call(), made by this library's turso_ext, which frees it; NULL is left in its place.
+    unsafe { std::mem::take(&mut *result).__free_internal_type() }
+}

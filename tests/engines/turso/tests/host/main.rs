@@ -1,0 +1,7 @@
+//! The extension as its users on Turso meet it, in every way that there is in.
+
+mod functions;
+mod process;
+mod sessions;
+mod table;
+mod too_old;
