@@ -124,6 +124,19 @@ impl Client {
         serde_json::Value::Object(self.options.shown.clone()).to_string()
     }
 
+    /// A column of its row in `rembed_clients`, by its place in [`crate::session::Columns::NAMES`].
+    pub fn column(&self, column: usize) -> Option<String> {
+        match column {
+            0 => Some(self.name().to_owned()),
+            1 => Some(self.format().to_owned()),
+            2 => Some(self.model().to_owned()),
+            3 => Some(self.url()),
+            4 => self.shown_key(),
+            5 => Some(self.shown_options()),
+            _ => None,
+        }
+    }
+
     /// Who sees it.
     pub fn scope(&self) -> Scope {
         self.options.scope.unwrap_or_default()

@@ -97,3 +97,57 @@ impl From<serde_json::Value> for Output {
         }
     }
 }
+
+/// A real number as SQL writes it (<https://www.sqlite.org/printf.html>, `%!.15g`), in which Rust differs: for engines
+/// that pass the number alone.
+pub fn real_text(x: f64) -> String {
+    if !x.is_finite() {
+        // No engine has a NaN among its values.
+        return if x < 0.0 { "-Inf".into() } else { "Inf".into() };
+    }
+    // There is no minus zero in SQL.
+    let x = x + 0.0;
+    let scientific = format!("{x:.14e}");
+    let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    let short = |number: &str| {
+        let number = number.trim_end_matches('0');
+        if number.ends_with('.') { format!("{number}0") } else { number.to_owned() }
+    };
+    match exponent {
+        // One decimal at least: without a point, the zeros of the number itself would be cut.
+        -4..=14 => short(&format!("{x:.0$}", (14 - exponent).max(1) as usize)),
+        _ => {
+            let sign = if exponent < 0 { '-' } else { '+' };
+            format!("{}e{sign}{:02}", short(digits), exponent.abs())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn real_numbers_read_as_in_sql() {
+        // As Turso's own CAST(x AS TEXT) gave them.
+        for (x, sql) in [
+            (1.0, "1.0"),
+            (-1.25e100, "-1.25e+100"),
+            (123456789012345.0, "123456789012345.0"),
+            (-0.0, "0.0"),
+            (0.1 + 0.2, "0.3"),
+            (1e14, "100000000000000.0"),
+            (1e15, "1.0e+15"),
+            (1e-4, "0.0001"),
+            (1e-5, "1.0e-05"),
+            (-123456789.123456789, "-123456789.123457"),
+            (999999999999999.9, "1.0e+15"),
+            (99999999999999.95, "100000000000000.0"),
+            (1e100, "1.0e+100"),
+            (f64::NEG_INFINITY, "-Inf"),
+        ] {
+            assert_eq!(real_text(x), sql);
+        }
+    }
+}

@@ -112,16 +112,7 @@ impl Cursor for Scan {
     }
 
     fn column(&mut self, column: usize) -> Result<Output, Error> {
-        let Some(Entry { client, .. }) = &self.current else { return Ok(Output::Null) };
-        let text = match column {
-            0 => Some(client.name().to_owned()),
-            1 => Some(client.format().to_owned()),
-            2 => Some(client.model().to_owned()),
-            3 => Some(client.url()),
-            4 => client.shown_key(),
-            5 => Some(client.shown_options()),
-            _ => None,
-        };
+        let text = self.current.as_ref().and_then(|entry| entry.client.column(column));
         Ok(text.map_or(Output::Null, |text| Output::Text(text.into())))
     }
 

@@ -9,7 +9,7 @@ use std::ffi::c_int;
 
 use limbo_ext::ResultCode;
 
-use crate::value::{Kind, Output, Value};
+use crate::value::{Kind, Output, Value, real_text};
 use crate::vector;
 
 const NULL: c_int = 0;
@@ -144,23 +144,6 @@ impl Value for RawValue {
     }
 }
 
-/// A real number as SQLite writes it: 15 digits, and a point in any case.
-fn real_text(x: f64) -> String {
-    if !x.is_finite() {
-        return if x.is_nan() { String::new() } else { format!("{}Inf", if x < 0.0 { "-" } else { "" }) };
-    }
-    let scientific = format!("{x:.14e}");
-    let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
-    let exponent: i32 = exponent.parse().unwrap_or(0);
-    let point = |text: &str| if text.contains('.') { text.to_owned() } else { format!("{text}.0") };
-    let trim = |text: &str| point(text.trim_end_matches('0').trim_end_matches('.'));
-    if (-4..15).contains(&exponent) {
-        let fixed = format!("{x:.*}", usize::try_from(14 - exponent).unwrap_or(0));
-        return if fixed.contains('.') { trim(&fixed) } else { point(&fixed) };
-    }
-    format!("{}e{}{:02}", trim(digits), if exponent < 0 { '-' } else { '+' }, exponent.abs())
-}
-
 /// A result for the host, which frees it.
 pub fn give(output: Output) -> limbo_ext::Value {
     match output {
@@ -211,27 +194,4 @@ fn boxed(mut bytes: Vec<u8>) -> *mut u8 {
 fn raw(kind: c_int, data: Data) -> limbo_ext::Value {
     // SAFETY: the layouts are the same, and the kind goes with the field that is set.
     unsafe { std::mem::transmute(RawValue { kind, data }) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::real_text;
-
-    #[test]
-    fn real_numbers_read_as_in_sqlite() {
-        for (x, text) in [
-            (1.5, "1.5"),
-            (0.0, "0.0"),
-            (-2.0, "-2.0"),
-            (0.1 + 0.2, "0.3"),
-            (1e15, "1.0e+15"),
-            (123456789012345.0, "123456789012345.0"),
-            (1e-5, "1.0e-05"),
-            (0.0001, "0.0001"),
-            (-1.25e100, "-1.25e+100"),
-            (f64::INFINITY, "Inf"),
-        ] {
-            assert_eq!(real_text(x), text);
-        }
-    }
 }

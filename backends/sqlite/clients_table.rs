@@ -223,16 +223,7 @@ unsafe extern "C" fn column(
         }
         let value = guard(|| {
             let cursor = &*cursor.cast::<Cursor>();
-            let client = &cursor.current.as_ref()?.client;
-            match column {
-                NAME => Some(client.name().to_owned()),
-                1 => Some(client.format().to_owned()),
-                2 => Some(client.model().to_owned()),
-                3 => Some(client.url()),
-                4 => client.shown_key(),
-                5 => Some(client.shown_options()),
-                _ => None,
-            }
+            cursor.current.as_ref()?.client.column(usize::try_from(column).ok()?)
         });
         match value {
             Ok(value) => give(value.map_or(Output::Null, |text| Output::Text(text.into())), context),

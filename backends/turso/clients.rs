@@ -44,19 +44,10 @@ fn shown(session: &Session, args: &[RawValue]) -> Result<Output, Error> {
     let Some(client) = session.row_named(&name)?.map(|entry| entry.client) else {
         return Ok(Output::Null);
     };
-    let value = match &*column {
-        "name" => Some(client.name().to_owned()),
-        "format" => Some(client.format().to_owned()),
-        "model" => Some(client.model().to_owned()),
-        "url" => Some(client.url()),
-        "key" => client.shown_key(),
-        "options" => Some(client.shown_options()),
-        _ => {
-            return Err(Error::invalid(format!(
-                "rembed_clients has the columns {}",
-                Columns::NAMES.join(", ")
-            )));
-        }
+    let Some(column) = Columns::NAMES.iter().position(|known| *known == column) else {
+        let names = Columns::NAMES.join(", ");
+        return Err(Error::invalid(format!("rembed_clients has the columns {names}")));
     };
+    let value = client.column(column);
     Ok(value.map_or(Output::Null, |text| Output::Text(text.into())))
 }

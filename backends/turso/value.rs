@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use turso_ext::ValueType;
 
-use crate::value::{Kind, Output, Value};
+use crate::value::{Kind, Output, Value, real_text};
 use crate::vector;
 
 /// An argument of a function.
@@ -52,31 +52,6 @@ impl Value for RawValue {
     }
 }
 
-/// A real number as SQL writes it (<https://www.sqlite.org/printf.html>, `%!.15g`), in which Rust differs.
-fn real_text(x: f64) -> String {
-    if !x.is_finite() {
-        // The engine has no NaN.
-        return if x < 0.0 { "-Inf".into() } else { "Inf".into() };
-    }
-    // There is no minus zero in SQL.
-    let x = x + 0.0;
-    let scientific = format!("{x:.14e}");
-    let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
-    let exponent: i32 = exponent.parse().unwrap_or(0);
-    let short = |number: &str| {
-        let number = number.trim_end_matches('0');
-        if number.ends_with('.') { format!("{number}0") } else { number.to_owned() }
-    };
-    match exponent {
-        // One decimal at least: without a point, the zeros of the number itself would be cut.
-        -4..=14 => short(&format!("{x:.0$}", (14 - exponent).max(1) as usize)),
-        _ => {
-            let sign = if exponent < 0 { '-' } else { '+' };
-            format!("{}e{sign}{:02}", short(digits), exponent.abs())
-        }
-    }
-}
-
 /// A result for the engine. It copies it, and has it freed by `free` of functions.rs.
 pub fn give(result: Result<Output, String>) -> turso_ext::Value {
     let text = |text: String| match u32::try_from(text.len()) {
@@ -93,31 +68,5 @@ pub fn give(result: Result<Output, String>) -> turso_ext::Value {
         Ok(Output::Private(private)) => text((*private).clone()),
         Ok(Output::Vector(row)) => turso_ext::Value::from_blob(vector::to_bytes(&row).into_owned()),
         Err(message) => turso_ext::Value::error_with_message(message),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn real_numbers_read_as_in_sql() {
-        // As the engine's own CAST(x AS TEXT) gave them.
-        for (x, sql) in [
-            (1.0, "1.0"),
-            (-0.0, "0.0"),
-            (0.1 + 0.2, "0.3"),
-            (1e14, "100000000000000.0"),
-            (1e15, "1.0e+15"),
-            (1e-4, "0.0001"),
-            (1e-5, "1.0e-05"),
-            (-123456789.123456789, "-123456789.123457"),
-            (999999999999999.9, "1.0e+15"),
-            (99999999999999.95, "100000000000000.0"),
-            (1e100, "1.0e+100"),
-            (f64::NEG_INFINITY, "-Inf"),
-        ] {
-            assert_eq!(real_text(x), sql);
-        }
     }
 }

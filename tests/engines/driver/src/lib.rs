@@ -106,7 +106,9 @@ fn json(value: Value) -> Json {
     match value {
         Value::Null => Json::Null,
         Value::Integer(n) => n.into(),
-        Value::Real(x) => json!({ "real": x }),
+        Value::Real(x) if x.is_finite() => json!({ "real": x }),
+        // JSON has no number for it.
+        Value::Real(x) => json!({ "real": x.to_string() }),
         Value::Text(text) => match String::from_utf8(text) {
             Ok(text) => text.into(),
             Err(e) => json!({ "text": hex(e.as_bytes()) }),
