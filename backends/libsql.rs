@@ -31,7 +31,8 @@ use crate::sqlite;
 ///
 /// # Errors
 /// A libSQL that was in use before the crate could configure it, by another binding or by its C API: the crate would
-/// panic at the next `connect()`.
+/// panic at the next `connect()`, and does so here, which the app's panic hook sees. An app that configures libSQL by
+/// itself (`Builder::skip_safety_assert`) opens a database in the crate's own way first, or loads the library.
 pub fn register(_database: &Database) -> Result<()> {
     initialize()?;
     // SAFETY: the entry point is a function of this program, which is never unmapped. A second registration of

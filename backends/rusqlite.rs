@@ -8,16 +8,20 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! It is for rusqlite 0.37 to 0.41, of which cargo takes the one that the app has, since a program can link one SQLite by it. An app
+//! that links a system's SQLite instead of bundling one needs 3.41 or later.
 
 use ::rusqlite::Connection;
 
 use crate::error::{Error, Result};
 use crate::sqlite;
 
-/// Gives `connection` the functions and the table `rembed_clients`. A second call changes nothing: the clients stay.
+/// Gives `connection` the functions and the table `rembed_clients`. Where it has them, by a call before or by loading the
+/// library, nothing changes: the clients stay.
 ///
 /// # Errors
-/// What SQLite refuses, such as a connection in the middle of a statement that uses the functions.
+/// What SQLite refuses: a function of the app by one of our names, while a statement runs. What is missing then, the next call registers.
 pub fn register(connection: &Connection) -> Result<()> {
     // SAFETY: the handle is open while the connection is borrowed, and is not kept beyond its life: SQLite drops what
     // is registered when it closes.

@@ -35,7 +35,8 @@ pub enum Purity {
     Vector,
     /// Another result each time.
     Volatile,
-    /// Not from a database file's triggers and views: a hostile file must not redirect where text is sent.
+    /// Not from a database file's triggers and views, where the engine can tell (SQLite, libSQL): a hostile file must
+    /// not redirect where text is sent.
     Direct,
 }
 
@@ -52,7 +53,6 @@ impl<V: Value + 'static> Function<V> {
             kind: Purity::Direct,
             call: rembed_client_options,
         },
-        Function { name: c"rembed_version", args: &[0], kind: Purity::Deterministic, call: rembed_version },
         Function { name: c"rembed_debug", args: &[0], kind: Purity::Volatile, call: rembed_debug },
         Function { name: c"rembed_prefetch", args: &[2, 3], kind: Purity::Volatile, call: rembed_prefetch },
         Function { name: c"rembed_stats", args: &[0], kind: Purity::Volatile, call: rembed_stats },
@@ -63,6 +63,8 @@ impl<V: Value + 'static> Function<V> {
             call: rembed_cache_clear,
         },
         Function { name: c"rembed_last_error", args: &[0], kind: Purity::Volatile, call: rembed_last_error },
+        // The last: what has it has everything.
+        Function { name: c"rembed_version", args: &[0], kind: Purity::Deterministic, call: rembed_version },
     ];
 
     /// Calls it. An error, a panic's included, is kept for `rembed_last_error()`.

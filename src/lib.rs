@@ -62,7 +62,12 @@ compile_error!(
 compile_error!(
     "libsql and rusqlite each bring an SQLite, and their symbols collide: an app has one of them (features `libsql`, `rusqlite`)"
 );
-#[cfg(all(feature = "limbo", feature = "turso"))]
+#[cfg(all(
+    feature = "limbo",
+    not(feature = "limbo-static"),
+    feature = "turso",
+    not(feature = "turso-static")
+))]
 compile_error!(
     "Limbo and Turso look for one symbol, register_extension, and call it differently: build a library for each (features \
      `limbo`, `turso`)"
@@ -87,11 +92,14 @@ cfg_if::cfg_if! {
     }
 }
 cfg_if::cfg_if! {
-    if #[cfg(feature = "limbo")] {
+    if #[cfg(any(feature = "limbo", feature = "limbo-static"))] {
         #[allow(unsafe_code)]
         #[path = "../backends/limbo/mod.rs"]
         pub mod limbo;
-    } else if #[cfg(feature = "turso")] {
+    }
+}
+cfg_if::cfg_if! {
+    if #[cfg(feature = "turso")] {
         #[allow(unsafe_code)]
         #[path = "../backends/turso/mod.rs"]
         pub mod turso;

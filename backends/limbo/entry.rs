@@ -56,7 +56,8 @@ unsafe fn checked(api: *const ExtensionApi) -> Result<(), Error> {
             return Err(wrong_host());
         }
         let api = &*api;
-        // Turso before 0.7 has the same API, and a field more before the callbacks of a module.
+        // Turso before 0.7 has the same API, and a field more before the callbacks of a module. It frees the module's name,
+        // which wants mimalloc as its allocator too: its shell and its bindings have it, a Rust app may not.
         let registered = vtab::register_module::<Batch>(api, probe());
         if PROBED.load(Ordering::Relaxed) || registered.is_err() {
             return Err(wrong_host());
@@ -88,7 +89,8 @@ fn probe() -> VTabModuleImpl {
     unsafe extern "C" fn refuse(_: *const limbo_ext::Value, _: i32) -> VTabCreateResult {
         vtab::not_created(ResultCode::Unavailable)
     }
-    // SAFETY: only a host that takes it for `create`, which it is, calls it.
+    // SAFETY: only a host that takes it for `create`, which it is, calls it. Such a host reads a longer structure than
+    // this, of which it uses no more than that field; it keeps the module, whose code stays mapped and makes no table.
     let open = unsafe { std::mem::transmute::<Create, Open>(probed) };
     VTabModuleImpl { create: refuse, open, ..vtab::module::<Batch>() }
 }

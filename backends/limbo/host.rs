@@ -48,8 +48,12 @@ fn make_table(connection: &Arc<Connection>) -> Result<(), LimboError> {
     if alone {
         run(connection, "BEGIN")?;
     }
-    let made = run(connection, "CREATE VIRTUAL TABLE rembed_clients USING rembed_clients")
-        .and_then(|()| run(connection, "DELETE FROM sqlite_schema WHERE name = 'rembed_clients'"));
+    let made = run(connection, "CREATE VIRTUAL TABLE rembed_clients USING rembed_clients").and_then(|()| {
+        run(connection, "DELETE FROM sqlite_schema WHERE name = 'rembed_clients'").inspect_err(|_| {
+            // The file must not keep it. If this fails too, the error of the first is what to tell.
+            let _ = run(connection, "DROP TABLE rembed_clients");
+        })
+    });
     if alone {
         // There is no ROLLBACK; if the first statement failed, nothing is written.
         made.and(run(connection, "COMMIT"))

@@ -9,7 +9,7 @@
 
 mod batch_table;
 mod clients_table;
-#[cfg(not(feature = "limbo-static"))]
+#[cfg(all(feature = "limbo", not(feature = "limbo-static")))]
 mod entry;
 mod functions;
 #[cfg(feature = "limbo-static")]
@@ -21,7 +21,7 @@ use std::sync::{Arc, LazyLock};
 
 use limbo_ext::{ExtensionApi, ResultCode};
 
-#[cfg(not(feature = "limbo-static"))]
+#[cfg(all(feature = "limbo", not(feature = "limbo-static")))]
 pub use entry::register_extension;
 #[cfg(feature = "limbo-static")]
 pub use host::register;

@@ -1,13 +1,10 @@
 //! The entry points that a host calls by name, with its table of functions.
 
-use std::borrow::Cow;
 use std::ffi::{c_char, c_int};
 
 use super::ffi::{self, code, sqlite3, sqlite3_api_routines};
-use super::value::RawValue;
-use super::{c_string, prepare, register};
+use super::{c_string, register};
 use crate::guard::guard;
-use crate::value::Value;
 
 /// Entry point of `rembed0.so`, and of hosts that link the library: registers everything in `db`.
 /// See <https://www.sqlite.org/loadext.html> and `include/rembed.h`.
@@ -67,26 +64,6 @@ unsafe fn init(db: *mut sqlite3, api: *mut sqlite3_api_routines) -> Result<(), S
         let Some(in_use) = ffi::attach(db, api)? else {
             return Ok(());
         };
-        // A second copy of the library, linked and loaded, has a memory of its own.
-        if registered_version(db).as_deref() == Some(crate::session::VERSION) {
-            return Ok(());
-        }
         register(db, in_use)
-    }
-}
-
-/// What `rembed_version()` of this connection says, if it has one.
-unsafe fn registered_version(db: *mut sqlite3) -> Option<String> {
-    // SAFETY: db is open; the statement is finalized after its text is out of use.
-    unsafe {
-        let stmt = prepare(db, c"SELECT rembed_version()");
-        let version = match ffi::step(stmt) {
-            code::ROW => {
-                RawValue(ffi::column_value(stmt, 0)).text("version").ok().flatten().map(Cow::into_owned)
-            }
-            _ => None,
-        };
-        ffi::finalize(stmt);
-        version
     }
 }

@@ -1,8 +1,9 @@
 //! SQLite's C API by its own names, from whoever supplies it: the table that a host passes to the entry point
 //! ([`table`], with sqlite-loadable's types), or the library that an app links (libsql, rusqlite).
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::ffi::{c_char, c_int, c_void};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 cfg_if::cfg_if! {
@@ -35,7 +36,7 @@ cfg_if::cfg_if! {
         }
         /// Counts `db` as open; `None` where that was done before.
         pub fn attach(db: *mut sqlite3) -> Option<InUse> {
-            open_connections().insert(db.addr()).then(|| InUse(db.addr()))
+            InUse::count(&mut open_connections(), db)
         }
     }
 }
@@ -77,21 +78,47 @@ pub mod code {
 pub const GUARDS_TABLES_SINCE: c_int = 3_040_000;
 const IS_INTERRUPTED_SINCE: c_int = 3_041_000;
 
-/// The addresses of the connections that have our functions.
-static OPEN: Mutex<BTreeSet<usize>> = Mutex::new(BTreeSet::new());
+/// The connections that have our functions: by address, who counts them, and whether they have them all.
+static OPEN: Mutex<BTreeMap<usize, (u64, bool)>> = Mutex::new(BTreeMap::new());
 
-fn open_connections() -> MutexGuard<'static, BTreeSet<usize>> {
+type Open = MutexGuard<'static, BTreeMap<usize, (u64, bool)>>;
+
+fn open_connections() -> Open {
     OPEN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Counts a connection as open while it lives. SQLite drops what is registered in a connection before it frees
 /// the connection, so an address is not in use twice.
 #[derive(Debug)]
-pub struct InUse(usize);
+pub struct InUse(usize, u64);
+
+impl InUse {
+    /// Counts `db`; `None` where that was done before, and what was begun then is complete.
+    fn count(open: &mut Open, db: *mut sqlite3) -> Option<InUse> {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        match open.get(&db.addr()) {
+            Some((_, true)) => None,
+            _ => {
+                let id = COUNT.fetch_add(1, Ordering::Relaxed);
+                open.insert(db.addr(), (id, false));
+                Some(InUse(db.addr(), id))
+            }
+        }
+    }
+
+    /// Says that the connection has everything.
+    pub fn complete(&self) {
+        open_connections().insert(self.0, (self.1, true));
+    }
+}
 
 impl Drop for InUse {
     fn drop(&mut self) {
-        open_connections().remove(&self.0);
+        let mut open = open_connections();
+        // Not where one that was begun anew counts it.
+        if open.get(&self.0).is_some_and(|(id, _)| *id == self.1) {
+            open.remove(&self.0);
+        }
     }
 }
 
@@ -103,7 +130,7 @@ macro_rules! api {
         /// As SQLite documents it; of a connection that an entry point was called for.
         #[allow(clippy::too_many_arguments)] // they are SQLite's
         pub unsafe fn $name($($arg: $type),*) $(-> $result)? {
-            // SAFETY: the same contract; a table was stored before any callback could run.
+            // SAFETY: the same contract. Where a table supplies it, it was stored before any callback could run.
             unsafe { supplied!($name, $symbol)($($arg),*) }
         }
     )*};

@@ -14,6 +14,7 @@ mod select;
 mod store;
 mod value;
 
+use std::borrow::Cow;
 use std::ffi::{CStr, c_char, c_int};
 use std::sync::Arc;
 
@@ -22,16 +23,19 @@ use ffi::{code, sqlite3, sqlite3_stmt, sqlite3_vtab};
 #[cfg(feature = "sqlite")]
 pub use entry::{sqlite3_rembed_init, sqlite3_sqliterembed_init};
 
+use value::RawValue;
+
 use crate::error::Error;
 use crate::guard::guard;
 use crate::session::Session;
 use crate::transport::Interrupt;
+use crate::value::Value;
 
 /// A connection's state. It lives as long as one of its functions or its table is registered.
 pub(crate) struct Connection {
     session: Session,
     // Dropped last: until then the API table may not change.
-    _in_use: ffi::InUse,
+    in_use: ffi::InUse,
 }
 
 /// Asks SQLite whether the statement is interrupted.
@@ -72,11 +76,34 @@ pub(crate) fn message(text: &str) -> *const c_char {
 unsafe fn register(db: *mut sqlite3, in_use: ffi::InUse) -> Result<(), String> {
     // SAFETY: db is open.
     unsafe {
+        // A second copy of the library, linked and loaded, has a memory of its own.
+        if registered_version(db).as_deref() == Some(crate::session::VERSION) {
+            return Ok(());
+        }
         let session = Session::new(engine(db), Arc::new(Handle(db)), Some(store::open));
-        let connection = Arc::new(Connection { session, _in_use: in_use });
-        functions::register(db, &connection)?;
+        let connection = Arc::new(Connection { session, in_use });
         clients_table::register(db, &connection)?;
-        batch_table::register(db, &connection)
+        batch_table::register(db, &connection)?;
+        // The last of them says that the connection has everything.
+        functions::register(db, &connection)?;
+        connection.in_use.complete();
+    }
+    Ok(())
+}
+
+/// What `rembed_version()` of this connection says, if it has one.
+unsafe fn registered_version(db: *mut sqlite3) -> Option<String> {
+    // SAFETY: db is open; the statement is finalized after its text is out of use.
+    unsafe {
+        let stmt = prepare(db, c"SELECT rembed_version()");
+        let version = match ffi::step(stmt) {
+            code::ROW => {
+                RawValue(ffi::column_value(stmt, 0)).text("version").ok().flatten().map(Cow::into_owned)
+            }
+            _ => None,
+        };
+        ffi::finalize(stmt);
+        version
     }
 }
 

@@ -5,15 +5,12 @@
 -- Whatever stands in the way does so before anything is changed.
 SELECT count(*) FROM json_each(rembed_stats());
 
-DROP TRIGGER IF EXISTS temp.rembed_clients_inserts;
-DROP TRIGGER IF EXISTS temp.rembed_clients_updates;
-DROP TRIGGER IF EXISTS temp.rembed_clients_deletes;
+-- With its triggers: a table without them would keep a key as it is written.
+DROP TABLE IF EXISTS temp.rembed_clients;
 
-CREATE TEMP TABLE IF NOT EXISTS rembed_clients(
+CREATE TEMP TABLE rembed_clients(
     name TEXT NOT NULL PRIMARY KEY, format TEXT, model TEXT, url TEXT, key TEXT, options TEXT
 );
-
-DELETE FROM temp.rembed_clients;
 
 INSERT INTO temp.rembed_clients
 SELECT key, rembed_clients_shown(key, 'format'), rembed_clients_shown(key, 'model'), rembed_clients_shown(key, 'url'),

@@ -45,5 +45,5 @@ pub unsafe fn attach(
         }
         API.store(api, Ordering::Release);
     }
-    Ok(open.insert(db.addr()).then(|| InUse(db.addr())))
+    Ok(InUse::count(&mut open, db))
 }

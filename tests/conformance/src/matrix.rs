@@ -20,7 +20,8 @@ const TAIL: &str = "
 ## Refused
 
 The shell `tursodb` of npm `turso` 0.6.0 has Turso's extension API of before 0.7. It is told so by a line on standard error, does without the
-functions and goes on, and so does a Limbo that is given Turso's library, or the other way round (`tests/engines/turso`, `tests/engines/limbo`).
+functions and goes on, and so does a Limbo that is given Turso's library, or `tursodb` that is given Limbo's (`tests/engines/turso`,
+`tests/engines/limbo`).
 
 ## A server
 

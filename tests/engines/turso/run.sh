@@ -12,6 +12,7 @@ RUST_BACKTRACE=0
 export RUST_BACKTRACE
 . "$root/tests/suite.sh"
 
+mkdir -p "$target"
 build() {
     cargo build --quiet --release --locked "$@" || exit 2
 }
