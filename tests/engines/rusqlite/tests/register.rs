@@ -17,7 +17,17 @@ fn what_fails_halfway_can_be_done_again() {
     // SAFETY: the connection is open, and the function needs nothing.
     let rc = unsafe {
         let (name, none) = (c"rembed_stats".as_ptr(), std::ptr::null_mut());
-        ffi::sqlite3_create_function_v2(db.handle(), name, 0, ffi::SQLITE_UTF8, none, Some(one), None, None, None)
+        ffi::sqlite3_create_function_v2(
+            db.handle(),
+            name,
+            0,
+            ffi::SQLITE_UTF8,
+            none,
+            Some(one),
+            None,
+            None,
+            None,
+        )
     };
     assert_eq!(rc, ffi::SQLITE_OK);
     {

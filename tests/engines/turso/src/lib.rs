@@ -136,9 +136,9 @@ pub fn error(connection: &Arc<Connection>, sql: &str) -> String {
     rows(connection, sql).err().unwrap_or_else(|| panic!("{sql}: it did not fail"))
 }
 
-/// The extension under test: `REMBED_LIB`, or what run.sh builds.
+/// The extension under test: `REMBED_TURSO_LIB`, or what run.sh builds. (`REMBED_LIB` is SQLite's.)
 pub fn library() -> PathBuf {
-    built("REMBED_LIB", "library")
+    built("REMBED_TURSO_LIB", "library")
 }
 
 /// The build with feature `rigged`, in which the format `panic` panics.
