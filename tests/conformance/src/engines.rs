@@ -33,6 +33,12 @@ pub enum Library {
     At(&'static str),
 }
 
+const LIBSQL: &str = "cargo build --quiet --locked --manifest-path tests/engines/libsql/Cargo.toml \
+    --target-dir tests/engines/libsql/target --bin libsql-driver";
+
+const LIBSQL_OLD: &str = "cargo build --quiet --locked --manifest-path tests/engines/libsql/old/Cargo.toml \
+    --target-dir tests/engines/libsql/old/target --bin libsql-old-driver";
+
 /// Limbo's driver, its build of the library, and pylimbo.
 const LIMBO: &str = "cargo build --quiet --release --locked --manifest-path tests/engines/limbo/Cargo.toml \
         --target-dir tests/engines/limbo/target --bin limbo-driver && \
@@ -106,8 +112,7 @@ pub const ENGINES: &[Engine] = &[
         id: "libsql",
         labels: &["libsql"],
         way: REGISTERED,
-        build: "cargo build --quiet --locked --manifest-path tests/engines/libsql/Cargo.toml \
-                --target-dir tests/engines/libsql/target --bin libsql-driver",
+        build: LIBSQL,
         run: "tests/engines/libsql/target/debug/libsql-driver",
         library: Library::None,
     },
@@ -115,8 +120,7 @@ pub const ENGINES: &[Engine] = &[
         id: "libsql-loaded",
         labels: &["libsql"],
         way: LOADED,
-        build: "cargo build --quiet --locked --manifest-path tests/engines/libsql/Cargo.toml \
-                --target-dir tests/engines/libsql/target --bin libsql-driver",
+        build: LIBSQL,
         run: "tests/engines/libsql/target/debug/libsql-driver",
         library: Library::Loadable,
     },
@@ -124,8 +128,7 @@ pub const ENGINES: &[Engine] = &[
         id: "libsql-0.9",
         labels: &["libsql"],
         way: REGISTERED,
-        build: "cargo build --quiet --locked --manifest-path tests/engines/libsql/old/Cargo.toml \
-                --target-dir tests/engines/libsql/old/target --bin libsql-old-driver",
+        build: LIBSQL_OLD,
         run: "tests/engines/libsql/old/target/debug/libsql-old-driver",
         library: Library::None,
     },
@@ -133,8 +136,7 @@ pub const ENGINES: &[Engine] = &[
         id: "libsql-0.9-loaded",
         labels: &["libsql"],
         way: LOADED,
-        build: "cargo build --quiet --locked --manifest-path tests/engines/libsql/old/Cargo.toml \
-                --target-dir tests/engines/libsql/old/target --bin libsql-old-driver",
+        build: LIBSQL_OLD,
         run: "tests/engines/libsql/old/target/debug/libsql-old-driver",
         library: Library::Loadable,
     },

@@ -33,8 +33,6 @@ build --manifest-path "$root/tests/fake/Cargo.toml" --target-dir "$root/tests/fa
 check() {
     cargo test --quiet --release --locked "$@" -- --show-output
 }
-suite 'The conversion of values' cargo test --quiet --locked --manifest-path "$root/Cargo.toml" \
-    --no-default-features --features turso --target-dir "$root/target/turso" --lib turso
 suite 'Turso 0.8' check --manifest-path "$here/Cargo.toml" --features static --target-dir "$target"
 suite 'Turso 0.9, loaded' check --manifest-path "$here/pre/Cargo.toml" --target-dir "$target/pre"
 "$root/tests/venv.sh" "$target/venv" "$here/requirements.txt"
