@@ -3,8 +3,10 @@
 //! Nothing here knows a provider. Redirects are not followed: a POST with texts and a key goes where the
 //! user said, or nowhere.
 
+mod kept;
 pub mod pace;
 pub mod policy;
+mod records;
 pub mod retry;
 mod socket;
 
@@ -67,13 +69,15 @@ static AGENT: LazyLock<Agent> = LazyLock::new(|| {
         .max_idle_age(Duration::from_secs(30))
         .user_agent(concat!("sqlite-rembed/", env!("CARGO_PKG_VERSION")))
         .build();
-    // ureq's own chain (read its DefaultConnector) with a socket that can be interrupted and buffers that are wiped.
+    // ureq's own chain (read its DefaultConnector) with a socket that can be interrupted, buffers that are wiped, and
+    // no reply that is left over.
     let connector =
         ().chain(SocksConnector::default())
             .chain(ConnectProxyConnector::default())
             .chain(socket::SocketConnector)
+            .chain(records::RecordsConnector)
             .chain(RustlsConnector::default())
-            .chain(socket::WipeConnector);
+            .chain(kept::KeptConnector);
     Agent::with_parts(config, connector, socket::LateResolver)
 });
 
@@ -213,24 +217,20 @@ pub fn exchange(
     if let (Some("https"), Err(why)) = (endpoint.scheme_str(), &*ROOTS) {
         return Err(Failure::permanent(why.clone()));
     }
-    let time_left = deadline.saturating_duration_since(Instant::now());
-    let mut request = AGENT
-        .post(endpoint)
-        .config()
-        .timeout_global(Some(time_left))
-        .timeout_connect(Some(client.connect_timeout()));
-    if policy::is_loopback(endpoint) {
-        request = request.proxy(None);
-    } else if let Some(name) = *BAD_PROXY {
+    let bad_proxy = if policy::is_loopback(endpoint) { None } else { *BAD_PROXY };
+    if let Some(name) = bad_proxy {
         return Err(Failure::permanent(format!(
             "the environment variable {name} is not the address of a proxy"
         )));
     }
-    let mut request = request.build();
-    if let Some(map) = request.headers_mut() {
-        map.clone_from(&headers.map);
-    }
-    let response = request.send(body).map_err(trouble)?;
+    let response = match send(client, headers, body, deadline) {
+        Err(e) if kept::is_stale(&e) => {
+            let _afresh = kept::afresh();
+            send(client, headers, body, deadline)
+        }
+        done => done,
+    };
+    let response = response.map_err(trouble)?;
     let status = response.status().as_u16();
     let retry_after = retry::wait_asked(response.headers());
     let should_retry = match response.headers().get("x-should-retry").map(HeaderValue::as_bytes) {
@@ -251,6 +251,30 @@ pub fn exchange(
     }
     exchange.body = body;
     Ok(exchange)
+}
+
+/// Sends a request. Its reply is read up to the body.
+fn send(
+    client: &Client,
+    headers: &Headers,
+    body: &[u8],
+    deadline: Instant,
+) -> Result<http::Response<ureq::Body>, ureq::Error> {
+    let endpoint = client.endpoint();
+    let time_left = deadline.saturating_duration_since(Instant::now());
+    let mut request = AGENT
+        .post(endpoint)
+        .config()
+        .timeout_global(Some(time_left))
+        .timeout_connect(Some(client.connect_timeout()));
+    if policy::is_loopback(endpoint) {
+        request = request.proxy(None);
+    }
+    let mut request = request.build();
+    if let Some(map) = request.headers_mut() {
+        map.clone_from(&headers.map);
+    }
+    request.send(body)
 }
 
 /// No reply came: why, in words for the user, and whether to try again.

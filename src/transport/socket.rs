@@ -1,4 +1,4 @@
-//! Sockets whose waits end when the statement is interrupted, and buffers that keep no key.
+//! Sockets whose waits end when the statement is interrupted.
 //!
 //! ureq's own TCP transport blocks until its timeout. This one waits in slices on the caller's thread, so no
 //! thread is needed to interrupt a request; only opening a connection, which the standard library cannot do
@@ -18,8 +18,7 @@ use ureq::unversioned::transport::{
 };
 use ureq::{Error, Timeout};
 
-use zeroize::Zeroizing;
-
+use super::kept::is_probing;
 use super::{Interrupt, SLICE};
 
 /// The request of a thread: who may end its waits, and when they end by themselves.
@@ -100,13 +99,7 @@ impl<In: Transport> Connector<In> for SocketConnector {
         stream.set_write_timeout(Some(SLICE))?;
         let buffers =
             LazyBuffers::new(details.config.input_buffer_size(), details.config.output_buffer_size());
-        Ok(Some(Either::B(Socket {
-            stream,
-            buffers,
-            pending: Zeroizing::default(),
-            process: std::process::id(),
-            just_read: false,
-        })))
+        Ok(Some(Either::B(Socket { stream, buffers })))
     }
 }
 
@@ -150,29 +143,11 @@ fn open(host: &str, port: u16, timeout: NextTimeout) -> Result<TcpStream, Error>
     Err(failed)
 }
 
-/// Output up to this size waits for what follows: header and body of a small request leave in one packet.
-const COALESCE: usize = 16 << 10;
-
 /// A TCP connection.
 #[derive(Debug)]
 pub(super) struct Socket {
     stream: TcpStream,
     buffers: LazyBuffers,
-    /// Output that is not sent yet, since ureq has not asked for the reply.
-    pending: Zeroizing<Vec<u8>>,
-    /// The process that opened the connection. Its child must not use it: both would read each other's replies.
-    process: u32,
-    /// Whether a read has succeeded since the connection was last found to be open.
-    just_read: bool,
-}
-
-impl Socket {
-    fn flush(&mut self, timeout: NextTimeout) -> Result<(), Error> {
-        let sent = write_all(&self.stream, &self.pending, timeout);
-        self.pending.fill(0);
-        self.pending.clear();
-        sent
-    }
 }
 
 impl Transport for Socket {
@@ -181,51 +156,40 @@ impl Transport for Socket {
     }
 
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
-        if self.pending.len() + amount > COALESCE {
-            self.flush(timeout)?;
-            return write_all(&self.stream, &self.buffers.output()[..amount], timeout);
-        }
-        // Room for all that may come: growing would leave a copy behind that nobody wipes.
-        let room = COALESCE - self.pending.len();
-        self.pending.reserve_exact(room);
-        self.pending.extend_from_slice(&self.buffers.output()[..amount]);
-        Ok(())
+        write_all(&self.stream, &self.buffers.output()[..amount], timeout)
     }
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
-        if !self.pending.is_empty() {
-            self.flush(timeout)?;
-        }
         let timeout = timeout.for_read();
         let start = Instant::now();
         loop {
-            check()?;
-            match self.stream.read(self.buffers.input_append_buf()) {
+            let read = match is_probing() {
+                true => {
+                    self.stream.set_nonblocking(true)?;
+                    let read = self.stream.read(self.buffers.input_append_buf());
+                    self.stream.set_nonblocking(false)?;
+                    read
+                }
+                false => {
+                    check()?;
+                    self.stream.read(self.buffers.input_append_buf())
+                }
+            };
+            match read {
                 Ok(n) => {
                     self.buffers.input_appended(n);
-                    self.just_read = n > 0;
                     return Ok(n > 0);
                 }
+                Err(e) if is_timeout(&e) && is_probing() => return Err(Error::Timeout(timeout.reason)),
                 Err(e) if is_timeout(&e) || e.kind() == ErrorKind::Interrupted => waited(start, timeout)?,
                 Err(e) => return Err(e.into()),
             }
         }
     }
 
-    /// Whether the server has neither closed the connection nor sent what nobody asked for. ureq asks when it
-    /// puts a connection back, just after the reply, and again when it takes it out.
+    /// Asked after a look at what is there, which tells more.
     fn is_open(&mut self) -> bool {
-        let just_read = std::mem::take(&mut self.just_read);
-        if self.process != std::process::id() {
-            return false;
-        }
-        if just_read {
-            return true;
-        }
-        let mut byte = [0];
-        let idle = self.stream.set_nonblocking(true).is_ok()
-            && matches!(self.stream.read(&mut byte), Err(e) if e.kind() == ErrorKind::WouldBlock);
-        idle && self.stream.set_nonblocking(false).is_ok()
+        true
     }
 }
 
@@ -250,44 +214,5 @@ fn waited(start: Instant, timeout: NextTimeout) -> Result<(), Error> {
     match !timeout.after.is_not_happening() && start.elapsed() >= *timeout.after {
         true => Err(Error::Timeout(timeout.reason)),
         false => Ok(()),
-    }
-}
-
-/// Wipes what was sent from the output buffer, which a pooled connection would keep with the key in it.
-#[derive(Debug)]
-pub(super) struct WipeConnector;
-
-impl<In: Transport> Connector<In> for WipeConnector {
-    type Out = Wipe<In>;
-
-    fn connect(&self, _: &ConnectionDetails, chained: Option<In>) -> Result<Option<Wipe<In>>, Error> {
-        Ok(chained.map(Wipe))
-    }
-}
-
-#[derive(Debug)]
-pub(super) struct Wipe<T>(T);
-
-impl<T: Transport> Transport for Wipe<T> {
-    fn buffers(&mut self) -> &mut dyn Buffers {
-        self.0.buffers()
-    }
-
-    fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
-        let sent = self.0.transmit_output(amount, timeout);
-        self.0.buffers().output()[..amount].fill(0);
-        sent
-    }
-
-    fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
-        self.0.await_input(timeout)
-    }
-
-    fn is_open(&mut self) -> bool {
-        self.0.is_open()
-    }
-
-    fn is_tls(&self) -> bool {
-        self.0.is_tls()
     }
 }

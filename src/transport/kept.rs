@@ -1,0 +1,177 @@
+//! Connections that are kept for the next request, and what must not be on them: a key, or a byte that nobody asked for.
+//!
+//! A server that sends one reply too many must not have it taken for the answer to the next request. The reply to a
+//! request cannot be there before the request has left; so whatever is, at any layer below, ends the connection. The
+//! last piece of a request is held back until that was looked at.
+
+use std::cell::Cell;
+use std::io;
+
+use ureq::unversioned::transport::time::Duration;
+use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTimeout, Transport};
+use ureq::{Error, Timeout};
+use zeroize::Zeroizing;
+
+use super::BUFFER;
+
+thread_local! {
+    static PROBING: Cell<bool> = const { Cell::new(false) };
+    static AFRESH: Cell<bool> = const { Cell::new(false) };
+}
+
+/// While the guard lives, what this thread reads is a look at what is there, not a wait.
+fn probe() -> impl Drop {
+    set(&PROBING)
+}
+
+/// Whether this thread only looks.
+pub(super) fn is_probing() -> bool {
+    PROBING.get()
+}
+
+/// While the guard lives, requests of this thread take no connection that served another.
+pub(super) fn afresh() -> impl Drop {
+    set(&AFRESH)
+}
+
+fn set(flag: &'static std::thread::LocalKey<Cell<bool>>) -> impl Drop {
+    struct Restore(&'static std::thread::LocalKey<Cell<bool>>, bool);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            self.0.set(self.1);
+        }
+    }
+    Restore(flag, flag.replace(true))
+}
+
+/// How long a look may take where it cannot be had at once (a SOCKS proxy's connection, which is ureq's own).
+const LOOK: Duration = Duration::from_millis(1);
+
+/// The connection had something to read before the request had left. Nothing of the request was answered.
+#[derive(Debug, thiserror::Error)]
+#[error("it sent what nobody had asked for, or closed the connection")]
+struct Stale;
+
+/// Whether a request failed since its connection was [`Stale`]: it may be sent again, by another one.
+pub(super) fn is_stale(error: &Error) -> bool {
+    matches!(error, Error::Io(e) if e.get_ref().is_some_and(|e| e.is::<Stale>()))
+}
+
+/// Makes [`Kept`]s of the connections of a chain.
+#[derive(Debug)]
+pub(super) struct KeptConnector;
+
+impl<In: Transport> Connector<In> for KeptConnector {
+    type Out = Kept<In>;
+
+    fn connect(&self, _: &ConnectionDetails, chained: Option<In>) -> Result<Option<Kept<In>>, Error> {
+        Ok(chained.map(|inner| Kept {
+            inner,
+            pending: Zeroizing::default(),
+            has_served: false,
+            just_read: false,
+        }))
+    }
+}
+
+/// A connection as ureq's pool has it, TLS and proxies included.
+#[derive(Debug)]
+pub(super) struct Kept<T> {
+    inner: T,
+    /// Output that is not sent yet: header and body of a small request leave together, and the last piece of any
+    /// only when nothing is there to read.
+    pending: Zeroizing<Vec<u8>>,
+    /// Whether a request before this one was answered.
+    has_served: bool,
+    /// Whether a read has succeeded since ureq last asked whether the connection is open.
+    just_read: bool,
+}
+
+impl<T: Transport> Kept<T> {
+    /// Whether nothing is left to read: not in the kernel, not in a buffer, not in TLS, neither as text nor as half a
+    /// record. TLS keeps for itself what is its own, as the tickets that a server sends unasked.
+    fn is_idle(&mut self) -> bool {
+        let _probe = probe();
+        let look = NextTimeout { after: LOOK, reason: Timeout::PerRead, ..NextTimeout::default() };
+        self.inner.buffers().input().is_empty()
+            && matches!(self.inner.await_input(look), Err(Error::Timeout(_)))
+            && self.inner.is_open()
+    }
+
+    fn flush(&mut self, timeout: NextTimeout) -> Result<(), Error> {
+        let pending = std::mem::take(&mut self.pending);
+        let mut rest = &pending[..];
+        while !rest.is_empty() {
+            let output = self.inner.buffers().output();
+            let (now, later) = rest.split_at(rest.len().min(output.len()));
+            output[..now.len()].copy_from_slice(now);
+            let sent = self.inner.transmit_output(now.len(), timeout);
+            // A connection that is kept would keep the key that was sent.
+            self.inner.buffers().output()[..now.len()].fill(0);
+            sent?;
+            rest = later;
+        }
+        Ok(())
+    }
+}
+
+impl<T: Transport> Transport for Kept<T> {
+    fn buffers(&mut self) -> &mut dyn Buffers {
+        self.inner.buffers()
+    }
+
+    fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
+        // Room for all that may come: growing would leave a copy behind that nobody wipes.
+        let mut piece = Zeroizing::new(Vec::new());
+        let full = self.pending.len() + amount > BUFFER;
+        let held = if full { &mut piece } else { &mut self.pending };
+        let room = BUFFER.max(amount) - held.len();
+        held.reserve_exact(room);
+        let output = &mut self.inner.buffers().output()[..amount];
+        held.extend_from_slice(output);
+        output.fill(0);
+        if full {
+            self.flush(timeout)?;
+            self.pending = piece;
+        }
+        Ok(())
+    }
+
+    fn maybe_await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
+        match self.pending.is_empty() && self.inner.buffers().can_use_input() {
+            true => Ok(true),
+            false => self.await_input(timeout),
+        }
+    }
+
+    fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
+        if !self.pending.is_empty() && !is_probing() {
+            // A new connection has no reply of another request; what its server says before it was asked everything
+            // is about this one.
+            let unasked = !self.inner.buffers().input().is_empty();
+            if unasked || (self.has_served && !self.is_idle()) {
+                return Err(io::Error::other(Stale).into());
+            }
+            self.flush(timeout)?;
+        }
+        self.just_read = self.inner.await_input(timeout)?;
+        Ok(self.just_read)
+    }
+
+    /// ureq asks when it puts a connection back, just after the reply, and again when it takes it out. Of the layers
+    /// below it is asked while [`is_probing`].
+    fn is_open(&mut self) -> bool {
+        if is_probing() {
+            return self.inner.is_open();
+        }
+        if std::mem::take(&mut self.just_read) {
+            self.has_served = true;
+            return true;
+        }
+        !AFRESH.get() && self.is_idle()
+    }
+
+    fn is_tls(&self) -> bool {
+        self.inner.is_tls()
+    }
+}
