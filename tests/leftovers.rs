@@ -71,7 +71,8 @@ impl Server {
 
 fn tls_config() -> Arc<ServerConfig> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tls");
-    let chain = CertificateDer::pem_file_iter(folder.join("server.pem")).unwrap().map(Result::unwrap).collect();
+    let chain =
+        CertificateDer::pem_file_iter(folder.join("server.pem")).unwrap().map(Result::unwrap).collect();
     let key = PrivateKeyDer::from_pem_file(folder.join("server.key")).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
@@ -205,8 +206,11 @@ impl Peer {
 fn reply(number: i32, padding: usize) -> Vec<u8> {
     let padding = " ".repeat(padding);
     let body = json!({"data": [{"index": 0, "embedding": [number, 1]}]}).to_string() + &padding;
-    format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}", body.len())
-        .into_bytes()
+    format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .into_bytes()
 }
 
 /// A session with the clients `c` and `d`, which have different keys.
@@ -254,7 +258,10 @@ fn alone(name: &str, variables: &[(&str, String)]) -> bool {
     }
     let authority = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tls/authority.pem");
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", "--nocapture", name]).env("REMBED_TEST_ALONE", "1").env("SSL_CERT_FILE", authority);
+    command
+        .args(["--exact", "--nocapture", name])
+        .env("REMBED_TEST_ALONE", "1")
+        .env("SSL_CERT_FILE", authority);
     let run = command.envs(variables.iter().map(|(name, value)| (name, value))).output().unwrap();
     let said = String::from_utf8_lossy(&run.stdout).replace('\n', "\n  | ");
     let erred = String::from_utf8_lossy(&run.stderr).replace('\n', "\n  | ");

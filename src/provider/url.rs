@@ -1,5 +1,7 @@
 //! From the URL a user gives, often a base URL, to the endpoint.
 
+use std::net::Ipv6Addr;
+
 use ureq::http::Uri;
 
 /// How the paths of a format's endpoints look.
@@ -18,31 +20,30 @@ pub struct Paths {
 /// Completes `url` by the rules of `paths`. A query string stays where it is.
 ///
 /// # Errors
-/// A URL without scheme or host, or with a user name or fragment.
+/// A URL without scheme or host, with a user name or fragment, or with a host or port that cannot be.
 pub fn complete(url: &str, paths: &Paths) -> Result<Uri, String> {
     let (address, query) = match url.split_once('?') {
         Some((address, query)) => (address, format!("?{query}")),
         None => (url, String::new()),
     };
-    if address.contains('@') {
-        // Not repeated: what stands before the @ may be a password.
+    // What stands before an @ may be a password, and the query may hold a key: neither is repeated.
+    let shown = match address.contains('@') {
+        true => "the url".into(),
+        false => format!("url '{}'", crate::error::bounded(address, 200)),
+    };
+    let wrong = |why: &str| format!("{shown} {why}");
+    let (scheme, rest) = address.split_once("://").unwrap_or(("", address));
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    if authority.contains('@') {
         return Err("a url may not hold a user name or password: give them by 'key' or 'headers'".into());
     }
-    // Nor is the query, which may hold a key.
-    let wrong = |why: &str| format!("url '{}' {why}", crate::error::bounded(address, 200));
-    let Some((scheme, rest)) = address.split_once("://") else {
-        return Err(wrong("must start with http:// or https://"));
-    };
     if !["http", "https"].iter().any(|s| scheme.eq_ignore_ascii_case(s)) {
         return Err(wrong("must start with http:// or https://"));
     }
     if url.contains('#') {
         return Err(wrong("may not have a #fragment"));
     }
-    let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    if host.is_empty() || host.starts_with(':') {
-        return Err(wrong("has no host"));
-    }
+    check_authority(authority).map_err(|why| wrong(&why))?;
     let path = path.trim_end_matches('/');
     let append = if path.is_empty() {
         paths.bare
@@ -52,8 +53,44 @@ pub fn complete(url: &str, paths: &Paths) -> Result<Uri, String> {
         let known = paths.prefix.iter().find(|(end, _)| path.ends_with(end));
         known.map(|(_, append)| *append).or(paths.other).unwrap_or("")
     };
-    let endpoint = format!("{}://{host}{path}{append}{query}", scheme.to_ascii_lowercase());
+    let endpoint = format!("{}://{authority}{path}{append}{query}", scheme.to_ascii_lowercase());
     endpoint.parse().map_err(|e| wrong(&format!("is not a URL: {e}")))
+}
+
+/// Whether `authority` is a host, or a host and a port. What reads the URL later would take a port that is none for
+/// the scheme's own.
+fn check_authority(authority: &str) -> Result<(), String> {
+    let (host, port) = match authority.find(']') {
+        Some(end) if authority.starts_with('[') => {
+            let (host, port) = authority.split_at(end + 1);
+            if host[1..end].parse::<Ipv6Addr>().is_err() {
+                return Err("has no IPv6 address in its brackets".into());
+            }
+            (host, port)
+        }
+        _ => {
+            let (host, port) = authority.split_at(authority.find(':').unwrap_or(authority.len()));
+            if host.is_empty() {
+                return Err("has no host".into());
+            }
+            if !host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b)) {
+                return Err(
+                    "is not a URL: a host is letters, digits, '-' and '.', or an IPv6 address in brackets \
+                            (a name in other letters has a form that starts with xn--)"
+                        .into(),
+                );
+            }
+            (host, port)
+        }
+    };
+    let digits = |port: &str| !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit());
+    match port.strip_prefix(':') {
+        None if port.is_empty() => Ok(()),
+        Some(port) if digits(port) && port.parse().is_ok_and(|n: u16| n > 0) => Ok(()),
+        _ => Err(format!(
+            "has a port that is none: after {host} comes ':' and a number from 1 to 65535, or nothing"
+        )),
+    }
 }
 
 #[cfg(test)]
@@ -88,6 +125,9 @@ mod tests {
             ("nomic", "https://h/v1", "https://h/v1/embedding/text"),
             ("jina", "http://[::1]:9", "http://[::1]:9/v1/embeddings"),
             ("mixedbread", "https://h/v1/embeddings/", "https://h/v1/embeddings"),
+            ("openai", "https://h:65535/@cf/v1", "https://h:65535/@cf/v1/embeddings"),
+            ("openai", "http://h_1:080/u:p@x/embeddings", "http://h_1:080/u:p@x/embeddings"),
+            ("openai", "http://[::1]/v1", "http://[::1]/v1/embeddings"),
         ] {
             let uri = complete(given, &find(format).unwrap().spec().paths);
             assert_eq!(uri.unwrap().to_string(), endpoint, "{format} {given}");
@@ -107,6 +147,38 @@ mod tests {
             ("h?key=secret", "http://"),
             ("http://h/#x", "fragment"),
             ("http://h /", "not a URL"),
+            ("http://u:sec/ret@h/v1", "port"),
+            ("http://h:99999/v1", "port"),
+            ("http://h:65536", "port"),
+            ("http://h:-1", "port"),
+            ("http://h:+80", "port"),
+            ("http://h:http", "port"),
+            ("http://h:0x50/", "port"),
+            ("http://h:8 0", "port"),
+            ("http://h:", "port"),
+            ("http://h:/v1", "port"),
+            ("http://h:0", "port"),
+            ("http://h:00000000000000000080000", "port"),
+            ("http://h:80:80", "port"),
+            ("http://h:８０", "port"),
+            ("http://h:80\\v1", "port"),
+            ("https://[::1]:http", "port"),
+            ("https://[::1]8080", "port"),
+            ("https://[::1", "not a URL"),
+            ("https://::1", "host"),
+            ("https://1::2", "port"),
+            ("https://[localhost]", "IPv6"),
+            ("https://[]", "IPv6"),
+            ("https://[fe80::1%eth0]", "IPv6"),
+            ("http:///v1", "host"),
+            ("http://:80", "host"),
+            ("http://h%2eexample/", "not a URL"),
+            ("http://h\\v1", "not a URL"),
+            ("http://bücher.example", "xn--"),
+            ("http:/h", "http://"),
+            ("//h/v1", "http://"),
+            (" http://h", "http://"),
+            ("file:///h", "http://"),
         ] {
             let e = complete(url, paths).unwrap_err();
             assert!(e.contains(why) && !e.contains("secret"), "{url}: {e}");

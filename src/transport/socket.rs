@@ -6,7 +6,7 @@
 
 use std::cell::RefCell;
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{TcpStream, ToSocketAddrs};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::sync::{Arc, mpsc};
 use std::time::Instant;
 
@@ -19,7 +19,7 @@ use ureq::unversioned::transport::{
 use ureq::{Error, Timeout};
 
 use super::kept::is_probing;
-use super::{Interrupt, SLICE};
+use super::{Interrupt, SLICE, policy};
 
 /// The request of a thread: who may end its waits, and when they end by themselves.
 #[derive(Clone)]
@@ -93,7 +93,8 @@ impl<In: Transport> Connector<In> for SocketConnector {
         let standard = if details.needs_tls() { 443 } else { 80 };
         let port = uri.port_u16().unwrap_or(standard);
         let timeout = details.timeout;
-        let stream = on_thread(timeout, move || open(&host, port, timeout))?;
+        let is_here = policy::is_loopback(uri);
+        let stream = on_thread(timeout, move || open(&host, port, is_here, timeout))?;
         stream.set_nodelay(details.config.no_delay())?;
         stream.set_read_timeout(Some(SLICE))?;
         stream.set_write_timeout(Some(SLICE))?;
@@ -124,10 +125,14 @@ fn on_thread<T: Send + 'static>(
     }
 }
 
-/// Looks `host` up and tries its addresses in turn, each for its share of the time that is left.
-fn open(host: &str, port: u16, timeout: NextTimeout) -> Result<TcpStream, Error> {
+/// Looks `host` up and tries its addresses in turn, each for its share of the time that is left; only those of this
+/// machine where it `is_here`.
+fn open(host: &str, port: u16, is_here: bool, timeout: NextTimeout) -> Result<TcpStream, Error> {
     let start = Instant::now();
-    let addrs: Vec<_> = (host, port).to_socket_addrs()?.collect();
+    let mut addrs: Vec<_> = (host, port).to_socket_addrs()?.collect();
+    if is_here {
+        keep_loopback(host, &mut addrs)?;
+    }
     let mut failed = Error::HostNotFound;
     for (i, addr) in addrs.iter().enumerate() {
         let left = timeout.after.saturating_sub(start.elapsed());
@@ -141,6 +146,19 @@ fn open(host: &str, port: u16, timeout: NextTimeout) -> Result<TcpStream, Error>
         }
     }
     Err(failed)
+}
+
+/// A name that counts as this machine, for which keys go over plain http and past the proxy, must be it.
+fn keep_loopback(host: &str, addrs: &mut Vec<SocketAddr>) -> Result<(), Error> {
+    let elsewhere = addrs.first().map(SocketAddr::ip);
+    addrs.retain(|addr| addr.ip().to_canonical().is_loopback());
+    match elsewhere {
+        Some(ip) if addrs.is_empty() => Err(Error::Other(
+            format!("'{host}' is {ip} here, which is not this machine: name the host, or correct /etc/hosts")
+                .into(),
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// A TCP connection.
@@ -214,5 +232,20 @@ fn waited(start: Instant, timeout: NextTimeout) -> Result<(), Error> {
     match !timeout.after.is_not_happening() && start.elapsed() >= *timeout.after {
         true => Err(Error::Timeout(timeout.reason)),
         false => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn localhost_is_this_machine_or_an_error() {
+        let addrs = |texts: &[&str]| texts.iter().map(|t| t.parse().unwrap()).collect::<Vec<SocketAddr>>();
+        let mut both = addrs(&["192.0.2.1:80", "[::1]:80", "127.0.0.1:80", "[::ffff:127.0.0.2]:80"]);
+        keep_loopback("localhost", &mut both).unwrap();
+        assert_eq!(both, addrs(&["[::1]:80", "127.0.0.1:80", "[::ffff:127.0.0.2]:80"]));
+        let e = keep_loopback("localhost", &mut addrs(&["192.0.2.1:80"])).unwrap_err().to_string();
+        assert!(e.contains("'localhost' is 192.0.2.1 here"), "{e}");
     }
 }
