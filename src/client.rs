@@ -16,7 +16,7 @@ use crate::stats::Shared;
 use crate::transport::{pace, policy};
 
 /// One configured endpoint.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Client {
     name: String,
     provider: &'static dyn Provider,
@@ -25,6 +25,7 @@ pub struct Client {
     options: Options,
     cache_id: Key,
     default_key: Result<Key, String>,
+    identity: Key,
     shared: Arc<Shared>,
 }
 
@@ -55,7 +56,8 @@ impl Client {
         policy::check_host(&endpoint).map_err(invalid)?;
         let model = options.model.clone().unwrap_or_else(|| name.into());
         let cache_id = cache_id(spec.name, &endpoint, &model, &options);
-        let shared = Shared::of(identity(&cache_id, &options));
+        let identity = identity(&cache_id, &options);
+        let shared = Shared::of(identity);
         let mut client = Client {
             name: name.into(),
             provider: provider.at(endpoint.path()),
@@ -64,6 +66,7 @@ impl Client {
             options,
             cache_id,
             default_key: Err(String::new()),
+            identity,
             shared,
         };
         client.provider.accepts(&client.ask(None)).map_err(invalid)?;
@@ -77,6 +80,11 @@ impl Client {
                 .map_err(|e| invalid(format!("{e} (header: {header})")))?;
         }
         Ok(Arc::new(client))
+    }
+
+    /// The same for a child process, which counts and waits on its own.
+    pub fn renewed(&self) -> Arc<Client> {
+        Arc::new(Client { shared: Shared::of(self.identity), ..self.clone() })
     }
 
     /// The name it is registered by.

@@ -1,16 +1,17 @@
 //! A bar on stderr for long statements, when `REMBED_PROGRESS=1` and stderr is a terminal.
 
 use std::io::IsTerminal;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::client::Client;
+use crate::process::PerProcess;
 use crate::stats::Shared;
 
-static WANTED: LazyLock<bool> = LazyLock::new(|| {
+static WANTED: PerProcess<bool> = PerProcess::new(|_| {
     std::env::var_os("REMBED_PROGRESS").is_some_and(|v| v == "1") && std::io::stderr().is_terminal()
 });
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, LazyLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError};
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use crate::client::Client;
 use crate::error::{Error, Result};
 use crate::options::{Options, Scope};
+use crate::process::PerProcess;
 
 /// A registered client as a row of `rembed_clients`.
 #[derive(Debug, Clone)]
@@ -28,15 +29,30 @@ type Clients = BTreeMap<String, Entry>;
 const FIRST_SHARED: i64 = 1 << 32;
 static SHARED_ROWIDS: AtomicI64 = AtomicI64::new(FIRST_SHARED);
 
-static PROCESS: RwLock<Clients> = RwLock::new(Clients::new());
+static PROCESS: PerProcess<RwLock<Clients>> = PerProcess::new(|parent| RwLock::new(inherited(parent)));
 
-static CONFIG: LazyLock<Result<Clients, String>> =
-    LazyLock::new(|| match std::env::var_os("REMBED_CONFIG") {
-        Some(path) => {
+static CONFIG: PerProcess<Result<Clients, String>> =
+    PerProcess::new(|parent| match (parent, std::env::var_os("REMBED_CONFIG")) {
+        (Some(parent), _) => parent.as_ref().map(renewed).map_err(String::clone),
+        (None, Some(path)) => {
             read_config(&path).map_err(|e| format!("REMBED_CONFIG ({}): {e}", path.to_string_lossy()))
         }
-        None => Ok(Clients::new()),
+        (None, None) => Ok(Clients::new()),
     });
+
+/// The clients that a parent process had, for its child. None if another thread was changing them just then.
+fn inherited(parent: Option<&RwLock<Clients>>) -> Clients {
+    match parent.map(RwLock::try_read) {
+        Some(Ok(clients)) => renewed(&clients),
+        Some(Err(TryLockError::Poisoned(clients))) => renewed(&clients.into_inner()),
+        Some(Err(TryLockError::WouldBlock)) | None => Clients::new(),
+    }
+}
+
+fn renewed(clients: &Clients) -> Clients {
+    let renew = |entry: &Entry| Entry { client: entry.client.renewed(), ..entry.clone() };
+    clients.iter().map(|(name, entry)| (name.clone(), renew(entry))).collect()
+}
 
 /// The clients that one session sees.
 #[derive(Debug, Default)]
@@ -45,6 +61,11 @@ pub struct Registry {
 }
 
 impl Registry {
+    /// That of a child process, which must not share what its parent locks.
+    pub fn renewed(&self) -> Registry {
+        Registry { own: RwLock::new(inherited(Some(&self.own))) }
+    }
+
     /// The client `name`.
     ///
     /// # Errors
@@ -72,7 +93,7 @@ impl Registry {
     /// # Errors
     /// A `REMBED_CONFIG` that cannot be read.
     pub fn named(&self, name: &str) -> Result<Option<Entry>> {
-        for clients in [&self.own, &PROCESS] {
+        for clients in [&self.own, &*PROCESS] {
             if let Some(entry) = read(clients).get(name) {
                 return Ok(Some(entry.clone()));
             }
@@ -98,8 +119,10 @@ impl Registry {
     /// # Errors
     /// A name or rowid that is taken, unless `replace`; a `rowid` that cannot be had.
     pub fn insert(&self, client: Arc<Client>, rowid: Option<i64>, replace: bool) -> Result<i64> {
-        let (mut own, mut shared) = (write(&self.own), write(&PROCESS));
-        insert(&mut own, &mut shared, client, rowid, replace)
+        // Where it is not needed, the lock of all connections is left alone.
+        let mut own = write(&self.own);
+        let mut shared = (client.scope() == Scope::Process).then(|| write(&PROCESS));
+        insert(&mut own, shared.as_deref_mut(), client, rowid, replace)
     }
 
     /// Puts `client` in the place of the row `old`, perhaps with another name, rowid or scope.
@@ -115,7 +138,7 @@ impl Registry {
         let removed = clients(&mut own, &mut shared);
         // A client of the process keeps the row that other sessions know it by.
         let keeps = process && client.scope() == Scope::Process;
-        let inserted = insert(&mut own, &mut shared, client.clone(), rowid, replace);
+        let inserted = insert(&mut own, Some(&mut shared), client.clone(), rowid, replace);
         match (inserted, removed) {
             (Ok(_), _) if keeps => {
                 shared.entry(client.name().to_owned()).and_modify(|entry| entry.rowid = old.rowid);
@@ -156,13 +179,14 @@ pub fn read_only(name: &str) -> Error {
 
 fn insert(
     own: &mut Clients,
-    shared: &mut Clients,
+    shared: Option<&mut Clients>,
     client: Arc<Client>,
     rowid: Option<i64>,
     replace: bool,
 ) -> Result<i64> {
     let name = client.name();
     let process = client.scope() == Scope::Process;
+    let shared = shared.filter(|_| process);
     let wrong = |why: &str| Err(Error::invalid(format!("client '{name}': {why}")));
     match rowid {
         Some(_) if process => return wrong("a rowid cannot be chosen for a client of scope process"),
@@ -171,7 +195,7 @@ fn insert(
         }
         _ => {}
     }
-    let taken = own.contains_key(name) || (process && shared.contains_key(name));
+    let taken = own.contains_key(name) || shared.as_ref().is_some_and(|shared| shared.contains_key(name));
     if taken && !replace {
         return Err(Error::taken("name", name));
     }
@@ -189,8 +213,7 @@ fn insert(
     } else {
         rowid.or(replaced.map(|e| e.rowid)).unwrap_or_else(|| free_rowid(own))
     };
-    let clients = if process { shared } else { own };
-    clients.insert(name.to_owned(), Entry { rowid, client: client.clone(), read_only: false });
+    shared.unwrap_or(own).insert(name.to_owned(), Entry { rowid, client: client.clone(), read_only: false });
     Ok(rowid)
 }
 

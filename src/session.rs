@@ -59,6 +59,12 @@ impl Session {
         }
     }
 
+    /// That of a child process, for an engine whose sessions outlive a fork.
+    pub fn renewed(&self) -> Session {
+        let (engine, interrupt) = (self.engine.clone(), self.interrupt.clone());
+        Session { registry: self.registry.renewed(), ..Session::new(engine, interrupt, self.store) }
+    }
+
     /// Embeds one text by the client of this name.
     ///
     /// # Errors

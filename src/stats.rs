@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::cache::Key;
+use crate::process::PerProcess;
 use crate::transport::pace::Pace;
 
 /// Counters and pacing clock of one client.
@@ -33,7 +34,7 @@ pub struct Shared {
     max_latency: AtomicU64,
 }
 
-static SHARED: LazyLock<Mutex<HashMap<Key, Weak<Shared>>>> = LazyLock::new(Mutex::default);
+static SHARED: PerProcess<Mutex<HashMap<Key, Weak<Shared>>>> = PerProcess::new(|_| Mutex::default());
 
 impl Shared {
     /// The one of all clients of this identity.

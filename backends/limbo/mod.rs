@@ -17,7 +17,7 @@ mod host;
 mod value;
 mod vtab;
 
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use limbo_ext::{ExtensionApi, ResultCode};
 
@@ -28,11 +28,15 @@ pub use host::register;
 
 use crate::error::Error;
 use crate::guard::guard;
+use crate::process::PerProcess;
 use crate::session::Session;
 use crate::transport::Never;
 
 /// What every connection of the process sees. Limbo cannot interrupt an extension, and has no disk cache for it.
-static SESSION: LazyLock<Session> = LazyLock::new(|| Session::new("Limbo 0.0.22", Arc::new(Never), None));
+static SESSION: PerProcess<Session> = PerProcess::new(|parent| match parent {
+    Some(parent) => parent.renewed(),
+    None => Session::new("Limbo 0.0.22", Arc::new(Never), None),
+});
 
 /// Registers everything in the connection of `api`.
 ///

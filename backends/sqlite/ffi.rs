@@ -6,6 +6,8 @@ use std::ffi::{c_char, c_int, c_void};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::process::PerProcess;
+
 cfg_if::cfg_if! {
     if #[cfg(feature = "sqlite")] {
         mod table;
@@ -79,9 +81,14 @@ pub const GUARDS_TABLES_SINCE: c_int = 3_040_000;
 const IS_INTERRUPTED_SINCE: c_int = 3_041_000;
 
 /// The connections that have our functions: by address, who counts them, and whether they have them all.
-static OPEN: Mutex<BTreeMap<usize, (u64, bool)>> = Mutex::new(BTreeMap::new());
+static OPEN: PerProcess<Mutex<Connections>> = PerProcess::new(|parent| {
+    let inherited = parent.and_then(|parent| parent.try_lock().ok().map(|open| open.clone()));
+    Mutex::new(inherited.unwrap_or_default())
+});
 
-type Open = MutexGuard<'static, BTreeMap<usize, (u64, bool)>>;
+type Connections = BTreeMap<usize, (u64, bool)>;
+
+type Open = MutexGuard<'static, Connections>;
 
 fn open_connections() -> Open {
     OPEN.lock().unwrap_or_else(PoisonError::into_inner)

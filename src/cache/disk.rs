@@ -9,6 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::{Key, Vector};
+use crate::process::PerProcess;
 
 /// At most this much is kept on disk; the oldest go first.
 pub const BOUND: u64 = 1 << 30;
@@ -54,7 +55,21 @@ enum State {
 }
 
 /// The one disk cache.
-pub static PROCESS: Disk = Disk { state: Mutex::new(State::New) };
+pub static PROCESS: PerProcess<Disk> =
+    PerProcess::new(|parent| Disk { state: Mutex::new(parent.map_or(State::New, State::of_child)) });
+
+impl State {
+    /// What a child of `parent` may do. SQLite forbids to use, or to close, a connection that a fork copied, and what it
+    /// knows of the locks on the file was copied too, so that a connection of the child would not take any.
+    fn of_child(parent: &Disk) -> State {
+        match parent.state.try_lock().as_deref() {
+            Ok(State::New | State::Later(_)) => State::New,
+            _ => State::Broken(
+                "this process was forked from one that had it open: use it only after the fork".into(),
+            ),
+        }
+    }
+}
 
 /// `REMBED_CACHE_DIR`, or the user's cache folder.
 fn folder() -> Result<PathBuf, String> {
@@ -164,6 +179,17 @@ mod tests {
         assert_eq!(unpack(&[2; 32], &bytes), None);
         assert_eq!(unpack(&key, &bytes[..bytes.len() - 4]), None);
         assert_eq!(unpack(&key, &[]), None);
+    }
+
+    #[test]
+    fn a_child_leaves_its_parents_store_alone() {
+        let child = |state| State::of_child(&Disk { state: Mutex::new(state) });
+        assert!(matches!(child(State::New), State::New));
+        assert!(matches!(child(State::Broken("disk full".into())), State::Broken(_)));
+        let disk = Disk::default();
+        let held = disk.state.lock();
+        assert!(matches!(State::of_child(&disk), State::Broken(_)));
+        drop(held);
     }
 
     #[test]

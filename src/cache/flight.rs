@@ -13,7 +13,6 @@ use crate::transport::{Interrupt, SLICE};
 pub struct Flight {
     owner: u64,
     thread: ThreadId,
-    process: u32,
     sent: AtomicBool,
     outcome: Mutex<Option<Result<Vector>>>,
     landed: Condvar,
@@ -24,7 +23,6 @@ impl Flight {
         Flight {
             owner,
             thread: std::thread::current().id(),
-            process: std::process::id(),
             sent: AtomicBool::new(false),
             outcome: Mutex::new(None),
             landed: Condvar::new(),
@@ -36,10 +34,9 @@ impl Flight {
         self.sent.store(true, Ordering::Relaxed);
     }
 
-    /// Whether the text is on its way. If not, its statement may stand still for ever; and what a parent process
-    /// has sent does not arrive in its child.
+    /// Whether the text is on its way. If not, its statement may stand still for ever.
     pub fn is_sent(&self) -> bool {
-        self.sent.load(Ordering::Relaxed) && self.process == std::process::id()
+        self.sent.load(Ordering::Relaxed)
     }
 
     /// The statement that sends the text.

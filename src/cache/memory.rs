@@ -53,6 +53,11 @@ impl Memory {
         Arc::new(Memory { bound, inner: Mutex::new(inner) })
     }
 
+    /// The bytes it keeps at most.
+    pub fn bound(&self) -> usize {
+        self.bound
+    }
+
     /// Whether it keeps anything.
     pub fn is_on(&self) -> bool {
         self.bound > 0

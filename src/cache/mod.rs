@@ -7,9 +7,11 @@ pub mod disk;
 pub mod flight;
 mod memory;
 
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 pub use memory::{Claim, Memory, Ticket};
+
+use crate::process::PerProcess;
 
 /// An embedding as it is kept and shared.
 pub type Vector = Arc<[f32]>;
@@ -18,7 +20,10 @@ pub type Vector = Arc<[f32]>;
 pub type Key = [u8; 32];
 
 /// The cache of the process, bounded by `REMBED_CACHE_BYTES` (64 MiB; 0 turns it off).
-pub static PROCESS: LazyLock<Arc<Memory>> = LazyLock::new(|| {
+pub static PROCESS: PerProcess<Arc<Memory>> = PerProcess::new(|parent| {
+    if let Some(parent) = parent {
+        return Memory::new(parent.bound());
+    }
     let bytes = std::env::var("REMBED_CACHE_BYTES").ok().and_then(|b| b.trim().parse().ok());
     Memory::new(bytes.unwrap_or(64 << 20))
 });

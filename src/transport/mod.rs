@@ -11,7 +11,7 @@ pub mod retry;
 mod socket;
 
 use std::io::Read;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ureq::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
@@ -21,6 +21,7 @@ use ureq::{Agent, Proxy, Timeout, http};
 use zeroize::Zeroizing;
 
 use crate::client::Client;
+use crate::process::PerProcess;
 use crate::provider::{Failure, HttpReply, Verdict};
 
 /// The largest body that is read, after decompression.
@@ -37,7 +38,10 @@ const BUFFER: usize = 32 << 10;
 
 /// The certificates that a server's may rest on: those of `SSL_CERT_FILE`, as OpenSSL and curl take it, or
 /// Mozilla's, which are compiled in.
-static ROOTS: LazyLock<Result<RootCerts, String>> = LazyLock::new(|| {
+static ROOTS: PerProcess<Result<RootCerts, String>> = PerProcess::new(|parent| {
+    if let Some(parent) = parent {
+        return parent.clone();
+    }
     let Some(path) = std::env::var_os("SSL_CERT_FILE").filter(|path| !path.is_empty()) else {
         return Ok(RootCerts::WebPki);
     };
@@ -55,7 +59,7 @@ static ROOTS: LazyLock<Result<RootCerts, String>> = LazyLock::new(|| {
     }
 });
 
-static AGENT: LazyLock<Agent> = LazyLock::new(|| {
+static AGENT: PerProcess<Agent> = PerProcess::new(|_| {
     let roots = ROOTS.clone().unwrap_or(RootCerts::WebPki);
     let config = Agent::config_builder()
         .tls_config(TlsConfig::builder().root_certs(roots).build())
@@ -82,7 +86,7 @@ static AGENT: LazyLock<Agent> = LazyLock::new(|| {
 });
 
 /// A proxy variable that is set to no proxy's address. ureq would go without one.
-static BAD_PROXY: LazyLock<Option<&str>> = LazyLock::new(|| {
+static BAD_PROXY: PerProcess<Option<&str>> = PerProcess::new(|_| {
     let names = ["ALL_PROXY", "all_proxy", "HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"];
     let bad = |value: std::ffi::OsString| {
         !value.is_empty() && value.to_str().is_none_or(|v| Proxy::new(v).is_err())

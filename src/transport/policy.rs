@@ -1,14 +1,17 @@
 //! Where requests and keys may go.
 
 use std::net::IpAddr;
-use std::sync::LazyLock;
 
 use ureq::http::Uri;
 
+use crate::process::PerProcess;
 use crate::secret::Secret;
 
 /// `REMBED_ALLOW_HOSTS`, read once: a library that is loaded late must not be told otherwise later.
-static ALLOWED: LazyLock<Option<Vec<String>>> = LazyLock::new(|| {
+static ALLOWED: PerProcess<Option<Vec<String>>> = PerProcess::new(|parent| {
+    if let Some(parent) = parent {
+        return parent.clone();
+    }
     let list = std::env::var_os("REMBED_ALLOW_HOSTS")?;
     // What is no text matches no host; it must not lift the restriction.
     let list = list.to_string_lossy();

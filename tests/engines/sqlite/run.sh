@@ -27,5 +27,6 @@ suite 'Rust, SQLite 3.35' cargo test --quiet --locked --manifest-path "$here/old
 suite 'Rust, SQLite 3.33' cargo test --quiet --locked --manifest-path "$here/too-old/Cargo.toml"
 suite 'Shell' sh "$here/shell.sh"
 suite 'Python' "$python" "$here/host.py"
+suite 'Python, forks' "$python" "$here/fork.py"
 
 total
