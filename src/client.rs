@@ -13,7 +13,7 @@ use crate::plan::Limits;
 use crate::provider::{self, Ask, Provider};
 use crate::secret::Secret;
 use crate::stats::Shared;
-use crate::transport::{pace, policy};
+use crate::transport::{Headers, pace, policy};
 
 /// One configured endpoint.
 #[derive(Debug, Clone)]
@@ -23,9 +23,8 @@ pub struct Client {
     endpoint: Uri,
     model: String,
     options: Options,
-    cache_id: Key,
-    default_key: Result<Key, String>,
     identity: Key,
+    default_request: Result<Key, String>,
     shared: Arc<Shared>,
 }
 
@@ -55,8 +54,7 @@ impl Client {
         let endpoint = provider::complete(url, &spec.paths).map_err(invalid)?;
         policy::check_host(&endpoint).map_err(invalid)?;
         let model = options.model.clone().unwrap_or_else(|| name.into());
-        let cache_id = cache_id(spec.name, &endpoint, &model, &options);
-        let identity = identity(&cache_id, &options);
+        let identity = identity(spec.name, &endpoint, &model, &options);
         let shared = Shared::of(identity);
         let mut client = Client {
             name: name.into(),
@@ -64,13 +62,12 @@ impl Client {
             endpoint,
             model,
             options,
-            cache_id,
-            default_key: Err(String::new()),
             identity,
+            default_request: Err(String::new()),
             shared,
         };
         client.provider.accepts(&client.ask(None)).map_err(invalid)?;
-        client.default_key = client.typed_key(None);
+        client.default_request = client.request_id(None);
         if let Some(options::Key::Secret(key)) = &client.options.key {
             policy::check_key(&client.endpoint, client.options.allow_http)
                 .map_err(|e| invalid(format!("{e} (key: {key})")))?;
@@ -193,21 +190,60 @@ impl Client {
         &self.shared
     }
 
-    /// What all vectors of this client and input type have in common, hashed: the first part of a cache key.
+    /// What all vectors of this client and input type have in common, hashed: the first part of a cache key. It is made
+    /// of what would be sent now, less the texts, so that nothing that a server may choose by can be left out of it.
+    /// The values of headers, the key's too, are read for it and go into the hash alone.
     ///
     /// # Errors
     /// An input type that the format does not have.
     pub fn cache_key(&self, input_type: Option<&str>) -> Result<Key, String> {
-        match input_type {
-            None => self.default_key.clone(),
-            asked => self.typed_key(asked),
-        }
+        let request = match input_type {
+            None => self.default_request.clone()?,
+            asked => self.request_id(asked)?,
+        };
+        let headers = match Headers::digest(self) {
+            Ok(digest) => digest,
+            // No such request can be sent, so none has a vector. The text that needs it gets the error.
+            Err(why) => Hasher::default().part(b"unreadable").part(why.as_bytes()).finish(),
+        };
+        Ok(Hasher::default().part(&request).part(&headers).finish())
     }
 
-    fn typed_key(&self, input_type: Option<&str>) -> Result<Key, String> {
-        let typed = self.provider.input_type(self.ask(input_type).input_type)?;
-        let word = typed.map_or("", |(_, word)| word);
-        Ok(Hasher::default().part(&self.cache_id).part(word.as_bytes()).finish())
+    /// A request without its texts and headers, and what becomes of its reply.
+    fn request_id(&self, input_type: Option<&str>) -> Result<Key, String> {
+        let ask = self.ask(input_type);
+        self.provider.input_type(ask.input_type)?;
+        let body = self.provider.request(&ask, &[""])?;
+        // Every option is named, so that a new one cannot be forgotten.
+        let Options {
+            dimensions,
+            normalize,
+            // In the endpoint, the body or the headers.
+            format: _,
+            model: _,
+            url: _,
+            key: _,
+            input_type: _,
+            truncate: _,
+            headers: _,
+            body: _,
+            // When, how often and with what others a text is sent; where its vector is kept; who sees the client.
+            timeout: _,
+            connect_timeout: _,
+            retries: _,
+            batch_size: _,
+            batch_tokens: _,
+            concurrency: _,
+            requests_per_minute: _,
+            tokens_per_minute: _,
+            cache: _,
+            scope: _,
+            allow_http: _,
+            shown: _,
+        } = &self.options;
+        let reading = format!("{dimensions:?} {normalize}");
+        let hasher = Hasher::default().part(self.format().as_bytes()).part(reading.as_bytes());
+        Ok(hasher.part(self.endpoint.to_string().as_bytes()).part(&body).finish())
     }
 
     /// Attempts after the first.
@@ -282,32 +318,28 @@ impl Client {
     }
 }
 
-/// Everything that can change a vector but the input type and the text. Headers count, since a server may choose
-/// by them; the key does not.
-fn cache_id(format: &str, endpoint: &Uri, model: &str, options: &Options) -> Key {
+/// Who sends: what a provider counts requests by, and a client's own limits.
+fn identity(format: &str, endpoint: &Uri, model: &str, options: &Options) -> Key {
     let body = Value::Object(options.body.clone()).to_string();
     let asked = format!("{:?} {:?} {}", options.dimensions, options.truncate, options.normalize);
-    let mut hasher = Hasher::default()
-        .part(format.as_bytes())
-        .part(endpoint.to_string().as_bytes())
-        .part(model.as_bytes())
-        .part(asked.as_bytes())
-        .part(body.as_bytes());
-    for (name, value) in &options.headers {
-        hasher = hasher.part(name.as_bytes()).part(&value.digest());
-    }
-    hasher.finish()
-}
-
-/// Who sends: what a provider counts requests by, and a client's own limits.
-fn identity(cache_id: &Key, options: &Options) -> Key {
     let key = match &options.key {
         Some(options::Key::Secret(secret)) => secret.digest(),
         Some(options::Key::None) => [1; 32],
         None => [0; 32],
     };
     let limits = format!("{:?} {:?}", options.requests_per_minute, options.tokens_per_minute);
-    Hasher::default().part(cache_id).part(&key).part(limits.as_bytes()).finish()
+    let mut hasher = Hasher::default()
+        .part(format.as_bytes())
+        .part(endpoint.to_string().as_bytes())
+        .part(model.as_bytes())
+        .part(asked.as_bytes())
+        .part(body.as_bytes())
+        .part(&key)
+        .part(limits.as_bytes());
+    for (name, value) in &options.headers {
+        hasher = hasher.part(name.as_bytes()).part(&value.digest());
+    }
+    hasher.finish()
 }
 
 fn formats() -> String {
@@ -352,6 +384,59 @@ mod tests {
             client(r#"{"format":"openai","key":"sk-secret","headers":{"x-api-key":"sk-other"}}"#).unwrap();
         let shown = format!("{c:?} {:?} {}", c.shown_key(), c.shown_options());
         assert!(!shown.contains("sk-"), "{shown}");
+    }
+
+    #[test]
+    fn what_reaches_the_wire_is_in_the_cache_key() {
+        let path = std::env::temp_dir().join(format!("rembed-tenant-{}", std::process::id()));
+        std::fs::write(&path, "one").unwrap();
+        let base = serde_json::json!({
+            "format": "jina", "url": "https://h/v1", "model": "m", "key": "k", "body": {"a": 1},
+            "headers": {"x-a": "1", "x-tenant": format!("file:{}", path.display())}
+        });
+        let key_of = |change: &str| {
+            let mut options = base.as_object().unwrap().clone();
+            options.extend(serde_json::from_str::<serde_json::Map<_, _>>(change).unwrap());
+            client(&Value::Object(options).to_string()).unwrap().cache_key(None).unwrap()
+        };
+        let plain = key_of("{}");
+        for same in [
+            r#"{"timeout": 5, "connect_timeout": 5, "retries": 0, "batch_size": 3, "batch_tokens": 9}"#,
+            r#"{"concurrency": 1, "requests_per_minute": 9, "tokens_per_minute": 9, "scope": "process"}"#,
+            r#"{"cache": "disk", "url": "https://h/v1/embeddings", "allow_http": true}"#,
+        ] {
+            assert_eq!(key_of(same), plain, "{same}");
+        }
+        let tenant = base["headers"]["x-tenant"].as_str().unwrap();
+        assert_eq!(key_of(&format!(r#"{{"headers": {{"X-Tenant": "{tenant}", "X-A": "1"}}}}"#)), plain);
+        let mut keys = vec![plain];
+        for other in [
+            r#"{"format": "openai"}"#,
+            r#"{"url": "https://h/v2"}"#,
+            r#"{"url": "https://h:444/v1"}"#,
+            r#"{"url": "https://h/v1?tenant=2"}"#,
+            r#"{"model": "n"}"#,
+            r#"{"key": "l"}"#,
+            r#"{"key": ""}"#,
+            r#"{"dimensions": 8}"#,
+            r#"{"input_type": "query"}"#,
+            r#"{"truncate": true}"#,
+            r#"{"normalize": true}"#,
+            r#"{"body": {"a": 2}}"#,
+            r#"{"headers": {"x-a": "2"}}"#,
+            r#"{"headers": {"x-b": "1"}}"#,
+        ] {
+            keys.push(key_of(other));
+        }
+        // The source is the same, what it says is not.
+        std::fs::write(&path, "two").unwrap();
+        keys.push(key_of("{}"));
+        std::fs::remove_file(&path).unwrap();
+        keys.push(key_of("{}"));
+        let n = keys.len();
+        keys.sort_unstable();
+        keys.dedup();
+        assert_eq!(keys.len(), n);
     }
 
     #[test]

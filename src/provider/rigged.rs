@@ -35,7 +35,9 @@ impl Provider for Rigged {
         Ok(())
     }
 
-    fn request(&self, _: &Ask<'_>, _: &[&str]) -> Result<Vec<u8>, String> {
-        panic!("rigged")
+    /// All but the request that cache keys are made of.
+    fn request(&self, _: &Ask<'_>, texts: &[&str]) -> Result<Vec<u8>, String> {
+        assert_eq!(texts, [""], "rigged");
+        Ok(Vec::new())
     }
 }

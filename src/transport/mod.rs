@@ -20,6 +20,7 @@ use ureq::unversioned::transport::{ConnectProxyConnector, Connector, RustlsConne
 use ureq::{Agent, Proxy, Timeout, http};
 use zeroize::Zeroizing;
 
+use crate::cache::{Hasher, Key};
 use crate::client::Client;
 use crate::process::PerProcess;
 use crate::provider::{Failure, HttpReply, Verdict};
@@ -128,19 +129,26 @@ impl Headers {
     pub fn of(client: &Client) -> Result<Headers, String> {
         let mut headers = Headers { map: HeaderMap::new(), secrets: Vec::new(), has_key: false };
         headers.map.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        if let Some(key) = client.key()? {
-            headers.insert(AUTHORIZATION, "Bearer ", key);
-            headers.has_key = true;
-        }
-        for (name, value) in &client.options().headers {
-            if policy::is_secret(name, value) {
-                headers.has_key = true;
-                policy::check_key(client.endpoint(), client.options().allow_http)?;
-            }
-            let name = HeaderName::from_bytes(name.as_bytes()).map_err(|e| e.to_string())?;
-            headers.insert(name, "", value.read()?);
+        for header in read(client)? {
+            headers.has_key |= header.is_secret;
+            let name = HeaderName::from_bytes(header.name.as_bytes()).map_err(|e| e.to_string())?;
+            headers.insert(name, header.prefix, header.value);
         }
         Ok(headers)
+    }
+
+    /// A hash of what [`Headers::of`] would read.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn digest(client: &Client) -> Result<Key, String> {
+        let mut headers = read(client)?;
+        // In whatever order a user wrote them; of one name, the last is sent.
+        headers.sort_by_key(|header| header.name);
+        let part = |hasher: Hasher, header: &Header<'_>| {
+            hasher.part(header.name.as_bytes()).part(header.prefix.as_bytes()).part(header.value.as_bytes())
+        };
+        Ok(headers.iter().fold(Hasher::default(), part).finish())
     }
 
     fn insert(&mut self, name: HeaderName, prefix: &str, secret: Zeroizing<String>) {
@@ -164,6 +172,30 @@ impl Headers {
         let secrets = self.secrets.iter().filter(|s| s.len() >= 4);
         secrets.fold(text, |text, secret| text.replace(secret.as_str(), crate::secret::HIDDEN))
     }
+}
+
+/// A header of a client's own.
+struct Header<'a> {
+    name: &'a str,
+    prefix: &'static str,
+    value: Zeroizing<String>,
+    is_secret: bool,
+}
+
+/// The headers of `client`, the key first.
+fn read(client: &Client) -> Result<Vec<Header<'_>>, String> {
+    let mut headers = Vec::new();
+    if let Some(value) = client.key()? {
+        headers.push(Header { name: AUTHORIZATION.as_str(), prefix: "Bearer ", value, is_secret: true });
+    }
+    for (name, value) in &client.options().headers {
+        let is_secret = policy::is_secret(name, value);
+        if is_secret {
+            policy::check_key(client.endpoint(), client.options().allow_http)?;
+        }
+        headers.push(Header { name, prefix: "", value: value.read()?, is_secret });
+    }
+    Ok(headers)
 }
 
 struct Wiped(Zeroizing<Vec<u8>>);

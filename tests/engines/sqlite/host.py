@@ -205,6 +205,44 @@ def a_connection_that_is_forgotten_is_closed():
         one(connect(world), "SELECT rembed('c', 'a')")
 
 
+TENANT = {"cache": "memory", "headers": {"x-tenant": "env:REMBED_TENANT"}, "key": "env:REMBED_TENANT_KEY"}
+
+
+def tenants(world):
+    return [(entry["headers"]["x-tenant"], entry["headers"]["authorization"]) for entry in world.log()]
+
+
+@test
+def a_variable_that_changes_has_vectors_of_its_own():
+    world = World()
+    db = connect(world, options=TENANT)
+    for tenant, key in [("a", "k"), ("b", "k"), ("a", "l"), ("a", "k"), ("b", "k")]:
+        os.environ.update(REMBED_TENANT=tenant, REMBED_TENANT_KEY=key)
+        assert len(one(db, "SELECT rembed('c', 'a text of each tenant')")) == 16
+    assert tenants(world) == [("a", "Bearer k"), ("b", "Bearer k"), ("a", "Bearer l")], tenants(world)
+
+
+@test
+def the_disk_cache_keeps_tenants_apart():
+    world = World()
+    program = f"""
+import json, sqlite3
+db = sqlite3.connect(":memory:")
+db.enable_load_extension(True)
+db.load_extension({LIB!r})
+settings = {{"format": "openai", "model": "m", "url": {world.url!r}, **{TENANT!r}, "cache": "disk"}}
+db.execute("SELECT rembed_register('c', ?)", [json.dumps(settings)])
+assert len(db.execute("SELECT rembed('c', 'a text on disk')").fetchone()[0]) == 16
+"""
+    with tempfile.TemporaryDirectory() as folder:
+        for tenant in ["a", "a", "b", "b", "a"]:
+            variables = {"REMBED_TENANT": tenant, "REMBED_TENANT_KEY": "kkkk-secret", "REMBED_CACHE_DIR": folder}
+            subprocess.run([sys.executable, "-c", program], env={**os.environ, **variables}, check=True)
+        files = [path.read_bytes() for path in pathlib.Path(folder).iterdir()]
+        assert files and not any(b"kkkk-secret" in content for content in files)
+    assert [tenant for tenant, _ in tenants(world)] == ["a", "b"], tenants(world)
+
+
 def main():
     failed = 0
     for function in TESTS:
