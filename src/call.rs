@@ -1,7 +1,7 @@
 //! One call: the requests of a statement for one client and input type, and what they share.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use crate::cache::disk::{self, Open};
@@ -32,15 +32,26 @@ pub struct Call {
     disk: Option<Open>,
     headers: OnceLock<Result<Headers, String>>,
     width: AtomicUsize,
+    /// Whether a request went with other headers than the key was made of: what it brought is kept nowhere.
+    has_changed: AtomicBool,
 }
 
 impl Call {
-    /// A call of `client`; `open` reaches the disk cache where the engine has one.
+    /// A call of `client`; `open` reaches the disk cache where the engine has one. `key` is the client's
+    /// [`Client::cache_key`], if it was made before.
     ///
     /// # Errors
     /// An input type that the format does not have.
-    pub fn new(client: Arc<Client>, input_type: Option<&str>, open: Option<Open>) -> Result<Call> {
-        let key = client.cache_key(input_type).map_err(|text| failed(&client, text))?;
+    pub fn new(
+        client: Arc<Client>,
+        input_type: Option<&str>,
+        open: Option<Open>,
+        key: Option<Key>,
+    ) -> Result<Call> {
+        let key = match key {
+            Some(key) => key,
+            None => client.cache_key(input_type).map_err(|text| failed(&client, text))?,
+        };
         let memory = match client.cache() {
             // Nothing is kept; a text that is on its way is still not sent again by the same statement.
             Cache::Off => Memory::new(0),
@@ -56,7 +67,13 @@ impl Call {
             disk,
             headers: OnceLock::new(),
             width: AtomicUsize::new(0),
+            has_changed: AtomicBool::new(false),
         })
+    }
+
+    /// What the vectors of the call have in common, hashed.
+    pub fn key(&self) -> &Key {
+        &self.key
     }
 
     /// The client.
@@ -101,7 +118,7 @@ impl Call {
                         Ok(vectors) => Ok(Vector::from(vectors.into_data())),
                         Err(GivenUp::TooLarge(e) | GivenUp::Refused(e) | GivenUp::Failed(e)) => Err(e),
                     };
-                    ticket.land(outcome.clone());
+                    self.land(ticket, outcome.clone());
                     if let Ok(vector) = &outcome {
                         self.keep(&[(key, vector.clone())]);
                     }
@@ -142,8 +159,15 @@ impl Call {
 
     /// Keeps vectors on disk, where the client asks for it.
     pub fn keep(&self, fresh: &[(Key, Vector)]) {
-        if let Some(open) = self.disk {
+        if let (Some(open), false) = (self.disk, self.has_changed.load(Ordering::Relaxed)) {
             disk::PROCESS.put(fresh, open);
+        }
+    }
+
+    fn land(&self, ticket: Ticket, outcome: Result<Vector>) {
+        match self.has_changed.load(Ordering::Relaxed) {
+            true => ticket.land_unkept(outcome),
+            false => ticket.land(outcome),
         }
     }
 
@@ -164,7 +188,7 @@ impl Call {
                 Ok(vectors) => {
                     served = true;
                     for (i, (ticket, _)) in tasks.into_iter().enumerate() {
-                        ticket.land(Ok(vectors.row(i).into()));
+                        self.land(ticket, Ok(vectors.row(i).into()));
                     }
                     continue;
                 }
@@ -203,7 +227,11 @@ impl Call {
         let failed = |text| GivenUp::Failed(failed(client, text));
         let headers = self.headers.get_or_init(|| Headers::of(client));
         let headers = headers.as_ref().map_err(|text| failed(text.clone()))?;
-        let ask = client.ask(self.input_type.as_deref());
+        let input_type = self.input_type.as_deref();
+        if client.cache_key_with(input_type, headers.digest()).as_ref() != Ok(&self.key) {
+            self.has_changed.store(true, Ordering::Relaxed);
+        }
+        let ask = client.ask(input_type);
         let body = client.provider().request(&ask, texts).map_err(failed)?;
         let reply = retry::send(client, headers, &body, texts, interrupt)?;
         let mut vectors = check(reply, texts.len(), client.options().dimensions).map_err(failed)?;

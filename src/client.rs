@@ -197,16 +197,26 @@ impl Client {
     /// # Errors
     /// An input type that the format does not have.
     pub fn cache_key(&self, input_type: Option<&str>) -> Result<Key, String> {
+        match Headers::digest_of(self) {
+            Ok(digest) => self.cache_key_with(input_type, &digest),
+            // No such request can be sent, so none has a vector. The text that needs it gets the error.
+            Err(why) => {
+                let unreadable = Hasher::default().part(b"unreadable").part(why.as_bytes()).finish();
+                self.cache_key_with(input_type, &unreadable)
+            }
+        }
+    }
+
+    /// The same for headers of this digest.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn cache_key_with(&self, input_type: Option<&str>, headers: &Key) -> Result<Key, String> {
         let request = match input_type {
             None => self.default_request.clone()?,
             asked => self.request_id(asked)?,
         };
-        let headers = match Headers::digest(self) {
-            Ok(digest) => digest,
-            // No such request can be sent, so none has a vector. The text that needs it gets the error.
-            Err(why) => Hasher::default().part(b"unreadable").part(why.as_bytes()).finish(),
-        };
-        Ok(Hasher::default().part(&request).part(&headers).finish())
+        Ok(Hasher::default().part(&request).part(headers).finish())
     }
 
     /// A request without its texts and headers, and what becomes of its reply.

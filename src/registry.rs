@@ -93,10 +93,11 @@ impl Registry {
     /// # Errors
     /// A `REMBED_CONFIG` that cannot be read.
     pub fn named(&self, name: &str) -> Result<Option<Entry>> {
-        for clients in [&self.own, &*PROCESS] {
-            if let Some(entry) = read(clients).get(name) {
-                return Ok(Some(entry.clone()));
-            }
+        if let Some(entry) = read(&self.own).get(name) {
+            return Ok(Some(entry.clone()));
+        }
+        if let Some(entry) = read(&PROCESS).get(name) {
+            return Ok(Some(entry.clone()));
         }
         Ok(config()?.get(name).cloned())
     }

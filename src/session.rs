@@ -1,7 +1,7 @@
 //! What one connection sees: the core's whole face to a backend.
 
 use std::borrow::Cow;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use serde_json::{Map, Value};
 
@@ -44,6 +44,18 @@ pub struct Session {
     interrupt: Arc<dyn Interrupt>,
     store: Option<Open>,
     last_error: Mutex<Option<String>>,
+    /// The cache keys of the statement that runs, where the engine tells of statements.
+    recent: Mutex<Option<Vec<Recent>>>,
+}
+
+/// A statement's clients and input types are few; of more, these are known.
+const RECENT: usize = 8;
+
+/// A cache key of the statement that runs.
+struct Recent {
+    client: Weak<Client>,
+    input_type: Option<String>,
+    key: crate::cache::Key,
 }
 
 impl Session {
@@ -56,6 +68,7 @@ impl Session {
             interrupt,
             store,
             last_error: Mutex::new(None),
+            recent: Mutex::new(None),
         }
     }
 
@@ -70,7 +83,32 @@ impl Session {
     /// # Errors
     /// An unknown client, a request that failed, an interrupt.
     pub fn embed_one(&self, client: &str, text: &str, input_type: Option<&str>) -> Result<Vector> {
-        self.call(client, input_type)?.embed_one(text, &self.interrupt)
+        let client = self.registry.get(client)?;
+        let known = self.recent().as_ref().and_then(|all| {
+            let same = |recent: &&Recent| {
+                std::ptr::eq(recent.client.as_ptr(), &*client) && recent.input_type.as_deref() == input_type
+            };
+            all.iter().find(same).map(|recent| recent.key)
+        });
+        let call = Call::new(client.clone(), input_type, self.store, known)?;
+        if known.is_none() {
+            if let Some(all) = &mut *self.recent() {
+                let input_type = input_type.map(str::to_owned);
+                all.truncate(RECENT - 1);
+                all.insert(0, Recent { client: Arc::downgrade(&client), input_type, key: *call.key() });
+            }
+        }
+        call.embed_one(text, &self.interrupt)
+    }
+
+    /// Says that a statement may have begun since [`Session::embed_one`] was last called. An engine that says so each
+    /// time has what keys and headers say read once a statement; for one that never does, it is read for each text.
+    pub fn begin_statement(&self) {
+        self.recent().get_or_insert_default().clear();
+    }
+
+    fn recent(&self) -> MutexGuard<'_, Option<Vec<Recent>>> {
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Embeds `texts` by the client of this name: one embedding a text, in their order.
@@ -133,7 +171,7 @@ impl Session {
     }
 
     fn call(&self, client: &str, input_type: Option<&str>) -> Result<Call> {
-        Call::new(self.registry.get(client)?, input_type, self.store)
+        Call::new(self.registry.get(client)?, input_type, self.store, None)
     }
 
     /// What the clients that this session sees have done, as JSON.

@@ -188,6 +188,8 @@ api! {
     stmt_busy, sqlite3_stmt_busy(stmt: *mut sqlite3_stmt) -> c_int;
     sql, sqlite3_sql(stmt: *mut sqlite3_stmt) -> *const c_char;
     errmsg, sqlite3_errmsg(db: *mut sqlite3) -> *const c_char;
+    get_auxdata, sqlite3_get_auxdata(context: *mut sqlite3_context, argument: c_int) -> *mut c_void;
+    set_auxdata, sqlite3_set_auxdata(context: *mut sqlite3_context, argument: c_int, data: *mut c_void, destroy: Destructor);
     user_data, sqlite3_user_data(context: *mut sqlite3_context) -> *mut c_void;
     value_type, sqlite3_value_type(value: *mut sqlite3_value) -> c_int;
     value_text, sqlite3_value_text(value: *mut sqlite3_value) -> *const u8;

@@ -65,6 +65,11 @@ unsafe extern "C" fn call(context: *mut sqlite3_context, argc: c_int, argv: *mut
     // SAFETY: SQLite passes the context of this call, its arguments, and what register() gave it.
     unsafe {
         let registered = &*ffi::user_data(context).cast::<Registered>();
+        // SQLite forgets what is noted here when the statement ends.
+        if registered.function.kind == Purity::Vector && ffi::get_auxdata(context, 0).is_null() {
+            registered.connection.session.begin_statement();
+            ffi::set_auxdata(context, 0, std::ptr::dangling_mut::<u8>().cast(), None);
+        }
         match registered.function.run(&registered.connection.session, arguments(argc, argv)) {
             Ok(output) => give(output, context),
             Err(Error::Interrupted) => ffi::result_error_code(context, code::INTERRUPT),

@@ -145,17 +145,22 @@ impl Ticket {
 
     /// Gives the answer.
     pub fn land(mut self, outcome: Result<Vector>) {
-        self.finish(outcome);
+        self.finish(outcome, true);
     }
 
-    fn finish(&mut self, outcome: Result<Vector>) {
+    /// Gives the answer to those who wait, and keeps it for nobody else.
+    pub fn land_unkept(mut self, outcome: Result<Vector>) {
+        self.finish(outcome, false);
+    }
+
+    fn finish(&mut self, outcome: Result<Vector>, keep: bool) {
         self.landed = true;
         let mut inner = self.memory.lock();
         // Unless somebody who could not wait has taken over.
         if inner.flights.get(&self.key).is_some_and(|now| Arc::ptr_eq(now, &self.flight)) {
             inner.flights.remove(&self.key);
         }
-        if let Ok(vector) = &outcome {
+        if let (Ok(vector), true) = (&outcome, keep) {
             self.memory.keep(&mut inner, self.key, vector);
         }
         drop(inner);
@@ -167,7 +172,10 @@ impl Drop for Ticket {
     fn drop(&mut self) {
         if !self.landed {
             // Those of other statements who wait send the text themselves.
-            self.finish(Err(Error::invalid("rembed: internal error, please report it: a request was lost")));
+            self.finish(
+                Err(Error::invalid("rembed: internal error, please report it: a request was lost")),
+                false,
+            );
         }
     }
 }

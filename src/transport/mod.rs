@@ -119,6 +119,7 @@ pub struct Headers {
     map: HeaderMap,
     secrets: Vec<Zeroizing<String>>,
     has_key: bool,
+    digest: Key,
 }
 
 impl Headers {
@@ -127,9 +128,11 @@ impl Headers {
     /// # Errors
     /// A key that cannot be read or may not travel, in words for the user.
     pub fn of(client: &Client) -> Result<Headers, String> {
-        let mut headers = Headers { map: HeaderMap::new(), secrets: Vec::new(), has_key: false };
+        let read = read(client)?;
+        let digest = digest(&read);
+        let mut headers = Headers { map: HeaderMap::new(), secrets: Vec::new(), has_key: false, digest };
         headers.map.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        for header in read(client)? {
+        for header in read {
             headers.has_key |= header.is_secret;
             let name = HeaderName::from_bytes(header.name.as_bytes()).map_err(|e| e.to_string())?;
             headers.insert(name, header.prefix, header.value);
@@ -137,18 +140,17 @@ impl Headers {
         Ok(headers)
     }
 
-    /// A hash of what [`Headers::of`] would read.
+    /// The [`Headers::digest`] of what [`Headers::of`] would read.
     ///
     /// # Errors
     /// As there.
-    pub fn digest(client: &Client) -> Result<Key, String> {
-        let mut headers = read(client)?;
-        // In whatever order a user wrote them; of one name, the last is sent.
-        headers.sort_by_key(|header| header.name);
-        let part = |hasher: Hasher, header: &Header<'_>| {
-            hasher.part(header.name.as_bytes()).part(header.prefix.as_bytes()).part(header.value.as_bytes())
-        };
-        Ok(headers.iter().fold(Hasher::default(), part).finish())
+    pub fn digest_of(client: &Client) -> Result<Key, String> {
+        read(client).map(|read| digest(&read))
+    }
+
+    /// A hash of all names and values.
+    pub fn digest(&self) -> &Key {
+        &self.digest
     }
 
     fn insert(&mut self, name: HeaderName, prefix: &str, secret: Zeroizing<String>) {
@@ -196,6 +198,16 @@ fn read(client: &Client) -> Result<Vec<Header<'_>>, String> {
         headers.push(Header { name, prefix: "", value: value.read()?, is_secret });
     }
     Ok(headers)
+}
+
+/// A hash of all names and values, in whatever order a user wrote them.
+fn digest(headers: &[Header<'_>]) -> Key {
+    let mut sorted: Vec<_> = headers.iter().collect();
+    sorted.sort_by_key(|header| header.name);
+    let part = |hasher: Hasher, header: &Header<'_>| {
+        hasher.part(header.name.as_bytes()).part(header.prefix.as_bytes()).part(header.value.as_bytes())
+    };
+    sorted.into_iter().fold(Hasher::default(), part).finish()
 }
 
 struct Wiped(Zeroizing<Vec<u8>>);

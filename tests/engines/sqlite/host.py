@@ -223,6 +223,22 @@ def a_variable_that_changes_has_vectors_of_its_own():
 
 
 @test
+def a_statement_reads_its_tenant_once_and_keeps_what_is_true():
+    world = World()
+    db = connect(world, options=TENANT)
+    db.create_function("tenant", 1, lambda tenant: os.environ.update(REMBED_TENANT=tenant) or tenant)
+    os.environ.update(REMBED_TENANT="a", REMBED_TENANT_KEY="k")
+    rows = "SELECT length(rembed('c', value)), tenant('b') FROM json_each('[\"one\",\"two\",\"one\"]')"
+    assert db.execute(rows).fetchall() == [(16, "b")] * 3
+    # The second text went as b, so that a does not have it, and b has it not under a's key.
+    os.environ.update(REMBED_TENANT="a")
+    for text in ["one", "two"]:
+        one(db, "SELECT rembed('c', ?)", [text])
+    seen = [(entry["texts"], entry["headers"]["x-tenant"]) for entry in world.log()]
+    assert seen == [(["one"], "a"), (["two"], "b"), (["two"], "a")], seen
+
+
+@test
 def the_disk_cache_keeps_tenants_apart():
     world = World()
     program = f"""
