@@ -33,5 +33,15 @@ export SSL_CERT_FILE=/nowhere
 check "a file that is not there" "SSL_CERT_FILE (/nowhere)" "$(ask "$url" "SELECT rembed('c','x')" || true)"
 unset SSL_CERT_FILE
 check "an unknown authority" "UnknownIssuer" "$(ask "$url" "SELECT rembed('c','x')" || true)"
+if unshare --mount true 2>/dev/null; then
+    hosts=$(mktemp)
+    echo 192.0.2.1 localhost >"$hosts"
+    elsewhere=$(unshare --mount bash -c "mount --bind '$hosts' /etc/hosts && exec sqlite3 :memory: '.load $lib' \
+        \"SELECT rembed_register('c','format','openai','url','http://localhost:9/v1','key','k','retries',0)\" \"SELECT rembed('c','x')\"" 2>&1 || true)
+    rm "$hosts"
+    check "localhost that is another machine" "'localhost' is 192.0.2.1 here" "$elsewhere"
+else
+    echo "skipped localhost that is another machine: no mount namespace"
+fi
 echo "$passed passed, $failed failed"
 [ $failed = 0 ]
