@@ -201,8 +201,11 @@ impl Call {
     fn request(&self, texts: &[&str], interrupt: &Arc<dyn Interrupt>) -> Result<Vectors, GivenUp> {
         let client = &*self.client;
         let failed = |text| GivenUp::Failed(failed(client, text));
-        let headers = self.headers.get_or_init(|| Headers::of(client));
-        let headers = headers.as_ref().map_err(|text| failed(text.clone()))?;
+        let headers = self.headers.get_or_init(|| Headers::of(client, interrupt));
+        let headers = headers.as_ref().map_err(|text| match interrupt.is_interrupted() {
+            true => GivenUp::Failed(Error::Interrupted),
+            false => failed(text.clone()),
+        })?;
         let ask = client.ask(self.input_type.as_deref());
         let body = client.provider().request(&ask, texts).map_err(failed)?;
         let reply = retry::send(client, headers, &body, texts, interrupt)?;

@@ -72,6 +72,10 @@ impl Client {
             policy::check_key(&client.endpoint, client.options.allow_http)
                 .map_err(|e| invalid(format!("{e} (key: {key})")))?;
         }
+        if policy::keys_of_query(&client.endpoint).next().is_some() {
+            policy::check_key(&client.endpoint, client.options.allow_http)
+                .map_err(|e| invalid(format!("{e} (the url holds it)")))?;
+        }
         if let Some((header, _)) = client.options.headers.iter().find(|(n, v)| policy::is_secret(n, v)) {
             policy::check_key(&client.endpoint, client.options.allow_http)
                 .map_err(|e| invalid(format!("{e} (header: {header})")))?;
@@ -109,9 +113,9 @@ impl Client {
         &self.options
     }
 
-    /// The URL as given, or the format's own.
+    /// The URL as given, or the format's own, as it may be shown.
     pub fn url(&self) -> String {
-        self.options.url.clone().unwrap_or_else(|| self.endpoint.to_string())
+        policy::shown_url(&self.options.url.clone().unwrap_or_else(|| self.endpoint.to_string()))
     }
 
     /// The key as it may be shown; `None` when the format's environment variable is used.
@@ -228,7 +232,7 @@ impl Client {
             Some(options::Key::None) => Ok(None),
             Some(options::Key::Secret(key)) => may_travel.and_then(|()| key.read()).map(Some),
             // A key of the user's own is in a header: a second one would only tell more.
-            None if self.options.headers.iter().any(|(n, v)| policy::is_secret(n, v)) => Ok(None),
+            None if self.options.headers.iter().any(|(name, _)| policy::replaces_key(name)) => Ok(None),
             None => {
                 let found =
                     self.key_env().iter().find(|name| std::env::var_os(name).is_some_and(|v| !v.is_empty()));

@@ -419,7 +419,7 @@ mod tests {
             .unwrap();
         let url = Columns { url: Some(Some("http://localhost:1")), ..Columns::default() };
         s.update(id, id, &url, false).unwrap();
-        assert_eq!(row(&s), ("c".into(), None, r#"{"headers":{"user-agent":"***"}}"#.into()));
+        assert_eq!(row(&s), ("c".into(), None, r#"{"headers":{"user-agent":"o"}}"#.into()));
         let both = Columns { url: Some(Some("http://localhost:2")), key: Some(Some("sk-2")), ..url };
         s.update(id, id, &both, false).unwrap();
         assert_eq!(row(&s).1.as_deref(), Some("***"));

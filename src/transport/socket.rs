@@ -34,7 +34,7 @@ thread_local! {
 }
 
 /// While the guard lives, waits of this thread end when `interrupt` says so, and at `deadline`.
-pub(super) fn interruptible(interrupt: &Arc<dyn Interrupt>, deadline: Instant) -> impl Drop {
+pub(crate) fn interruptible(interrupt: &Arc<dyn Interrupt>, deadline: Instant) -> impl Drop {
     struct Restore(Option<Current>);
     impl Drop for Restore {
         fn drop(&mut self) {
@@ -51,6 +51,14 @@ fn check() -> Result<(), Error> {
         Some(current) if current.interrupt.is_interrupted() => Err(io::Error::other("interrupted").into()),
         Some(current) if Instant::now() >= current.deadline => Err(Error::Timeout(Timeout::Global)),
         _ => Ok(()),
+    })
+}
+
+/// The same for waits that are not for a server.
+pub(crate) fn may_wait() -> Result<(), String> {
+    check().map_err(|e| match e {
+        Error::Timeout(_) => "it did not come in time".into(),
+        e => e.to_string(),
     })
 }
 
@@ -253,7 +261,8 @@ fn waited(start: Instant, timeout: NextTimeout) -> Result<(), Error> {
     }
 }
 
-/// Wipes what was sent from the output buffer, which a pooled connection would keep with the key in it.
+/// Wipes what was sent from the output buffer, which a pooled connection would keep with the key in it, and what came
+/// from the input buffer: a server may repeat the key.
 #[derive(Debug)]
 pub(super) struct WipeConnector;
 
@@ -266,7 +275,24 @@ impl<In: Transport> Connector<In> for WipeConnector {
 }
 
 #[derive(Debug)]
-pub(super) struct Wipe<T>(T);
+pub(super) struct Wipe<T: Transport>(T);
+
+impl<T: Transport> Wipe<T> {
+    fn wipe_input(&mut self) {
+        let buffers = self.0.buffers();
+        if buffers.input().is_empty() {
+            buffers.input_append_buf().fill(0);
+        }
+    }
+}
+
+impl<T: Transport> Drop for Wipe<T> {
+    fn drop(&mut self) {
+        let unread = self.0.buffers().input().len();
+        self.0.buffers().input_consume(unread);
+        self.wipe_input();
+    }
+}
 
 impl<T: Transport> Transport for Wipe<T> {
     fn buffers(&mut self) -> &mut dyn Buffers {
@@ -284,6 +310,7 @@ impl<T: Transport> Transport for Wipe<T> {
     }
 
     fn is_open(&mut self) -> bool {
+        self.wipe_input();
         self.0.is_open()
     }
 
