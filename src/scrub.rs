@@ -13,6 +13,8 @@ use crate::secret::HIDDEN;
 const PART: usize = 8;
 /// A part that looks like words is hidden from this length on, since a key may hold a word that a message needs.
 const WORDS: usize = 12;
+/// A key this long, of letters and more, stands in no reply by chance.
+const RARE: usize = 16;
 /// A key shorter than this guards nothing, and hiding it would spoil every number.
 const LEAST: usize = 4;
 /// So many escapes within escapes are undone.
@@ -22,6 +24,8 @@ const LAYERS: usize = 2;
 #[derive(Default)]
 pub struct Scrubber {
     needles: Vec<Needle>,
+    /// Those that cannot stand in a reply by chance.
+    literals: Vec<Zeroizing<Vec<u8>>>,
 }
 
 /// A key, less what [`View::folded`] leaves out.
@@ -50,6 +54,10 @@ impl Scrubber {
     }
 
     fn push(&mut self, secret: &str) {
+        let bytes = secret.as_bytes();
+        if bytes.len() >= RARE && !is_words(bytes) && bytes.iter().any(u8::is_ascii_alphabetic) {
+            self.literals.push(Zeroizing::new(bytes.to_vec()));
+        }
         let mut view = View::of(secret);
         for _ in 0..=LAYERS {
             let written = view.graphic();
@@ -60,6 +68,18 @@ impl Scrubber {
             match view.unescaped() {
                 Some(plain) => view = plain,
                 None => break,
+            }
+        }
+    }
+
+    /// Puts stars over the keys in a reply that is to be read, as they stand: whatever reads it leaves copies behind. A
+    /// number or a vector with a star in it is an error.
+    pub fn mask(&self, reply: &mut [u8]) {
+        for key in &self.literals {
+            let mut from = 0;
+            while let Some(at) = memchr::memmem::find(&reply[from..], key) {
+                from += at + key.len();
+                reply[from - key.len()..from].fill(b'*');
             }
         }
     }
@@ -470,6 +490,17 @@ mod tests {
         {
             assert_eq!(*scrubber(&[KEY, "four"]).scrub(text), text);
         }
+    }
+
+    #[test]
+    fn a_reply_is_read_with_stars_over_the_keys() {
+        let keys = [KEY, "0000000000000000", "prompt_eval_count", "short-1", "Bearer 0123456789abcdef"];
+        let text = format!("{KEY}{KEY} 0.0000000000000000 prompt_eval_count short-1 0123456789abcdef");
+        let mut reply = text.into_bytes();
+        scrubber(&keys).mask(&mut reply);
+        let stars = "*".repeat(2 * KEY.len());
+        let wanted = format!("{stars} 0.0000000000000000 prompt_eval_count short-1 ****************");
+        assert_eq!(String::from_utf8(reply).unwrap(), wanted);
     }
 
     #[test]

@@ -169,6 +169,11 @@ impl Headers {
         self.scrubber.scrub(text)
     }
 
+    /// Puts stars over the keys in the body of a reply.
+    fn mask(&self, exchange: &mut Exchange) {
+        self.scrubber.mask(&mut exchange.body);
+    }
+
     /// What a user is told of `text`, which may be a server's: without any of the keys, and then bounded.
     pub fn quote(&self, text: &str) -> String {
         bounded(&self.scrub(text), PROVIDER_MESSAGE_MAX)

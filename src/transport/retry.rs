@@ -139,6 +139,7 @@ fn attempt(
     let mut exchange = exchange.map_err(|failure| quoted(None, failure))?;
     let status = exchange.reply().status;
     if exchange.is_success() {
+        headers.mask(&mut exchange);
         return provider.reply(exchange.reply().body).map_err(|failure| quoted(Some(status), failure));
     }
     // Before it is read: a reader leaves copies behind.
