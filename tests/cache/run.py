@@ -412,6 +412,21 @@ def nobody_else_may_read(checks, fake, work):
     worker.end()
 
 
+def no_text_and_no_key(checks, fake, work):
+    texts, key = ["a text that must not be kept", *numbered(20)], "sk-0123456789abcdef"
+    place = Place(fake, work, texts)
+    worker = Worker(place.url, place.folder, key=key)
+    place.right(checks, "with a key", worker.do(how="batch", texts=texts))
+    kept = b""
+    for name in os.listdir(place.folder):
+        with open(os.path.join(place.folder, name), "rb") as file:
+            kept += file.read()
+    vectors = [bytes.fromhex(vector) for vector in place.truth.values()]
+    checks.that("the vectors are there", all(vector in kept for vector in vectors))
+    checks.same("what is there besides", [t for t in [*texts, key] if t.encode() in kept], [])
+    worker.end()
+
+
 def nothing_in_its_place(checks, fake, work):
     """A link, another's folder, or one that others use: refused with the reason, and left as it is."""
 
@@ -611,6 +626,7 @@ def main():
             a_damaged_vector_is_kept_anew,
             folders_that_cannot_be_written,
             nobody_else_may_read,
+            no_text_and_no_key,
             nothing_in_its_place,
             full_disk,
             bound,

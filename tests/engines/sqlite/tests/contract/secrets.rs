@@ -104,3 +104,23 @@ fn no_refusal_repeats_the_key() {
     assert!(!text.contains(KEY), "{text}");
     assert!(!all_that_is_shown(&db).contains(KEY));
 }
+
+#[test]
+fn no_key_is_written_to_the_database() {
+    let directory = Directory::new("database");
+    let file = directory.file("key", KEY);
+    let world = world(json!({"width": 4}));
+    let db = Connection::open(directory.path("data.db")).unwrap();
+    load(&db, &library(), None).unwrap();
+    for (name, key) in [("literal", KEY), ("file", &format!("file:{file}"))] {
+        let insert =
+            "INSERT INTO temp.rembed_clients(name, format, model, url, key) VALUES (?, 'openai', 'm', ?, ?)";
+        db.run(insert, [name, &world.url(), key]);
+        db.run(&format!("CREATE TABLE {name} AS SELECT *, rembed(name, 'a') FROM temp.rembed_clients"), ());
+    }
+    assert_eq!(world.log()[0]["headers"]["authorization"], format!("Bearer {KEY}"));
+    for name in ["data.db", "data.db-journal", "data.db-wal"] {
+        let kept = std::fs::read(directory.path(name)).unwrap_or_default();
+        assert!(!kept.windows(KEY.len()).any(|bytes| bytes == KEY.as_bytes()), "{name}");
+    }
+}
