@@ -47,10 +47,11 @@ impl Call {
         input_type: Option<&str>,
         open: Option<Open>,
         key: Option<Key>,
+        interrupt: &Arc<dyn Interrupt>,
     ) -> Result<Call> {
         let key = match key {
             Some(key) => key,
-            None => client.cache_key(input_type).map_err(|text| failed(&client, text))?,
+            None => client.cache_key(input_type, interrupt).map_err(|text| failed(&client, text))?,
         };
         let memory = match client.cache() {
             // Nothing is kept; a text that is on its way is still not sent again by the same statement.
@@ -225,8 +226,11 @@ impl Call {
     fn request(&self, texts: &[&str], interrupt: &Arc<dyn Interrupt>) -> Result<Vectors, GivenUp> {
         let client = &*self.client;
         let failed = |text| GivenUp::Failed(failed(client, text));
-        let headers = self.headers.get_or_init(|| Headers::of(client));
-        let headers = headers.as_ref().map_err(|text| failed(text.clone()))?;
+        let headers = self.headers.get_or_init(|| Headers::of(client, interrupt));
+        let headers = headers.as_ref().map_err(|text| match interrupt.is_interrupted() {
+            true => GivenUp::Failed(Error::Interrupted),
+            false => failed(text.clone()),
+        })?;
         let input_type = self.input_type.as_deref();
         if client.cache_key_with(input_type, headers.digest()).as_ref() != Ok(&self.key) {
             self.has_changed.store(true, Ordering::Relaxed);

@@ -13,7 +13,7 @@ use crate::plan::Limits;
 use crate::provider::{self, Ask, Provider};
 use crate::secret::Secret;
 use crate::stats::Shared;
-use crate::transport::{Headers, pace, policy};
+use crate::transport::{Headers, Interrupt, pace, policy};
 
 /// One configured endpoint.
 #[derive(Debug, Clone)]
@@ -72,6 +72,10 @@ impl Client {
             policy::check_key(&client.endpoint, client.options.allow_http)
                 .map_err(|e| invalid(format!("{e} (key: {key})")))?;
         }
+        if policy::keys_of_query(&client.endpoint).next().is_some() {
+            policy::check_key(&client.endpoint, client.options.allow_http)
+                .map_err(|e| invalid(format!("{e} (the url holds it)")))?;
+        }
         if let Some((header, _)) = client.options.headers.iter().find(|(n, v)| policy::is_secret(n, v)) {
             policy::check_key(&client.endpoint, client.options.allow_http)
                 .map_err(|e| invalid(format!("{e} (header: {header})")))?;
@@ -114,9 +118,9 @@ impl Client {
         &self.options
     }
 
-    /// The URL as given, or the format's own.
+    /// The URL as given, or the format's own, as it may be shown.
     pub fn url(&self) -> String {
-        self.options.url.clone().unwrap_or_else(|| self.endpoint.to_string())
+        policy::shown_url(&self.options.url.clone().unwrap_or_else(|| self.endpoint.to_string()))
     }
 
     /// The key as it may be shown; `None` when the format's environment variable is used.
@@ -196,8 +200,8 @@ impl Client {
     ///
     /// # Errors
     /// An input type that the format does not have.
-    pub fn cache_key(&self, input_type: Option<&str>) -> Result<Key, String> {
-        match Headers::digest_of(self) {
+    pub fn cache_key(&self, input_type: Option<&str>, interrupt: &Arc<dyn Interrupt>) -> Result<Key, String> {
+        match Headers::digest_of(self, interrupt) {
             Ok(digest) => self.cache_key_with(input_type, &digest),
             // No such request can be sent, so none has a vector. The text that needs it gets the error.
             Err(why) => {
@@ -282,7 +286,7 @@ impl Client {
             Some(options::Key::None) => Ok(None),
             Some(options::Key::Secret(key)) => may_travel.and_then(|()| key.read()).map(Some),
             // A key of the user's own is in a header: a second one would only tell more.
-            None if self.options.headers.iter().any(|(n, v)| policy::is_secret(n, v)) => Ok(None),
+            None if self.options.headers.iter().any(|(name, _)| policy::replaces_key(name)) => Ok(None),
             None => {
                 let found =
                     self.key_env().iter().find(|name| std::env::var_os(name).is_some_and(|v| !v.is_empty()));
@@ -404,10 +408,11 @@ mod tests {
             "format": "jina", "url": "https://h/v1", "model": "m", "key": "k", "body": {"a": 1},
             "headers": {"x-a": "1", "x-tenant": format!("file:{}", path.display())}
         });
+        let never: Arc<dyn Interrupt> = Arc::new(crate::transport::Never);
         let key_of = |change: &str| {
             let mut options = base.as_object().unwrap().clone();
             options.extend(serde_json::from_str::<serde_json::Map<_, _>>(change).unwrap());
-            client(&Value::Object(options).to_string()).unwrap().cache_key(None).unwrap()
+            client(&Value::Object(options).to_string()).unwrap().cache_key(None, &never).unwrap()
         };
         let plain = key_of("{}");
         for same in [

@@ -21,6 +21,8 @@ pub mod client;
 #[forbid(unsafe_code)]
 pub mod error;
 #[forbid(unsafe_code)]
+pub mod file;
+#[forbid(unsafe_code)]
 pub mod functions;
 #[forbid(unsafe_code)]
 pub mod guard;
@@ -40,6 +42,8 @@ pub mod provider;
 pub mod registry;
 #[forbid(unsafe_code)]
 pub mod rows;
+#[forbid(unsafe_code)]
+pub mod scrub;
 #[forbid(unsafe_code)]
 pub mod secret;
 #[forbid(unsafe_code)]

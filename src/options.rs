@@ -7,6 +7,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use crate::error::{Error, Result};
 use crate::secret::Secret;
+use crate::transport::policy;
 
 /// Every option there is, in the order of the documentation; the README says what each means.
 pub const OPTIONS: &[&str] = &[
@@ -80,7 +81,7 @@ pub struct Options {
     pub cache: Cache,
     pub scope: Option<Scope>,
     pub allow_http: bool,
-    /// The document as given, less what has a column of its own and with header values shown as secrets are.
+    /// The document as given, less what has a column of its own, and with headers that authenticate shown as keys are.
     pub shown: Map<String, Value>,
 }
 
@@ -137,7 +138,10 @@ impl Options {
     }
 
     fn show_headers(&mut self) {
-        let shown = self.headers.iter().map(|(name, value)| (name.clone(), value.to_string().into()));
+        let shown = self.headers.iter().map(|(name, value)| match value {
+            Secret::Literal(text) if !policy::authenticates(name) => (name.clone(), text.as_str().into()),
+            value => (name.clone(), value.to_string().into()),
+        });
         let shown = Value::Object(shown.collect());
         match self.headers.is_empty() {
             true => drop(self.shown.shift_remove("headers")),
@@ -451,11 +455,11 @@ mod tests {
     #[test]
     fn what_is_shown_holds_no_secret() {
         let o = of(json!({
-            "key": "sk-1", "headers": {"api-key": "sk-2", "x": "env:Y"}, "dimensions": 4, "model": "m"
+            "key": "sk-1", "headers": {"api-key": "sk-2", "x": "env:Y", "x-title": "t"}, "dimensions": 4, "model": "m"
         }))
         .unwrap();
         let shown = Value::Object(o.shown.clone()).to_string();
-        assert_eq!(shown, r#"{"headers":{"api-key":"***","x":"env:Y"},"dimensions":4}"#);
+        assert_eq!(shown, r#"{"headers":{"api-key":"***","x":"env:Y","x-title":"t"},"dimensions":4}"#);
         assert!(!format!("{o:?}").contains("sk-"), "{o:?}");
     }
 

@@ -29,6 +29,9 @@ type Clients = BTreeMap<String, Entry>;
 const FIRST_SHARED: i64 = 1 << 32;
 static SHARED_ROWIDS: AtomicI64 = AtomicI64::new(FIRST_SHARED);
 
+/// The largest `REMBED_CONFIG` that is read.
+const CONFIG_MAX: usize = 4 << 20;
+
 static PROCESS: PerProcess<RwLock<Clients>> = PerProcess::new(|parent| RwLock::new(inherited(parent)));
 
 static CONFIG: PerProcess<Result<Clients, String>> =
@@ -246,9 +249,8 @@ fn read_config(path: &std::ffi::OsStr) -> Result<Clients, String> {
     struct Config {
         clients: Map<String, Value>,
     }
-    let text = std::fs::read_to_string(path).map_err(|e| e.to_string())?;
-    let text = zeroize::Zeroizing::new(text);
-    let config: Config = serde_json::from_str(&text).map_err(|e| e.to_string())?;
+    let text = crate::file::read_once(std::path::Path::new(path), CONFIG_MAX)?;
+    let config: Config = serde_json::from_slice(&text).map_err(|e| e.to_string())?;
     let mut clients = Clients::new();
     for (name, options) in config.clients {
         let options = match options {

@@ -12,6 +12,9 @@ use crate::error::{Error, Result};
 /// How a literal key is shown.
 pub const HIDDEN: &str = "***";
 
+/// The largest file that a key is read from.
+const FILE_MAX: usize = 64 << 10;
+
 /// A key, or the place to read it from when a request is made.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Secret {
@@ -79,13 +82,12 @@ impl Secret {
                     ));
                 }
             },
-            Secret::File(path) => match std::fs::read_to_string(path) {
-                Ok(text) => {
-                    let text = Zeroizing::new(text);
-                    Zeroizing::new(text.trim().to_owned())
-                }
-                Err(e) => return Err(format!("the key file {} cannot be read: {e}", path.display())),
-            },
+            Secret::File(path) => {
+                let wrong = |why: &str| format!("the key file {} cannot be read: {why}", path.display());
+                let content = crate::file::read(path, FILE_MAX).map_err(|why| wrong(&why))?;
+                let text = std::str::from_utf8(&content).map_err(|_| wrong("it is not text"))?;
+                Zeroizing::new(text.trim().to_owned())
+            }
         };
         if key.is_empty() {
             return Err(format!("the key ({self}) is empty"));

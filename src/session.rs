@@ -90,7 +90,7 @@ impl Session {
             };
             all.iter().find(same).map(|recent| recent.key)
         });
-        let call = Call::new(client.clone(), input_type, self.store, known)?;
+        let call = Call::new(client.clone(), input_type, self.store, known, &self.interrupt)?;
         if known.is_none() {
             if let Some(all) = &mut *self.recent() {
                 let input_type = input_type.map(str::to_owned);
@@ -171,7 +171,7 @@ impl Session {
     }
 
     fn call(&self, client: &str, input_type: Option<&str>) -> Result<Call> {
-        Call::new(self.registry.get(client)?, input_type, self.store, None)
+        Call::new(self.registry.get(client)?, input_type, self.store, None, &self.interrupt)
     }
 
     /// What the clients that this session sees have done, as JSON.
@@ -463,7 +463,7 @@ mod tests {
             .unwrap();
         let url = Columns { url: Some(Some("http://localhost:1")), ..Columns::default() };
         s.update(id, id, &url, false).unwrap();
-        assert_eq!(row(&s), ("c".into(), None, r#"{"headers":{"user-agent":"***"}}"#.into()));
+        assert_eq!(row(&s), ("c".into(), None, r#"{"headers":{"user-agent":"o"}}"#.into()));
         let both = Columns { url: Some(Some("http://localhost:2")), key: Some(Some("sk-2")), ..url };
         s.update(id, id, &both, false).unwrap();
         assert_eq!(row(&s).1.as_deref(), Some("***"));

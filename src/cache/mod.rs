@@ -6,6 +6,7 @@
 pub mod disk;
 pub mod flight;
 mod memory;
+pub mod private;
 
 use std::sync::Arc;
 

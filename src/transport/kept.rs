@@ -76,7 +76,7 @@ impl<In: Transport> Connector<In> for KeptConnector {
 
 /// A connection as ureq's pool has it, TLS and proxies included.
 #[derive(Debug)]
-pub(super) struct Kept<T> {
+pub(super) struct Kept<T: Transport> {
     inner: T,
     /// Output that is not sent yet: header and body of a small request leave together, and the last piece of any
     /// only when nothing is there to read.
@@ -98,6 +98,14 @@ impl<T: Transport> Kept<T> {
             && self.inner.is_open()
     }
 
+    /// Wipes what came: a server may repeat the key.
+    fn wipe_input(&mut self) {
+        let buffers = self.inner.buffers();
+        if buffers.input().is_empty() {
+            buffers.input_append_buf().fill(0);
+        }
+    }
+
     fn flush(&mut self, timeout: NextTimeout) -> Result<(), Error> {
         let pending = std::mem::take(&mut self.pending);
         let mut rest = &pending[..];
@@ -112,6 +120,14 @@ impl<T: Transport> Kept<T> {
             rest = later;
         }
         Ok(())
+    }
+}
+
+impl<T: Transport> Drop for Kept<T> {
+    fn drop(&mut self) {
+        let unread = self.inner.buffers().input().len();
+        self.inner.buffers().input_consume(unread);
+        self.wipe_input();
     }
 }
 
@@ -166,6 +182,7 @@ impl<T: Transport> Transport for Kept<T> {
         }
         if std::mem::take(&mut self.just_read) {
             self.has_served = true;
+            self.wipe_input();
             return true;
         }
         !AFRESH.get() && self.is_idle()

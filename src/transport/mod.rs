@@ -10,6 +10,8 @@ mod records;
 pub mod retry;
 mod socket;
 
+pub(crate) use socket::{interruptible, may_wait};
+
 use std::io::Read;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -22,8 +24,10 @@ use zeroize::Zeroizing;
 
 use crate::cache::{Hasher, Key};
 use crate::client::Client;
+use crate::error::{PROVIDER_MESSAGE_MAX, bounded};
 use crate::process::PerProcess;
 use crate::provider::{Failure, HttpReply, Verdict};
+use crate::scrub::Scrubber;
 
 /// The largest body that is read, after decompression.
 pub const BODY_MAX: u64 = 256 << 20;
@@ -37,6 +41,9 @@ const IDLE: usize = 128;
 /// A connection's buffers, which it keeps while it is idle.
 const BUFFER: usize = 32 << 10;
 
+/// The largest `SSL_CERT_FILE` that is read; Mozilla's bundle is 230 kB.
+const ROOTS_MAX: usize = 4 << 20;
+
 /// The certificates that a server's may rest on: those of `SSL_CERT_FILE`, as OpenSSL and curl take it, or
 /// Mozilla's, which are compiled in.
 static ROOTS: PerProcess<Result<RootCerts, String>> = PerProcess::new(|parent| {
@@ -47,7 +54,7 @@ static ROOTS: PerProcess<Result<RootCerts, String>> = PerProcess::new(|parent| {
         return Ok(RootCerts::WebPki);
     };
     let wrong = |why: String| format!("SSL_CERT_FILE ({}): {why}", path.to_string_lossy());
-    let text = std::fs::read(&path).map_err(|e| wrong(e.to_string()))?;
+    let text = crate::file::read_once(path.as_ref(), ROOTS_MAX).map_err(wrong)?;
     let mut roots = Vec::new();
     for item in tls::parse_pem(&text) {
         if let PemItem::Certificate(root) = item.map_err(|e| wrong(e.to_string()))? {
@@ -117,25 +124,32 @@ impl Interrupt for Never {
 /// The headers of a client's requests, with keys read at the time of the call.
 pub struct Headers {
     map: HeaderMap,
-    secrets: Vec<Zeroizing<String>>,
+    scrubber: Scrubber,
     has_key: bool,
     digest: Key,
 }
 
 impl Headers {
-    /// Reads the keys of `client`.
+    /// Reads the keys of `client`, in the time that it has for a request.
     ///
     /// # Errors
     /// A key that cannot be read or may not travel, in words for the user.
-    pub fn of(client: &Client) -> Result<Headers, String> {
-        let read = read(client)?;
-        let digest = digest(&read);
-        let mut headers = Headers { map: HeaderMap::new(), secrets: Vec::new(), has_key: false, digest };
+    pub fn of(client: &Client, interrupt: &Arc<dyn Interrupt>) -> Result<Headers, String> {
+        let read = read(client, interrupt)?;
+        let (map, digest) = (HeaderMap::new(), digest(&read));
+        let mut headers = Headers { map, scrubber: Scrubber::default(), has_key: false, digest };
         headers.map.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         for header in read {
-            headers.has_key |= header.is_secret;
+            if header.is_secret {
+                headers.scrubber.add(&header.value);
+            }
+            headers.has_key |= policy::authenticates(header.name);
             let name = HeaderName::from_bytes(header.name.as_bytes()).map_err(|e| e.to_string())?;
-            headers.insert(name, header.prefix, header.value);
+            headers.insert(name, header.prefix, &header.value);
+        }
+        for value in policy::keys_of_query(client.endpoint()) {
+            headers.scrubber.add(value);
+            headers.has_key = true;
         }
         Ok(headers)
     }
@@ -144,8 +158,8 @@ impl Headers {
     ///
     /// # Errors
     /// As there.
-    pub fn digest_of(client: &Client) -> Result<Key, String> {
-        read(client).map(|read| digest(&read))
+    pub fn digest_of(client: &Client, interrupt: &Arc<dyn Interrupt>) -> Result<Key, String> {
+        read(client, interrupt).map(|read| digest(&read))
     }
 
     /// A hash of all names and values.
@@ -153,13 +167,12 @@ impl Headers {
         &self.digest
     }
 
-    fn insert(&mut self, name: HeaderName, prefix: &str, secret: Zeroizing<String>) {
+    fn insert(&mut self, name: HeaderName, prefix: &str, text: &str) {
         // The value shares this buffer, so that the last holder wipes it.
-        let text = Zeroizing::new([prefix.as_bytes(), secret.as_bytes()].concat());
+        let text = Zeroizing::new([prefix.as_bytes(), text.as_bytes()].concat());
         if let Ok(mut value) = HeaderValue::from_maybe_shared(bytes::Bytes::from_owner(Wiped(text))) {
             value.set_sensitive(true);
             self.map.insert(name, value);
-            self.secrets.push(secret);
         }
     }
 
@@ -169,10 +182,18 @@ impl Headers {
     }
 
     /// `text` without any of the keys: a server may repeat what it was sent.
-    pub fn scrub(&self, text: String) -> String {
-        // A header as short as "1" is no secret, and hiding it would spoil every number.
-        let secrets = self.secrets.iter().filter(|s| s.len() >= 4);
-        secrets.fold(text, |text, secret| text.replace(secret.as_str(), crate::secret::HIDDEN))
+    pub fn scrub(&self, text: &str) -> Zeroizing<String> {
+        self.scrubber.scrub(text)
+    }
+
+    /// Puts stars over the keys in the body of a reply.
+    fn mask(&self, exchange: &mut Exchange) {
+        self.scrubber.mask(&mut exchange.body);
+    }
+
+    /// What a user is told of `text`, which may be a server's: without any of the keys, and then bounded.
+    pub fn quote(&self, text: &str) -> String {
+        bounded(&self.scrub(text), PROVIDER_MESSAGE_MAX)
     }
 }
 
@@ -184,8 +205,9 @@ struct Header<'a> {
     is_secret: bool,
 }
 
-/// The headers of `client`, the key first.
-fn read(client: &Client) -> Result<Vec<Header<'_>>, String> {
+/// The headers of `client`, the key first, in the time that it has for a request.
+fn read<'a>(client: &'a Client, interrupt: &Arc<dyn Interrupt>) -> Result<Vec<Header<'a>>, String> {
+    let _interruptible = interruptible(interrupt, Instant::now() + client.timeout());
     let mut headers = Vec::new();
     if let Some(value) = client.key()? {
         headers.push(Header { name: AUTHORIZATION.as_str(), prefix: "Bearer ", value, is_secret: true });
@@ -218,7 +240,7 @@ impl AsRef<[u8]> for Wiped {
     }
 }
 
-/// A reply, whatever its status.
+/// A reply, whatever its status. Its body is wiped, since a server may repeat the key.
 pub struct Exchange {
     status: u16,
     body: Vec<u8>,
@@ -237,6 +259,16 @@ impl Exchange {
         self.body.len()
     }
 
+    /// The body as text, with `?` for what is none.
+    fn text(&mut self) -> &str {
+        let mut from = 0;
+        while let Err(e) = std::str::from_utf8(&self.body[from..]) {
+            from += e.valid_up_to();
+            self.body[from] = b'?';
+        }
+        std::str::from_utf8(&self.body).unwrap_or_default()
+    }
+
     /// As providers read it.
     pub fn reply(&self) -> HttpReply<'_> {
         HttpReply {
@@ -245,6 +277,14 @@ impl Exchange {
             retry_after: self.retry_after,
             should_retry: self.should_retry,
         }
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        // As much as zeroize does, at the speed that a reply of megabytes needs.
+        self.body.fill(0);
+        std::hint::black_box(&self.body);
     }
 }
 
@@ -289,15 +329,15 @@ pub fn exchange(
     let response_body = response.into_body();
     // A length is a claim: it sizes the buffer only as far as a normal reply goes.
     let expected = response_body.content_length().unwrap_or(0).min(16 << 20) as usize;
-    let mut body = Vec::with_capacity(expected + 1);
-    let mut exchange = Exchange { status, body: Vec::new(), retry_after, should_retry };
+    // Room for what may repeat a key: growing would leave a copy behind that nobody wipes.
+    let body = Vec::with_capacity(expected.max(ERROR_BODY_MAX as usize) + 1);
+    let mut exchange = Exchange { status, body, retry_after, should_retry };
     let most = if exchange.is_success() { BODY_MAX + 1 } else { ERROR_BODY_MAX };
     let mut reader = response_body.into_with_config().limit(u64::MAX).reader().take(most);
-    reader.read_to_end(&mut body).map_err(|e| trouble(e.into()))?;
-    if body.len() as u64 > BODY_MAX {
+    reader.read_to_end(&mut exchange.body).map_err(|e| trouble(e.into()))?;
+    if exchange.size() as u64 > BODY_MAX {
         return Err(Failure::permanent(format!("the reply is larger than {} MiB", BODY_MAX >> 20)));
     }
-    exchange.body = body;
     Ok(exchange)
 }
 

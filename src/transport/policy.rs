@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use ureq::http::Uri;
 
 use crate::process::PerProcess;
-use crate::secret::Secret;
+use crate::secret::{HIDDEN, Secret};
 
 /// `REMBED_ALLOW_HOSTS`, read once: a library that is loaded late must not be told otherwise later.
 static ALLOWED: PerProcess<Option<Vec<String>>> = PerProcess::new(|parent| {
@@ -64,10 +64,39 @@ pub fn is_loopback(endpoint: &Uri) -> bool {
         || host.parse::<IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback())
 }
 
-/// Whether a header is to be kept as a key is: all are, but those that are known to hold none.
+/// Whether a header or a parameter of this name tells the server who asks.
+pub fn authenticates(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let words = ["auth", "cookie", "credential", "key", "password", "secret", "signature", "token"];
+    words.iter().any(|word| name.contains(word))
+}
+
+/// Whether a header is to be kept as a key is: one that authenticates, and one whose value comes from `env:` or `file:`.
+/// Who keeps a value out of SQL wants it kept, and no list knows every name that a gateway has for its key.
 pub fn is_secret(name: &str, value: &Secret) -> bool {
-    let harmless = ["accept", "content-type", "openai-organization", "openai-project", "user-agent"];
-    !(value.is_literal() && harmless.iter().any(|h| name.eq_ignore_ascii_case(h)))
+    !value.is_literal() || authenticates(name)
+}
+
+/// Whether a header is where servers look for the key itself, so that the format's own is not sent as well.
+pub fn replaces_key(name: &str) -> bool {
+    let names = ["authorization", "api-key", "x-api-key", "x-goog-api-key"];
+    names.iter().any(|known| name.eq_ignore_ascii_case(known))
+}
+
+/// The values of the parameters of a URL that authenticate.
+pub fn keys_of_query(endpoint: &Uri) -> impl Iterator<Item = &str> {
+    let parameters = endpoint.query().unwrap_or_default().split('&').filter_map(|p| p.split_once('='));
+    parameters.filter(|(name, value)| authenticates(name) && !value.is_empty()).map(|(_, value)| value)
+}
+
+/// `url` as it may be shown: a key in its query is hidden.
+pub fn shown_url(url: &str) -> String {
+    let Some((address, query)) = url.split_once('?') else { return url.to_owned() };
+    let shown = query.split('&').map(|parameter| match parameter.split_once('=') {
+        Some((name, value)) if authenticates(name) && !value.is_empty() => format!("{name}={HIDDEN}"),
+        _ => parameter.to_owned(),
+    });
+    format!("{address}?{}", shown.collect::<Vec<_>>().join("&"))
 }
 
 fn host(endpoint: &Uri) -> &str {
@@ -88,6 +117,40 @@ mod tests {
             let e = permits(&allowed, host).unwrap_err();
             assert!(e.contains("REMBED_ALLOW_HOSTS (api.openai.com"), "{e}");
         }
+    }
+
+    #[test]
+    fn the_name_tells_whether_a_header_authenticates() {
+        let secret = |name, value| is_secret(name, &Secret::parse(value).unwrap());
+        for name in [
+            "authorization",
+            "Proxy-Authorization",
+            "cookie",
+            "api-key",
+            "X-Goog-Api-Key",
+            "Ocp-Apim-Subscription-Key",
+            "x-auth",
+            "cf-access-client-secret",
+            "x-amz-security-token",
+        ] {
+            assert!(secret(name, "v"), "{name}");
+        }
+        for name in ["x-title", "HTTP-Referer", "user-agent", "openai-organization", "x-tenant", "accept"] {
+            assert!(!secret(name, "v") && secret(name, "env:V") && secret(name, "file:v"), "{name}");
+        }
+        let replaces = ["Authorization", "api-key", "x-api-key", "x-goog-api-key"];
+        assert!(replaces.iter().all(|name| replaces_key(name)));
+        assert!(
+            !["x-title", "cookie", "x-auth-token", "proxy-authorization"].iter().any(|n| replaces_key(n))
+        );
+    }
+
+    #[test]
+    fn a_key_in_a_query_is_hidden() {
+        let url = "https://h/v1/embeddings?api-version=1&subscription-key=k%31&token=";
+        assert_eq!(shown_url(url), "https://h/v1/embeddings?api-version=1&subscription-key=***&token=");
+        assert_eq!(shown_url("https://h/key=1"), "https://h/key=1");
+        assert_eq!(keys_of_query(&url.parse().unwrap()).collect::<Vec<_>>(), ["k%31"]);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant, SystemTime};
 
 use ureq::http::HeaderMap;
+use zeroize::Zeroizing;
 
 use super::{Exchange, Headers, Interrupt, SLICE, exchange};
 use crate::client::Client;
@@ -65,7 +66,7 @@ pub fn send(
                 client: client.name().into(),
                 format: client.format(),
                 status,
-                message: headers.scrub(message),
+                message,
                 attempts,
             }))
         };
@@ -130,18 +131,25 @@ fn attempt(
     let exchange = exchange(client, headers, body, deadline, interrupt);
     let size = exchange.as_ref().map_or(0, Exchange::size);
     client.shared().exchanged(body.len(), size, start.elapsed());
-    let exchange = exchange.map_err(|failure| (None, failure))?;
-    let reply = exchange.reply();
+    // Every failure leaves by this, so that no message holds a key.
+    let quoted = |status, failure: Failure| {
+        let text = Zeroizing::new(failure.message);
+        (status, Failure { message: headers.quote(&text), verdict: failure.verdict })
+    };
+    let mut exchange = exchange.map_err(|failure| quoted(None, failure))?;
+    let status = exchange.reply().status;
     if exchange.is_success() {
-        return provider.reply(reply.body).map_err(|failure| (Some(reply.status), failure));
+        headers.mask(&mut exchange);
+        return provider.reply(exchange.reply().body).map_err(|failure| quoted(Some(status), failure));
     }
-    // Before the message is cut: a key that stands across the cut would show its beginning.
-    let text = headers.scrub(String::from_utf8_lossy(reply.body).into_owned());
-    let mut failure = provider.failure(&HttpReply { body: text.as_bytes(), ..reply });
-    if reply.status == 401 && !headers.has_key() {
+    // Before it is read: a reader leaves copies behind.
+    let text = headers.scrub(exchange.text());
+    let failure = provider.failure(&HttpReply { body: text.as_bytes(), ..exchange.reply() });
+    let (status, mut failure) = quoted(Some(status), failure);
+    if status == Some(401) && !headers.has_key() {
         failure.message = format!("{} ({})", failure.message, client.key_hint());
     }
-    Err((Some(reply.status), failure))
+    Err((status, failure))
 }
 
 fn backoff(attempts: u32) -> Duration {

@@ -33,7 +33,7 @@ thread_local! {
 }
 
 /// While the guard lives, waits of this thread end when `interrupt` says so, and at `deadline`.
-pub(super) fn interruptible(interrupt: &Arc<dyn Interrupt>, deadline: Instant) -> impl Drop {
+pub(crate) fn interruptible(interrupt: &Arc<dyn Interrupt>, deadline: Instant) -> impl Drop {
     struct Restore(Option<Current>);
     impl Drop for Restore {
         fn drop(&mut self) {
@@ -50,6 +50,14 @@ fn check() -> Result<(), Error> {
         Some(current) if current.interrupt.is_interrupted() => Err(io::Error::other("interrupted").into()),
         Some(current) if Instant::now() >= current.deadline => Err(Error::Timeout(Timeout::Global)),
         _ => Ok(()),
+    })
+}
+
+/// The same for waits that are not for a server.
+pub(crate) fn may_wait() -> Result<(), String> {
+    check().map_err(|e| match e {
+        Error::Timeout(_) => "it did not come in time".into(),
+        e => e.to_string(),
     })
 }
 

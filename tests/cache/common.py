@@ -27,7 +27,7 @@ def start_fake():
 class Worker:
     """A process with a connection and the client `c`, which answers one command after the other."""
 
-    def __init__(self, url, folder=None, stderr=subprocess.PIPE, env=(), **options):
+    def __init__(self, url, folder=None, stderr=subprocess.PIPE, env=(), umask=-1, **options):
         options = {"format": "openai", "model": "m", "url": url + "/v1", **options}
         variables = {k: v for k, v in os.environ.items() if not k.startswith("REMBED_")}
         if folder:
@@ -41,6 +41,7 @@ class Worker:
             stderr=stderr,
             text=True,
             env=variables,
+            umask=umask,
         )
 
     def send(self, **command):

@@ -377,6 +377,118 @@ def folders_that_cannot_be_written(checks, fake, work):
     judge("a folder below a file", "/dev/null/x", place)
 
 
+def modes(folder):
+    """The rights of the folder and of each file in it."""
+    names = ["", *sorted(os.listdir(folder))]
+    return {name: oct(os.stat(os.path.join(folder, name)).st_mode & 0o777) for name in names}
+
+
+def nobody_else_may_read(checks, fake, work):
+    private = {"": "0o700", **{FILE + end: "0o600" for end in ["", "-shm", "-wal"]}}
+    for umask in [0, 0o022, 0o077, 0o277, 0o777]:
+        place = Place(fake, work, numbered(100))
+        place.folder = os.path.join(place.folder, "made")
+        worker = Worker(place.url, place.folder, umask=umask)
+        place.right(checks, f"umask {umask:o}", worker.do(how="batch", texts=place.texts))
+        checks.same(f"umask {umask:o}: rights", modes(place.folder), private)
+        worker.end()
+        place.sent()
+        place.right(checks, f"umask {umask:o}, again", place.ask(umask=umask))
+        checks.same(f"umask {umask:o}, again: sent", place.sent(), 0)
+        checks.same(f"umask {umask:o}, again: rights", {*modes(place.folder).values()}, {"0o700", "0o600"})
+
+    # A journal, which SQLite writes where it does not know WAL yet.
+    place = Place(fake, work, numbered(100))
+    with contextlib.closing(sqlite3.connect(place.path())) as db:
+        db.execute("PRAGMA journal_mode = PERSIST")
+        db.execute("CREATE TABLE other(x)")
+        db.commit()
+    for name in os.listdir(place.folder):
+        os.chmod(place.path(name[len(FILE) :]), 0o666)
+    os.chmod(place.folder, 0o755)
+    worker = Worker(place.url, place.folder, umask=0)
+    place.right(checks, "wide rights", worker.do(how="batch", texts=place.texts))
+    checks.same("wide rights: tightened", {*modes(place.folder).values()}, {"0o700", "0o600"})
+    worker.end()
+
+
+def no_text_and_no_key(checks, fake, work):
+    texts, key = ["a text that must not be kept", *numbered(20)], "sk-0123456789abcdef"
+    place = Place(fake, work, texts)
+    worker = Worker(place.url, place.folder, key=key)
+    place.right(checks, "with a key", worker.do(how="batch", texts=texts))
+    kept = b""
+    for name in os.listdir(place.folder):
+        with open(os.path.join(place.folder, name), "rb") as file:
+            kept += file.read()
+    vectors = [bytes.fromhex(vector) for vector in place.truth.values()]
+    checks.that("the vectors are there", all(vector in kept for vector in vectors))
+    checks.same("what is there besides", [t for t in [*texts, key] if t.encode() in kept], [])
+    worker.end()
+
+
+def nothing_in_its_place(checks, fake, work):
+    """A link, another's folder, or one that others use: refused with the reason, and left as it is."""
+
+    def judge(what, why, prepare):
+        place = Place(fake, work, numbered(50))
+        outside = tempfile.mkdtemp(dir=work)
+        victim = os.path.join(outside, "victim")
+        with open(victim, "w") as file:
+            file.write("precious")
+        folder = prepare(place, outside, victim) or place.folder
+        before = modes(outside), os.listdir(folder)
+        answer = ask(place.url, folder, place.texts)
+        place.right(checks, what, answer)
+        warning = answer["stats"]["c"].get("warning")
+        checks.that(f"{what}: {warning}", warning is not None and why in warning)
+        checks.same(f"{what}: left as it was", (modes(outside), os.listdir(folder)), before)
+        with open(victim) as file:
+            checks.same(f"{what}: victim", file.read(), "precious")
+
+    def linked_folder(end):
+        def prepare(place, outside, victim):
+            os.remove(victim)
+            os.symlink(outside, place.folder + "-link")
+            with open(victim, "w") as file:
+                file.write("precious")
+            return place.folder + "-link" + end
+
+        return prepare
+
+    def link(suffix, make):
+        def prepare(place, outside, victim):
+            if suffix:
+                place.ask()
+                place.settle()
+            make(victim, place.path(suffix))
+
+        return prepare
+
+    def shared(place, outside, victim):
+        with open(os.path.join(place.folder, "notes.txt"), "w"):
+            os.chmod(place.folder, 0o755)
+
+    for end in ["", "/", "/."]:
+        judge(f"a linked folder, {end!r}", "symbolic link", linked_folder(end))
+    for suffix in ["", "-wal", "-shm", "-journal"]:
+        judge(f"a linked file, {suffix!r}", "symbolic link", link(suffix, os.symlink))
+        judge(f"a hard link, {suffix!r}", "hard link", link(suffix, os.link))
+        judge(f"a pipe, {suffix!r}", "no file", link(suffix, lambda victim, path: os.mkfifo(path)))
+    judge("a folder with other files", "holds other files", shared)
+    if os.geteuid() == 0:
+
+        def their_folder(place, outside, victim):
+            os.chown(place.folder, NOBODY, NOBODY)
+
+        def their_file(place, outside, victim):
+            with open(place.path(), "w"):
+                os.chown(place.path(), NOBODY, NOBODY)
+
+        judge("another's folder", "belongs to another user", their_folder)
+        judge("another's file", "belongs to another user", their_file)
+
+
 def full_disk(checks, fake, work):
     def judge(what, place, worker):
         warnings = []
@@ -513,6 +625,9 @@ def main():
             damage,
             a_damaged_vector_is_kept_anew,
             folders_that_cannot_be_written,
+            nobody_else_may_read,
+            no_text_and_no_key,
+            nothing_in_its_place,
             full_disk,
             bound,
             forks,

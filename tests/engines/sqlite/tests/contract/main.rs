@@ -1,10 +1,13 @@
 //! The SQL contract, one statement of it a test, in a host that knows nothing but SQL.
 
+mod echoes;
 mod elsewhere;
 mod environment;
 mod faults;
+mod files;
 mod formats;
 mod functions;
+mod headers;
 mod insert;
 mod interrupt;
 mod keys;

@@ -7,7 +7,7 @@ use std::env;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 
 use rusqlite::{Connection, ffi};
-use serde_json::json;
+use serde_json::{Value, json};
 use sqlite_host::*;
 
 const MASKED: &str = "REMBED_TEST_MASKED";
@@ -141,6 +141,100 @@ fn a_key_of_a_registration_that_is_refused() {
                 ffi::sqlite3_finalize(statement);
             }
         });
+        assert_eq!(key.find_in_memory(), [""; 0]);
+    });
+}
+
+/// Texts, and how a server that repeats the key answers each.
+fn echoes(key: &str) -> Vec<(&'static str, Value)> {
+    let good = json!([{"embedding": [1, 2, 3, 4], "index": 0}]);
+    let escapes = format!("\"{key}\" is\nnot known");
+    vec![
+        ("json", json!({"status": 401, "body": {"error": {"message": format!("bad key {key}")}}})),
+        ("escapes", json!({"status": 403, "body": {"error": {"message": escapes}, "code": key}})),
+        ("list", json!({"status": 422, "body": {"detail": [{"msg": key}, {"msg": format!("no {key}")}]}})),
+        ("object", json!({"status": 400, "body": {"message": {"key": key, "also": [key]}}})),
+        ("key", json!({"status": 400, "body": {key: key}})),
+        ("plain", json!({"status": 500, "body": format!("no such key: Bearer {key}")})),
+        ("long", json!({"status": 500, "body": format!("{key} {} {key}", "x".repeat(200_000))})),
+        ("binary", json!({"status": 500, "body": format!("\u{0}é{key}\u{1}")})),
+        ("cut off", json!({"status": 401, "body": format!("{key} {}", "x".repeat(9000)), "truncate": 5000})),
+        ("slow", json!({"status": 401, "body": format!("{key} {}", "x".repeat(9000)), "drip_ms": 50})),
+        ("page", json!({"status": 200, "body": format!("<html>{key}</html>")})),
+        ("text", json!({"status": 200, "body": {"data": key}})),
+        ("escaped text", json!({"status": 200, "body": {"data": escapes}})),
+        ("vector", json!({"status": 200, "body": {"data": [{"embedding": key}]}})),
+        ("number", json!({"status": 200, "body": {"data": [{"embedding": [1, key]}]}})),
+        ("index", json!({"status": 200, "body": {"data": [{"index": key, "embedding": [1]}]}})),
+        (
+            "usage",
+            json!({"status": 200, "body": {"data": good, "usage": {"total_tokens": key, key: escapes}}}),
+        ),
+        ("skipped", json!({"status": 200, "body": {"data": good, "request": {"key": escapes, key: key}}})),
+        ("top", json!({"status": 200, "body": {key: 1, "data": good}})),
+    ]
+}
+
+#[test]
+fn a_key_that_a_server_repeats() {
+    let random = || RandomState::new().build_hasher().finish();
+    let (world, key) = match env::var(MASKED) {
+        Ok(text) => (world(json!({})), Masked::from_text(&text)),
+        Err(_) => {
+            let key = format!("sk-{:016x}{:016x}", random(), random());
+            let faults = echoes(&key).into_iter().map(|(text, mut fault)| {
+                fault["text"] = json!(format!("[{text}]"));
+                fault
+            });
+            let faults: Vec<_> = faults.collect();
+            (world(json!({"width": 4, "key": key, "faults": faults})), Masked::of(&key))
+        }
+    };
+    let directory = Directory::new("residue-echoes");
+    let path = directory.path("key");
+    child().env(MASKED, key.to_text()).run_in(&world, |world| {
+        key.uncovered("", "", |text| std::fs::write(&path, &text[..text.len() - 1]).unwrap());
+        let options = json!({"key": format!("file:{}", path.display()), "retries": 0, "timeout": 1.0});
+        let db = open_with(world, &options.to_string());
+        assert_eq!(db.embed("a").len(), 4);
+        let mut left = Vec::new();
+        for (text, _) in echoes("") {
+            let asked = format!("[{text}]");
+            let failed = db.try_run("SELECT rembed('c', ?)", [&asked]).is_err();
+            assert_eq!(failed, !["usage", "skipped", "top"].contains(&text), "{text}");
+            left.extend(key.find_in_memory().into_iter().map(|place| format!("{text}: {place}")));
+            let rows = "SELECT count(error) FROM rembed_batch('c', json_array(?1, ?1 || '2'))";
+            db.run(rows, [&asked]);
+            left.extend(key.find_in_memory().into_iter().map(|place| format!("{text}, rows: {place}")));
+        }
+        assert_eq!(left, [""; 0]);
+    });
+}
+
+#[test]
+fn a_key_that_no_request_can_carry() {
+    let (world, key) = guarded();
+    let directory = Directory::new("residue-unfit");
+    let path = directory.path("key");
+    child().env(MASKED, key.to_text()).run_in(&world, |world| {
+        for (before, after) in [("", "\u{7f}"), ("\n\n", "\nX-Evil: 1"), ("é", "")] {
+            key.uncovered(before, after, |text| std::fs::write(&path, &text[..text.len() - 1]).unwrap());
+            let db = open_with(world, &json!({"key": format!("file:{}", path.display())}).to_string());
+            let text = db.embed_error("a");
+            assert!(text.contains("cannot stand in an HTTP header"), "{text}");
+        }
+        let large = "x".repeat(64 << 10);
+        key.uncovered(&large, "", |text| std::fs::write(&path, &text[..text.len() - 1]).unwrap());
+        let db = open_with(world, &json!({"key": format!("file:{}", path.display())}).to_string());
+        assert!(db.embed_error("a").contains("larger than 64 KiB"));
+        assert_eq!(key.find_in_memory(), [""; 0]);
+        // A server that cannot be reached.
+        key.uncovered("", "", |text| std::fs::write(&path, &text[..text.len() - 1]).unwrap());
+        let options =
+            json!({"key": format!("file:{}", path.display()), "url": "http://127.0.0.1:9", "retries": 0});
+        let db = open_with(world, &options.to_string());
+        db.embed_error("a");
+        db.run("SELECT count(error) FROM rembed_batch('c', '[\"a\",\"b\"]')", ());
         assert_eq!(key.find_in_memory(), [""; 0]);
     });
 }
