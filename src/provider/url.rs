@@ -31,7 +31,7 @@ pub fn complete(url: &str, paths: &Paths) -> Result<Uri, String> {
     // Nor is the query, which may hold a key.
     let wrong = |why: &str| format!("url '{}' {why}", crate::error::bounded(address, 200));
     let Some((scheme, rest)) = address.split_once("://") else {
-        return Err(wrong("must start with http:// or https://"));
+        return Err(format!("url {} must start with http:// or https://", crate::error::quoted(address)));
     };
     if !["http", "https"].iter().any(|s| scheme.eq_ignore_ascii_case(s)) {
         return Err(wrong("must start with http:// or https://"));

@@ -30,13 +30,13 @@ pub enum GivenUp {
     Failed(Error),
 }
 
-/// Sends the request `body` for `texts` until it succeeds, may not be retried, or time is up.
+/// Sends the request `body` for `texts` until it succeeds, may not be retried, or time is up. Each time the keys are
+/// read anew: one may be replaced meanwhile.
 ///
 /// # Errors
-/// [`Error::Request`] with the last failure, [`Error::Interrupted`].
+/// [`Error::Request`] with the last failure or of a key that cannot be read, [`Error::Interrupted`].
 pub fn send(
     client: &Client,
-    headers: &Headers,
     body: &[u8],
     texts: &[&str],
     interrupt: &Arc<dyn Interrupt>,
@@ -45,10 +45,24 @@ pub fn send(
     let mut deadline = None;
     let mut attempts = 0;
     loop {
-        wait_turn(client, texts, interrupt)?;
+        let read_keys = || {
+            Headers::of(client, interrupt).map_err(|message| {
+                let (client, format) = (client.name().into(), client.format());
+                let e = RequestError { client, format, status: None, message, attempts: attempts.max(1) };
+                GivenUp::Failed(match interrupt.is_interrupted() {
+                    true => Error::Interrupted,
+                    false => Error::Request(Box::new(e)),
+                })
+            })
+        };
+        // Before the wait, since without a key there is nothing to wait for.
+        let mut headers = read_keys()?;
+        if wait_turn(client, texts, interrupt)? {
+            headers = read_keys()?;
+        }
         let deadline = *deadline.get_or_insert_with(|| Instant::now() + client.timeout());
         attempts += 1;
-        let outcome = attempt(client, headers, body, deadline, interrupt);
+        let outcome = attempt(client, &headers, body, deadline, interrupt);
         let (status, failure) = match outcome {
             Ok(reply) => {
                 shared.texts.fetch_add(texts.len() as u64, Relaxed);
@@ -101,20 +115,22 @@ pub fn send(
 }
 
 /// Waits until the client's limits per minute, and a pause that a reply has asked for, let a request go. This
-/// time does not count against the request's own.
-fn wait_turn(client: &Client, texts: &[&str], interrupt: &Arc<dyn Interrupt>) -> Result<(), GivenUp> {
+/// time does not count against the request's own. Returns whether there was any.
+fn wait_turn(client: &Client, texts: &[&str], interrupt: &Arc<dyn Interrupt>) -> Result<bool, GivenUp> {
     let pace = &client.shared().pace;
     let limits = client.pacing();
     let tokens = limits.tokens.map_or(0, |_| texts.iter().map(|text| plan::estimate(text)).sum());
     let turn = pace.book(limits, tokens);
-    if !turn.is_zero() {
+    let mut waited = !turn.is_zero();
+    if waited {
         sleep(turn, interrupt).map_err(GivenUp::Failed)?;
     }
     loop {
         let pause = pace.paused();
         if pause.is_zero() {
-            return Ok(());
+            return Ok(waited);
         }
+        waited = true;
         sleep(pause, interrupt).map_err(GivenUp::Failed)?;
     }
 }
@@ -146,7 +162,7 @@ fn attempt(
     let text = headers.scrub(exchange.text());
     let failure = provider.failure(&HttpReply { body: text.as_bytes(), ..exchange.reply() });
     let (status, mut failure) = quoted(Some(status), failure);
-    if status == Some(401) && !headers.has_key() {
+    if matches!(status, Some(401 | 403)) && !headers.has_key() {
         failure.message = format!("{} ({})", failure.message, client.key_hint());
     }
     Err((status, failure))
