@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, LazyLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, LazyLock, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -73,14 +73,9 @@ impl Lock {
 /// The clients that one session sees.
 #[derive(Debug)]
 pub struct Registry {
-    own: RwLock<Own>,
-}
-
-/// The session's own clients. Once locked, these and those of `REMBED_CONFIG` are all that there are.
-#[derive(Debug)]
-struct Own {
-    clients: Clients,
-    lock: Option<Lock>,
+    own: RwLock<Clients>,
+    /// Set and asked while `own` is held. Once it is set, `own` and `REMBED_CONFIG` have all clients there are.
+    lock: OnceLock<Lock>,
 }
 
 impl Default for Registry {
@@ -92,8 +87,8 @@ impl Default for Registry {
 impl Registry {
     /// A registry without clients of its own; `locked` for a process that is locked.
     fn new(locked: bool) -> Registry {
-        let lock = locked.then_some(Lock::Process);
-        Registry { own: RwLock::new(Own { clients: Clients::new(), lock }) }
+        let lock = if locked { Lock::Process.into() } else { OnceLock::new() };
+        Registry { own: RwLock::default(), lock }
     }
 
     /// Keeps the clients that the session sees now, and lets none be added, changed or removed any more, also not by
@@ -102,17 +97,17 @@ impl Registry {
         // A file that is written later is not the one that whoever locks has seen.
         LazyLock::force(&CONFIG);
         let (mut own, shared) = (write(&self.own), read(&PROCESS));
-        if own.lock.is_none() {
+        if self.lock.get().is_none() {
             for (name, entry) in &*shared {
-                own.clients.entry(name.clone()).or_insert_with(|| entry.clone());
+                own.entry(name.clone()).or_insert_with(|| entry.clone());
             }
-            own.lock = Some(Lock::Session);
         }
+        self.lock.get_or_init(|| Lock::Session);
     }
 
     /// What locks it.
     pub fn locked(&self) -> Option<Lock> {
-        read(&self.own).lock
+        self.lock.get().copied()
     }
 
     /// Whether clients may be added, changed and removed, and caches cleared.
@@ -120,7 +115,14 @@ impl Registry {
     /// # Errors
     /// The text says what locks, and what to do before that.
     pub fn check_unlocked(&self) -> Result<()> {
-        read(&self.own).check_unlocked()
+        match self.locked() {
+            None => Ok(()),
+            Some(lock) => Err(Error::invalid(format!(
+                "locked by {}: no client can be registered, changed or removed, and no cache cleared. Register clients \
+                 before rembed_lock(), or name them in REMBED_CONFIG",
+                lock.name()
+            ))),
+        }
     }
 
     /// The client `name`.
@@ -151,10 +153,10 @@ impl Registry {
     /// A `REMBED_CONFIG` that cannot be read.
     pub fn named(&self, name: &str) -> Result<Option<Entry>> {
         let own = read(&self.own);
-        if let Some(entry) = own.clients.get(name) {
+        if let Some(entry) = own.get(name) {
             return Ok(Some(entry.clone()));
         }
-        if own.lock.is_none() {
+        if self.lock.get().is_none() {
             if let Some(entry) = read(&PROCESS).get(name) {
                 return Ok(Some(entry.clone()));
             }
@@ -169,10 +171,10 @@ impl Registry {
     pub fn list(&self) -> Result<Vec<Entry>> {
         let mut seen = config()?.clone();
         let own = read(&self.own);
-        if own.lock.is_none() {
+        if self.lock.get().is_none() {
             seen.extend(read(&PROCESS).clone());
         }
-        seen.extend(own.clients.clone());
+        seen.extend(own.clone());
         let mut list: Vec<_> = seen.into_values().collect();
         list.sort_by_key(|entry| entry.rowid);
         Ok(list)
@@ -184,7 +186,7 @@ impl Registry {
     /// A name or rowid that is taken, unless `replace`; a `rowid` that cannot be had.
     pub fn insert(&self, client: Arc<Client>, rowid: Option<i64>, replace: bool) -> Result<i64> {
         let (mut own, mut shared) = (self.write_own()?, write(&PROCESS));
-        insert(&mut own.clients, &mut shared, client, rowid, replace)
+        insert(&mut own, &mut shared, client, rowid, replace)
     }
 
     /// Puts `client` in the place of the row `old`, perhaps with another name, rowid or scope.
@@ -193,22 +195,21 @@ impl Registry {
     /// As [`Registry::insert`]; the old row stays.
     pub fn update(&self, old: &Entry, client: Arc<Client>, rowid: Option<i64>, replace: bool) -> Result<()> {
         let (mut own, mut shared) = (self.write_own()?, write(&PROCESS));
-        let own = &mut own.clients;
         let process = old.client.scope() == Scope::Process;
         let clients = |own: &mut Clients, shared: &mut Clients| {
             if process { shared.remove(old.client.name()) } else { own.remove(old.client.name()) }
         };
-        let removed = clients(own, &mut shared);
+        let removed = clients(&mut own, &mut shared);
         // A client of the process keeps the row that other sessions know it by.
         let keeps = process && client.scope() == Scope::Process;
-        let inserted = insert(own, &mut shared, client.clone(), rowid, replace);
+        let inserted = insert(&mut own, &mut shared, client.clone(), rowid, replace);
         match (inserted, removed) {
             (Ok(_), _) if keeps => {
                 shared.entry(client.name().to_owned()).and_modify(|entry| entry.rowid = old.rowid);
             }
             (Ok(_), _) => {}
             (Err(e), Some(removed)) => {
-                let clients = if process { &mut *shared } else { own };
+                let clients = if process { &mut *shared } else { &mut *own };
                 clients.insert(old.client.name().to_owned(), removed);
                 return Err(e);
             }
@@ -222,7 +223,7 @@ impl Registry {
     /// # Errors
     /// A client of `REMBED_CONFIG`, which is read-only here.
     pub fn remove(&self, name: &str) -> Result<bool> {
-        if self.write_own()?.clients.remove(name).is_some() || write(&PROCESS).remove(name).is_some() {
+        if self.write_own()?.remove(name).is_some() || write(&PROCESS).remove(name).is_some() {
             return Ok(true);
         }
         // Not by named(): another thread may register a client of the process in between.
@@ -232,22 +233,10 @@ impl Registry {
         }
     }
 
-    fn write_own(&self) -> Result<RwLockWriteGuard<'_, Own>> {
+    /// The session's own clients, to be changed.
+    fn write_own(&self) -> Result<RwLockWriteGuard<'_, Clients>> {
         let own = write(&self.own);
-        own.check_unlocked().map(|()| own)
-    }
-}
-
-impl Own {
-    fn check_unlocked(&self) -> Result<()> {
-        match self.lock {
-            None => Ok(()),
-            Some(lock) => Err(Error::invalid(format!(
-                "locked by {}: no client can be registered, changed or removed, and no cache cleared. Register clients \
-                 before rembed_lock(), or name them in REMBED_CONFIG",
-                lock.name()
-            ))),
-        }
+        self.check_unlocked().map(|()| own)
     }
 }
 
@@ -312,11 +301,11 @@ fn config() -> Result<&'static Clients> {
     CONFIG.as_ref().map_err(|e| Error::invalid(e.clone()))
 }
 
-fn read<T>(clients: &RwLock<T>) -> RwLockReadGuard<'_, T> {
+fn read(clients: &RwLock<Clients>) -> RwLockReadGuard<'_, Clients> {
     clients.read().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn write<T>(clients: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
+fn write(clients: &RwLock<Clients>) -> RwLockWriteGuard<'_, Clients> {
     clients.write().unwrap_or_else(PoisonError::into_inner)
 }
 
