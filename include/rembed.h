@@ -27,6 +27,10 @@
 **   - or, by SQL, in any session: SELECT rembed_register('docs', 'format', 'openai', ..., 'scope', 'process').
 **     It takes no lock, while INSERT INTO temp.rembed_clients takes SQLite's write lock as every INSERT does.
 **
+** STRANGERS. Whoever may run SQL may register clients, and by them have a key of this process sent to a server of their
+** own. Where strangers may: REMBED_LOCK=1 in the environment leaves the clients of REMBED_CONFIG alone, in every
+** connection; rembed_lock(db) leaves one connection the clients that it has by then. SECURITY.md has recipes.
+**
 ** ERRORS. A host that drops the error of a sqlite3_step() of a SELECT shows an empty result; then
 ** SELECT rembed_last_error() tells the error of the session's last failed call. No function of ours ever fails
 ** with SQLITE_BUSY or SQLITE_LOCKED, so a host that repeats a statement until those are gone is not caught in a loop.
@@ -72,6 +76,22 @@ static inline int rembed_selfcheck(sqlite3 *db) {
   ok = sqlite3_prepare_v2(db, "SELECT rembed_version()", -1, &stmt, NULL) == SQLITE_OK &&
        sqlite3_step(stmt) == SQLITE_ROW && sqlite3_column_text(stmt, 0) != NULL;
   /* Of NULL this is harmless, and leaves the message of sqlite3_prepare_v2() in place. */
+  sqlite3_finalize(stmt);
+  return ok ? SQLITE_OK : SQLITE_ERROR;
+}
+
+/*
+** From now on, and as long as the connection lives, its clients are those that it has: none is registered, changed or
+** removed, and no cache cleared. There is no way back, and a second call does no harm. SQLITE_OK; SQLITE_ERROR when it
+** cannot be locked, as a connection without the extension (sqlite3_errmsg(db) tells): no stranger may have it then;
+** SQLITE_MISUSE when db is NULL.
+*/
+static inline int rembed_lock(sqlite3 *db) {
+  sqlite3_stmt *stmt = NULL;
+  int ok;
+  if (db == NULL) return SQLITE_MISUSE;
+  ok = sqlite3_prepare_v2(db, "SELECT rembed_lock()", -1, &stmt, NULL) == SQLITE_OK &&
+       sqlite3_step(stmt) == SQLITE_ROW && sqlite3_column_int(stmt, 0) == 1;
   sqlite3_finalize(stmt);
   return ok ? SQLITE_OK : SQLITE_ERROR;
 }

@@ -1,8 +1,8 @@
 //! One call: the requests of a statement for one client and input type, and what they share.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
 
 use crate::cache::disk::{self, Open};
 use crate::cache::flight::Flight;
@@ -11,8 +11,8 @@ use crate::check::check;
 use crate::client::Client;
 use crate::error::{Error, RequestError, Result};
 use crate::options::Cache;
+use crate::transport::Interrupt;
 use crate::transport::retry::{self, GivenUp};
-use crate::transport::{Headers, Interrupt};
 use crate::vector::{Vectors, normalize};
 
 /// A provider that refuses everything must not be asked text by text. After so many refusals of one request's parts
@@ -30,7 +30,6 @@ pub struct Call {
     key: Key,
     memory: Arc<Memory>,
     disk: Option<Open>,
-    headers: OnceLock<Result<Headers, String>>,
     width: AtomicUsize,
     /// Whether a request went with other headers than the key was made of: what it brought is kept nowhere.
     has_changed: AtomicBool,
@@ -60,16 +59,8 @@ impl Call {
         };
         let disk = open.filter(|_| client.cache() == Cache::Disk);
         let input_type = input_type.map(str::to_owned);
-        Ok(Call {
-            client,
-            input_type,
-            key,
-            memory,
-            disk,
-            headers: OnceLock::new(),
-            width: AtomicUsize::new(0),
-            has_changed: AtomicBool::new(false),
-        })
+        let (width, has_changed) = (AtomicUsize::new(0), AtomicBool::new(false));
+        Ok(Call { client, input_type, key, memory, disk, width, has_changed })
     }
 
     /// What the vectors of the call have in common, hashed.
@@ -226,18 +217,13 @@ impl Call {
     fn request(&self, texts: &[&str], interrupt: &Arc<dyn Interrupt>) -> Result<Vectors, GivenUp> {
         let client = &*self.client;
         let failed = |text| GivenUp::Failed(failed(client, text));
-        let headers = self.headers.get_or_init(|| Headers::of(client, interrupt));
-        let headers = headers.as_ref().map_err(|text| match interrupt.is_interrupted() {
-            true => GivenUp::Failed(Error::Interrupted),
-            false => failed(text.clone()),
-        })?;
         let input_type = self.input_type.as_deref();
-        if client.cache_key_with(input_type, headers.digest()).as_ref() != Ok(&self.key) {
-            self.has_changed.store(true, Ordering::Relaxed);
-        }
         let ask = client.ask(input_type);
         let body = client.provider().request(&ask, texts).map_err(failed)?;
-        let reply = retry::send(client, headers, &body, texts, interrupt)?;
+        let (reply, headers) = retry::send(client, &body, texts, interrupt)?;
+        if client.cache_key_with(input_type, &headers).as_ref() != Ok(&self.key) {
+            self.has_changed.store(true, Ordering::Relaxed);
+        }
         let mut vectors = check(reply, texts.len(), client.options().dimensions).map_err(failed)?;
         let now = vectors.width();
         if let Err(first) = self.width.compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed) {

@@ -12,9 +12,9 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// No client of this name is visible in the session.
-    #[error("'{name}' was not registered with rembed_clients. {}", known_names(known))]
+    #[error("{name} was not registered with rembed_clients. {}", known_names(known))]
     NotRegistered {
-        /// The name asked for.
+        /// The name asked for, in quotes.
         name: String,
         /// The names that are visible, or why they could not be read.
         known: Vec<String>,
@@ -113,13 +113,40 @@ pub(crate) fn bounded(text: &str, max: usize) -> String {
     }
 }
 
+/// A word that a user wrote where one of ours was expected, in quotes, for an error. A key that stands in the wrong
+/// place is not repeated.
+pub(crate) fn quoted(word: &str) -> String {
+    if looks_like_a_key(word) {
+        return format!("'{}' (it looks like a key, and is not repeated)", crate::secret::HIDDEN);
+    }
+    format!("'{}'", bounded(word, 60))
+}
+
+/// Whether a word looks like a key rather than like a name: it begins as keys do, or has a long stretch that no word of
+/// a language has. A model's name is words and numbers between hyphens.
+fn looks_like_a_key(word: &str) -> bool {
+    const STARTS: &[&str] = &[
+        "sk-", "sk_", "pk-", "pk_", "rk-", "rk_", "nk-", "pa-", "fw_", "hf_", "gsk_", "mxb_", "jina_",
+        "nvapi-", "xai-", "tgp_", "aiza", "eyj", "ghp_", "akia", "key-", "bearer ", "basic ",
+    ];
+    let lower = word.trim().to_ascii_lowercase();
+    let starts = STARTS.iter().any(|start| lower.starts_with(start));
+    let has = |stretch: &str, kind: fn(&u8) -> bool| stretch.as_bytes().iter().any(kind);
+    let random = |stretch: &str| match stretch.len() {
+        0..12 => false,
+        12..24 => has(stretch, u8::is_ascii_digit),
+        _ => true,
+    };
+    starts || word.split(|c: char| !c.is_ascii_alphanumeric()).any(random)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn an_unknown_client_lists_the_known_ones() {
-        let e = Error::NotRegistered { name: "x".into(), known: vec!["a".into(), "b".into()] };
+        let e = Error::NotRegistered { name: quoted("x"), known: vec!["a".into(), "b".into()] };
         assert_eq!(e.to_string(), "'x' was not registered with rembed_clients. Registered are: a, b");
     }
 
@@ -133,6 +160,37 @@ mod tests {
             attempts: 1,
         };
         assert_eq!(e.to_string(), "client 'gpt' (openai): HTTP 401: bad key");
+    }
+
+    #[test]
+    fn a_key_in_the_wrong_place_is_not_repeated() {
+        for key in [
+            "sk-1",
+            "sk-proj-abc_DEF",
+            " SK-ant-api03-x",
+            "Bearer abc",
+            "jina_abc",
+            "0123456789abcdef0123456789abcdef",
+            "AbCdEfGhIjKlMnOpQrStUvWxYz",
+            "d1f2a3b4-0000-4000-8000-0123456789ab",
+            "x.y/Zm9vYmFyYmF6cXV4",
+        ] {
+            let shown = quoted(key);
+            assert!(shown.starts_with("'***' (") && !shown.contains(key.trim()), "{shown}");
+        }
+        for word in [
+            "modle",
+            "opnai",
+            "text-embedding-3-small",
+            "nomic-embed-text-v1.5",
+            "requests_per_minutes",
+            "requestsPerMinute",
+            "sentence-transformers/all-MiniLM-L6-v2",
+            "clustering",
+            "",
+        ] {
+            assert_eq!(quoted(word), format!("'{word}'"));
+        }
     }
 
     #[test]

@@ -62,6 +62,8 @@ impl<V: Value + 'static> Function<V> {
             kind: Purity::Volatile,
             call: rembed_cache_clear,
         },
+        // A database file must not lock its host either.
+        Function { name: c"rembed_lock", args: &[0], kind: Purity::Direct, call: rembed_lock },
         Function { name: c"rembed_last_error", args: &[0], kind: Purity::Volatile, call: rembed_last_error },
         // The last: what has it has everything.
         Function { name: c"rembed_version", args: &[0], kind: Purity::Deterministic, call: rembed_version },
@@ -112,7 +114,12 @@ fn rembed_stats<V: Value>(session: &Session, _: &[V]) -> Result<Output, Error> {
 }
 
 fn rembed_cache_clear<V: Value>(session: &Session, _: &[V]) -> Result<Output, Error> {
-    Ok(Output::Int(session.cache_clear() as i64))
+    Ok(Output::Int(session.cache_clear()? as i64))
+}
+
+fn rembed_lock<V: Value>(session: &Session, _: &[V]) -> Result<Output, Error> {
+    session.lock();
+    Ok(Output::Int(1))
 }
 
 fn rembed_register<V: Value>(session: &Session, args: &[V]) -> Result<Output, Error> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, quoted};
 use crate::secret::Secret;
 use crate::transport::policy;
 
@@ -179,7 +179,7 @@ pub fn from_pairs(pairs: impl IntoIterator<Item = (String, Value)>) -> Result<Ma
     let mut map = Map::new();
     for (name, value) in pairs {
         if map.contains_key(&name) {
-            return Err(Error::invalid(format!("option '{name}' is given twice")));
+            return Err(Error::invalid(format!("option {} is given twice", quoted(&name))));
         }
         let value = match value {
             // SQL has no objects: these two come as JSON text.
@@ -266,11 +266,7 @@ fn read(map: &Map<String, Value>) -> Result<Options> {
 }
 
 fn unknown(name: &str) -> Error {
-    Error::invalid(format!(
-        "unknown option '{}'. The options are: {}",
-        crate::error::bounded(name, 60),
-        OPTIONS.join(", ")
-    ))
+    Error::invalid(format!("unknown option {}. The options are: {}", quoted(name), OPTIONS.join(", ")))
 }
 
 /// One option's value, and the errors that name it. A value is never repeated in an error: it may be a key.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError};
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -57,16 +57,94 @@ fn renewed(clients: &Clients) -> Clients {
     clients.iter().map(|(name, entry)| (name.clone(), renew(entry))).collect()
 }
 
+/// `REMBED_LOCK`, read once: nobody may be told otherwise later. What cannot be understood locks.
+static LOCKED: PerProcess<bool> = PerProcess::new(|parent| match (parent, std::env::var_os("REMBED_LOCK")) {
+    (Some(locked), _) => *locked,
+    (None, Some(word)) => locks(&word.to_string_lossy()),
+    (None, None) => false,
+});
+
+fn locks(word: &str) -> bool {
+    !["", "0", "false", "no", "off"].contains(&word.trim().to_ascii_lowercase().as_str())
+}
+
+/// What keeps a registry from being changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lock {
+    /// `REMBED_LOCK`: every registry of the process, from the start.
+    Process,
+    /// `rembed_lock()`: this registry, since then.
+    Session,
+}
+
+impl Lock {
+    /// What users know it by.
+    pub fn name(self) -> &'static str {
+        match self {
+            Lock::Process => "REMBED_LOCK",
+            Lock::Session => "rembed_lock()",
+        }
+    }
+}
+
 /// The clients that one session sees.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Registry {
     own: RwLock<Clients>,
+    /// Set and asked while `own` is held. Once it is set, `own` and `REMBED_CONFIG` have all clients there are.
+    lock: OnceLock<Lock>,
+}
+
+impl Default for Registry {
+    fn default() -> Registry {
+        Registry::new(*LOCKED)
+    }
 }
 
 impl Registry {
     /// That of a child process, which must not share what its parent locks.
     pub fn renewed(&self) -> Registry {
-        Registry { own: RwLock::new(inherited(Some(&self.own))) }
+        Registry { own: RwLock::new(inherited(Some(&self.own))), lock: self.lock.clone() }
+    }
+
+    /// A registry without clients of its own; `locked` for a process that is locked.
+    fn new(locked: bool) -> Registry {
+        let lock = if locked { Lock::Process.into() } else { OnceLock::new() };
+        Registry { own: RwLock::default(), lock }
+    }
+
+    /// Keeps the clients that the session sees now, and lets none be added, changed or removed any more, also not by
+    /// other sessions of the process. There is no way back.
+    pub fn lock(&self) {
+        // A file that is written later is not the one that whoever locks has seen.
+        let _ = config();
+        let (mut own, shared) = (write(&self.own), read(&PROCESS));
+        if self.lock.get().is_none() {
+            for (name, entry) in &*shared {
+                own.entry(name.clone()).or_insert_with(|| entry.clone());
+            }
+        }
+        self.lock.get_or_init(|| Lock::Session);
+    }
+
+    /// What locks it.
+    pub fn locked(&self) -> Option<Lock> {
+        self.lock.get().copied()
+    }
+
+    /// Whether clients may be added, changed and removed, and caches cleared.
+    ///
+    /// # Errors
+    /// The text says what locks, and what to do before that.
+    pub fn check_unlocked(&self) -> Result<()> {
+        match self.locked() {
+            None => Ok(()),
+            Some(lock) => Err(Error::invalid(format!(
+                "locked by {}: no client can be registered, changed or removed, and no cache cleared. Register clients \
+                 before rembed_lock(), or name them in REMBED_CONFIG",
+                lock.name()
+            ))),
+        }
     }
 
     /// The client `name`.
@@ -77,7 +155,7 @@ impl Registry {
         match self.named(name)? {
             Some(entry) => Ok(entry.client),
             None => Err(Error::NotRegistered {
-                name: crate::error::bounded(name, 100),
+                name: crate::error::quoted(name),
                 known: self.list()?.into_iter().map(|e| e.client.name().to_owned()).collect(),
             }),
         }
@@ -96,11 +174,14 @@ impl Registry {
     /// # Errors
     /// A `REMBED_CONFIG` that cannot be read.
     pub fn named(&self, name: &str) -> Result<Option<Entry>> {
-        if let Some(entry) = read(&self.own).get(name) {
+        let own = read(&self.own);
+        if let Some(entry) = own.get(name) {
             return Ok(Some(entry.clone()));
         }
-        if let Some(entry) = read(&PROCESS).get(name) {
-            return Ok(Some(entry.clone()));
+        if self.lock.get().is_none() {
+            if let Some(entry) = read(&PROCESS).get(name) {
+                return Ok(Some(entry.clone()));
+            }
         }
         Ok(config()?.get(name).cloned())
     }
@@ -111,8 +192,11 @@ impl Registry {
     /// A `REMBED_CONFIG` that cannot be read.
     pub fn list(&self) -> Result<Vec<Entry>> {
         let mut seen = config()?.clone();
-        seen.extend(read(&PROCESS).clone());
-        seen.extend(read(&self.own).clone());
+        let own = read(&self.own);
+        if self.lock.get().is_none() {
+            seen.extend(read(&PROCESS).clone());
+        }
+        seen.extend(own.clone());
         let mut list: Vec<_> = seen.into_values().collect();
         list.sort_by_key(|entry| entry.rowid);
         Ok(list)
@@ -124,7 +208,7 @@ impl Registry {
     /// A name or rowid that is taken, unless `replace`; a `rowid` that cannot be had.
     pub fn insert(&self, client: Arc<Client>, rowid: Option<i64>, replace: bool) -> Result<i64> {
         // Where it is not needed, the lock of all connections is left alone.
-        let mut own = write(&self.own);
+        let mut own = self.write_own()?;
         let mut shared = (client.scope() == Scope::Process).then(|| write(&PROCESS));
         insert(&mut own, shared.as_deref_mut(), client, rowid, replace)
     }
@@ -134,7 +218,7 @@ impl Registry {
     /// # Errors
     /// As [`Registry::insert`]; the old row stays.
     pub fn update(&self, old: &Entry, client: Arc<Client>, rowid: Option<i64>, replace: bool) -> Result<()> {
-        let (mut own, mut shared) = (write(&self.own), write(&PROCESS));
+        let (mut own, mut shared) = (self.write_own()?, write(&PROCESS));
         let process = old.client.scope() == Scope::Process;
         let clients = |own: &mut Clients, shared: &mut Clients| {
             if process { shared.remove(old.client.name()) } else { own.remove(old.client.name()) }
@@ -163,7 +247,7 @@ impl Registry {
     /// # Errors
     /// A client of `REMBED_CONFIG`, which is read-only here.
     pub fn remove(&self, name: &str) -> Result<bool> {
-        if write(&self.own).remove(name).is_some() || write(&PROCESS).remove(name).is_some() {
+        if self.write_own()?.remove(name).is_some() || write(&PROCESS).remove(name).is_some() {
             return Ok(true);
         }
         // Not by named(): another thread may register a client of the process in between.
@@ -171,6 +255,12 @@ impl Registry {
             true => Err(read_only(name)),
             false => Ok(false),
         }
+    }
+
+    /// The session's own clients, to be changed.
+    fn write_own(&self) -> Result<RwLockWriteGuard<'_, Clients>> {
+        let own = write(&self.own);
+        self.check_unlocked().map(|()| own)
     }
 }
 
@@ -250,7 +340,11 @@ fn read_config(path: &std::ffi::OsStr) -> Result<Clients, String> {
         clients: Map<String, Value>,
     }
     let text = crate::file::read_once(std::path::Path::new(path), CONFIG_MAX)?;
-    let config: Config = serde_json::from_slice(&text).map_err(|e| e.to_string())?;
+    let config: Config = serde_json::from_slice(&text).map_err(|e| match e.is_data() {
+        // What the parser says of the shape repeats what stands there, and that may be a key.
+        true => format!("it is not {{\"clients\": {{\"name\": {{options}}}}}} (line {})", e.line()),
+        false => e.to_string(),
+    })?;
     let mut clients = Clients::new();
     for (name, options) in config.clients {
         let options = match options {
@@ -342,6 +436,73 @@ mod tests {
     }
 
     #[test]
+    fn a_locked_registry_keeps_what_it_has_seen() {
+        let (one, other) = (Registry::default(), Registry::default());
+        one.insert(client("reg-lock-own", "connection"), None, false).unwrap();
+        other.insert(client("reg-lock-shared", "process"), None, false).unwrap();
+        assert_eq!(one.locked(), None);
+        one.lock();
+        one.lock();
+        assert_eq!(one.locked(), Some(Lock::Session));
+        let before = one.get("reg-lock-shared").unwrap();
+        // Another session that is not locked may do as it likes, for others.
+        other.insert(client("reg-lock-late", "process"), None, false).unwrap();
+        other.insert(client("reg-lock-shared", "process"), None, true).unwrap();
+        assert!(one.get("reg-lock-late").is_err());
+        assert!(Arc::ptr_eq(&before, &one.get("reg-lock-shared").unwrap()));
+        assert!(other.remove("reg-lock-shared").unwrap());
+        assert!(Arc::ptr_eq(&before, &one.get("reg-lock-shared").unwrap()));
+        let mut seen = names(&one);
+        seen.retain(|name| name.starts_with("reg-lock"));
+        assert_eq!(seen, ["reg-lock-own", "reg-lock-shared"]);
+        other.remove("reg-lock-late").unwrap();
+    }
+
+    #[test]
+    fn nothing_changes_a_locked_registry() {
+        let r = Registry::default();
+        r.insert(client("reg-shut", "connection"), None, false).unwrap();
+        r.lock();
+        let old = r.named("reg-shut").unwrap().unwrap();
+        for refused in [
+            r.insert(client("reg-new", "connection"), None, true).map(drop),
+            r.insert(client("reg-new", "process"), None, true).map(drop),
+            r.update(&old, client("reg-shut", "connection"), None, true),
+            r.remove("reg-shut").map(drop),
+            r.remove("nobody").map(drop),
+            r.check_unlocked(),
+        ] {
+            let e = refused.unwrap_err().to_string();
+            assert!(e.starts_with("locked by rembed_lock(): "), "{e}");
+        }
+        assert!(r.get("reg-shut").is_ok() && Registry::default().get("reg-new").is_err());
+    }
+
+    #[test]
+    fn a_locked_process_has_the_clients_of_the_config_alone() {
+        let r = Registry::default();
+        r.insert(client("reg-earlier", "process"), None, false).unwrap();
+        let locked = Registry::new(true);
+        assert!(locked.get("reg-earlier").is_err());
+        locked.lock();
+        assert_eq!(locked.locked(), Some(Lock::Process));
+        assert!(locked.get("reg-earlier").is_err());
+        let e = locked.remove("reg-earlier").unwrap_err().to_string();
+        assert!(e.starts_with("locked by REMBED_LOCK: "), "{e}");
+        assert!(r.remove("reg-earlier").unwrap());
+    }
+
+    #[test]
+    fn what_cannot_be_understood_locks() {
+        for word in ["1", "true", "yes", " on ", "2", "\u{fffd}"] {
+            assert!(locks(word), "{word}");
+        }
+        for word in ["", "0", "FALSE", "no", " off "] {
+            assert!(!locks(word), "{word}");
+        }
+    }
+
+    #[test]
     fn a_config_is_checked_whole() {
         let path = std::env::temp_dir().join(format!("rembed-config-{}", std::process::id()));
         let read = |text: &str| {
@@ -352,13 +513,15 @@ mod tests {
         assert_eq!(clients.keys().collect::<Vec<_>>(), ["a", "b"]);
         assert!(clients["a"].read_only);
         for (bad, why) in [
-            (r#"{"client":{}}"#, "unknown field"),
+            (r#"{"client":{}}"#, r#"it is not {"clients": "#),
+            (r#"{"sk-1":{},"clients":{}}"#, "it is not"),
+            (r#"{"clients":"sk-1"}"#, "it is not"),
             (r#"{"clients":{"a":{"modle":"m"}}}"#, "client 'a': unknown option 'modle'"),
             (r#"{"clients":{"a":5}}"#, "object"),
             ("{", "EOF"),
         ] {
             let e = read(bad).unwrap_err();
-            assert!(e.contains(why), "{e}");
+            assert!(e.contains(why) && !e.contains("sk-1"), "{e}");
         }
         std::fs::remove_file(path).unwrap();
     }

@@ -196,9 +196,19 @@ impl Session {
     }
 
     /// Drops all cached vectors of the process, and those on disk. Returns how many there were.
-    pub fn cache_clear(&self) -> usize {
+    ///
+    /// # Errors
+    /// A session that is locked.
+    pub fn cache_clear(&self) -> Result<usize> {
+        self.registry.check_unlocked()?;
         let on_disk = self.store.map_or(0, |open| cache::disk::PROCESS.clear(open));
-        cache::PROCESS.clear() + on_disk
+        Ok(cache::PROCESS.clear() + on_disk)
+    }
+
+    /// From now on, and for as long as the session lives, its clients are those that it sees now: none is registered,
+    /// changed or removed, and no cache is cleared.
+    pub fn lock(&self) {
+        self.registry.lock();
     }
 
     /// The error of an input of `client` that cannot be embedded.
@@ -212,8 +222,9 @@ impl Session {
     /// Registers or replaces a client. No table is touched.
     ///
     /// # Errors
-    /// Options that are wrong or that the format cannot carry out.
+    /// Options that are wrong or that the format cannot carry out; a session that is locked.
     pub fn register(&self, name: &str, document: Map<String, Value>) -> Result<()> {
+        self.registry.check_unlocked()?;
         let client = Client::new(name, Options::from_map(document)?)?;
         self.registry.insert(client, None, true).map(drop)
     }
@@ -221,7 +232,7 @@ impl Session {
     /// Takes a client away. Returns whether there was one.
     ///
     /// # Errors
-    /// A client of `REMBED_CONFIG`.
+    /// A client of `REMBED_CONFIG`; a session that is locked.
     pub fn unregister(&self, name: &str) -> Result<bool> {
         self.registry.remove(name)
     }
@@ -255,6 +266,7 @@ impl Session {
     /// # Errors
     /// A name or rowid that is taken, or what [`Session::register`] refuses.
     pub fn insert(&self, columns: &Columns<'_>, rowid: Option<i64>, replace: bool) -> Result<i64> {
+        self.registry.check_unlocked()?;
         let Some(Some(name)) = columns.name else {
             return Err(no_name());
         };
@@ -268,6 +280,7 @@ impl Session {
     /// # Errors
     /// As [`Session::insert`]; a client of `REMBED_CONFIG`. The row stays as it was.
     pub fn update(&self, rowid: i64, new_rowid: i64, columns: &Columns<'_>, replace: bool) -> Result<()> {
+        self.registry.check_unlocked()?;
         let Some(old) = self.registry.row(rowid)? else {
             return Ok(());
         };
@@ -296,8 +309,9 @@ impl Session {
     /// DELETE of the row `rowid`.
     ///
     /// # Errors
-    /// A client of `REMBED_CONFIG`.
+    /// A client of `REMBED_CONFIG`; a session that is locked.
     pub fn delete(&self, rowid: i64) -> Result<()> {
+        self.registry.check_unlocked()?;
         match self.registry.row(rowid)? {
             Some(entry) => self.registry.remove(entry.client.name()).map(drop),
             None => Ok(()),
@@ -314,7 +328,7 @@ impl Session {
         self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// What a bug report needs: version, source, engine, features, formats. Never a key.
+    /// What a bug report needs: version, source, engine, features, formats, what locks it. Never a key.
     pub fn debug(&self) -> String {
         let formats: Vec<_> = crate::provider::all().map(|p| p.spec().name).collect();
         let features: Vec<_> = [
@@ -332,11 +346,12 @@ impl Session {
         .filter_map(|(on, name)| on.then_some(*name))
         .collect();
         format!(
-            "Version: {VERSION}\nSource: {}\nEngine: {}\nFeatures: {}\nFormats: {}\n",
+            "Version: {VERSION}\nSource: {}\nEngine: {}\nFeatures: {}\nFormats: {}\nLocked: {}\n",
             env!("REMBED_COMMIT"),
             self.engine,
             features.join(", "),
-            formats.join(", ")
+            formats.join(", "),
+            self.registry.locked().map_or_else(|| "no".into(), |lock| format!("by {}", lock.name()))
         )
     }
 }

@@ -52,8 +52,8 @@ impl Table for Clients {
             b"" | b"name" => Ok((&CLIENTS, SCHEMA)),
             ONE_ROW_INSERTS => Ok((&OF_INSERTS, SCHEMA_OF_INSERTS)),
             _ => Err(Error::invalid(format!(
-                "rembed_clients knows no argument '{}': USING rembed_clients, or USING rembed_clients(one_row_inserts)",
-                String::from_utf8_lossy(word)
+                "rembed_clients knows no argument {}: USING rembed_clients, or USING rembed_clients(one_row_inserts)",
+                crate::error::quoted(&String::from_utf8_lossy(word))
             ))),
         }
     }

@@ -5,7 +5,8 @@
 //! app on limbo_core, which calls `register`.
 //!
 //! The engine frees what we allocate, by its own allocator: every result is made in `value`, to the engine's measure.
-//! Its functions have no context, so that there is one session, and one set of clients, in a process.
+//! Its functions have no context, so that there is one session, one set of clients, and one lock,
+//! in a process: `rembed_lock()` locks them all.
 
 mod batch_table;
 mod clients_table;

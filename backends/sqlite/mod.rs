@@ -76,8 +76,11 @@ pub(crate) fn message(text: &str) -> *const c_char {
 unsafe fn register(db: *mut sqlite3, in_use: ffi::InUse) -> Result<(), String> {
     // SAFETY: db is open.
     unsafe {
-        // A second copy of the library, linked and loaded, has a memory of its own.
-        if registered_version(db).as_deref() == Some(crate::session::VERSION) {
+        // A second copy of the library, linked and loaded, has a memory of its own. One of another version takes over,
+        // but not from one that is locked.
+        if answer(db, c"SELECT rembed_version()").as_deref() == Some(crate::session::VERSION)
+            || answer(db, c"SELECT instr(rembed_debug(), 'Locked: by ') > 0").as_deref() == Some("1")
+        {
             return Ok(());
         }
         let session = Session::new(engine(db), Arc::new(Handle(db)), Some(store::open));
@@ -91,19 +94,19 @@ unsafe fn register(db: *mut sqlite3, in_use: ffi::InUse) -> Result<(), String> {
     Ok(())
 }
 
-/// What `rembed_version()` of this connection says, if it has one.
-unsafe fn registered_version(db: *mut sqlite3) -> Option<String> {
+/// The text of the one value of `sql`, if this connection has what it names.
+unsafe fn answer(db: *mut sqlite3, sql: &CStr) -> Option<String> {
     // SAFETY: db is open; the statement is finalized after its text is out of use.
     unsafe {
-        let stmt = prepare(db, c"SELECT rembed_version()");
-        let version = match ffi::step(stmt) {
+        let stmt = prepare(db, sql);
+        let text = match ffi::step(stmt) {
             code::ROW => {
-                RawValue(ffi::column_value(stmt, 0)).text("version").ok().flatten().map(Cow::into_owned)
+                RawValue(ffi::column_value(stmt, 0)).text("answer").ok().flatten().map(Cow::into_owned)
             }
             _ => None,
         };
         ffi::finalize(stmt);
-        version
+        text
     }
 }
 

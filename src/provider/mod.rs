@@ -281,10 +281,10 @@ fn input_type<'a>(spec: &Spec, asked: Option<&'a str>) -> Result<Option<(&'stati
         return match asked {
             None | Some("query" | "document") => Ok(None),
             Some(word) => Err(format!(
-                "format '{}' has no input types, so '{}' cannot be sent: put the model's prefix into the text, \
+                "format '{}' has no input types, so {} cannot be sent: put the model's prefix into the text, \
                  or set the server's own field by the option 'body'",
                 spec.name,
-                crate::error::bounded(word, 60)
+                crate::error::quoted(word)
             )),
         };
     };

@@ -12,6 +12,7 @@ use ureq::http::HeaderMap;
 use zeroize::Zeroizing;
 
 use super::{Exchange, Headers, Interrupt, SLICE, exchange};
+use crate::cache::Key;
 use crate::client::Client;
 use crate::error::{Error, RequestError};
 use crate::plan;
@@ -30,30 +31,44 @@ pub enum GivenUp {
     Failed(Error),
 }
 
-/// Sends the request `body` for `texts` until it succeeds, may not be retried, or time is up.
+/// Sends the request `body` for `texts` until it succeeds, may not be retried, or time is up. Each time the keys are
+/// read anew: one may be replaced meanwhile. Comes with the [`Headers::digest`] of those that brought the reply.
 ///
 /// # Errors
-/// [`Error::Request`] with the last failure, [`Error::Interrupted`].
+/// [`Error::Request`] with the last failure or of a key that cannot be read, [`Error::Interrupted`].
 pub fn send(
     client: &Client,
-    headers: &Headers,
     body: &[u8],
     texts: &[&str],
     interrupt: &Arc<dyn Interrupt>,
-) -> Result<Reply, GivenUp> {
+) -> Result<(Reply, Key), GivenUp> {
     let shared = client.shared();
     let mut deadline = None;
     let mut attempts = 0;
     loop {
-        wait_turn(client, texts, interrupt)?;
+        let read_keys = || {
+            Headers::of(client, interrupt).map_err(|message| {
+                let (client, format) = (client.name().into(), client.format());
+                let e = RequestError { client, format, status: None, message, attempts: attempts.max(1) };
+                GivenUp::Failed(match interrupt.is_interrupted() {
+                    true => Error::Interrupted,
+                    false => Error::Request(Box::new(e)),
+                })
+            })
+        };
+        // Before the wait, since without a key there is nothing to wait for.
+        let mut headers = read_keys()?;
+        if wait_turn(client, texts, interrupt)? {
+            headers = read_keys()?;
+        }
         let deadline = *deadline.get_or_insert_with(|| Instant::now() + client.timeout());
         attempts += 1;
-        let outcome = attempt(client, headers, body, deadline, interrupt);
+        let outcome = attempt(client, &headers, body, deadline, interrupt);
         let (status, failure) = match outcome {
             Ok(reply) => {
                 shared.texts.fetch_add(texts.len() as u64, Relaxed);
                 shared.tokens.fetch_add(reply.tokens.unwrap_or(0), Relaxed);
-                return Ok(reply);
+                return Ok((reply, *headers.digest()));
             }
             Err(failed) => failed,
         };
@@ -101,20 +116,22 @@ pub fn send(
 }
 
 /// Waits until the client's limits per minute, and a pause that a reply has asked for, let a request go. This
-/// time does not count against the request's own.
-fn wait_turn(client: &Client, texts: &[&str], interrupt: &Arc<dyn Interrupt>) -> Result<(), GivenUp> {
+/// time does not count against the request's own. Returns whether there was any.
+fn wait_turn(client: &Client, texts: &[&str], interrupt: &Arc<dyn Interrupt>) -> Result<bool, GivenUp> {
     let pace = &client.shared().pace;
     let limits = client.pacing();
     let tokens = limits.tokens.map_or(0, |_| texts.iter().map(|text| plan::estimate(text)).sum());
     let turn = pace.book(limits, tokens);
-    if !turn.is_zero() {
+    let mut waited = !turn.is_zero();
+    if waited {
         sleep(turn, interrupt).map_err(GivenUp::Failed)?;
     }
     loop {
         let pause = pace.paused();
         if pause.is_zero() {
-            return Ok(());
+            return Ok(waited);
         }
+        waited = true;
         sleep(pause, interrupt).map_err(GivenUp::Failed)?;
     }
 }
@@ -146,7 +163,7 @@ fn attempt(
     let text = headers.scrub(exchange.text());
     let failure = provider.failure(&HttpReply { body: text.as_bytes(), ..exchange.reply() });
     let (status, mut failure) = quoted(Some(status), failure);
-    if status == Some(401) && !headers.has_key() {
+    if matches!(status, Some(401 | 403)) && !headers.has_key() {
         failure.message = format!("{} ({})", failure.message, client.key_hint());
     }
     Err((status, failure))

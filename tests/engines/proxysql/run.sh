@@ -85,7 +85,7 @@ host() {
 
 export REMBED_README=$root/README.md
 for way in before after system; do
-    host "own-$way" 120 linkage pipeline readme scopes errors load lifetime
+    host "own-$way" 120 linkage pipeline readme scopes lock errors load lifetime
     host "plain-$way" 30 linkage pipeline
 done
 unset REMBED_README
@@ -96,12 +96,15 @@ JSON
 REMBED_CONFIG=$out/run/config.json host own-after 30 config
 REMBED_CONFIG=$out/run/no-such-file.json host own-after 30 config
 
+# A server whose sessions are strangers': SECURITY.md.
+REMBED_LOCK=1 REMBED_CONFIG=$out/run/config.json HOST_SECRET=the-hosts-own-secret host own-after 30 locked
+
 timeout 30 "$out/forgot" own "$out/run" | record || true
 timeout 30 "$out/header" | record || true
 
 valgrind_host() {
     valgrind --quiet --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite --error-exitcode=9 \
-        "$out/own-after" valgrind "$url" "$out/run" - pipeline scopes errors >"$out/run/valgrind.txt" 2>&1
+        "$out/own-after" valgrind "$url" "$out/run" - pipeline scopes lock errors >"$out/run/valgrind.txt" 2>&1
 }
 check "valgrind finds no error and no leak" valgrind_host
 # What it found, and not the cases that passed under it.

@@ -28,5 +28,8 @@ suite 'Rust, SQLite 3.33' cargo test --quiet --locked --manifest-path "$here/too
 suite 'Shell' sh "$here/shell.sh"
 suite 'Python' "$python" "$here/host.py"
 suite 'Python, forks' "$python" "$here/fork.py"
+venv=$root/target/venv/datasette
+"$root/tests/venv.sh" "$venv" "$root/tests/engines/datasette/requirements.txt" || exit 2
+suite 'Datasette' "$venv/bin/python3" "$root/tests/engines/datasette/strangers.py"
 
 total

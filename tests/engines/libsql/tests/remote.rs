@@ -16,7 +16,7 @@ struct Server {
 }
 
 impl Server {
-    async fn start(extensions: Option<&Path>, config: Option<&Path>) -> Server {
+    async fn start(extensions: Option<&Path>, variables: &[(&str, &str)]) -> Server {
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let folder = tempfile::tempdir().unwrap();
         let mut command =
@@ -28,9 +28,7 @@ impl Server {
         if let Some(folder) = extensions {
             command.arg("--extensions-path").arg(folder);
         }
-        if let Some(file) = config {
-            command.env("REMBED_CONFIG", file);
-        }
+        command.envs(variables.iter().copied());
         let process = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         let server = Server { url: format!("http://127.0.0.1:{port}"), process, _folder: folder };
         let connection = server.remote().await.connect().unwrap();
@@ -97,7 +95,7 @@ async fn search(local: &Connection, stored: &Connection) {
 
 #[tokio::test]
 async fn a_remote_database_lacks_the_functions_and_stores_what_is_bound() {
-    let (fake, server) = (Fake::start(), Server::start(None, None).await);
+    let (fake, server) = (Fake::start(), Server::start(None, &[]).await);
     let local = local(&fake).await;
     let remote = server.remote().await.connect().unwrap();
     let e = one(&remote, "SELECT rembed('c', 'x')").await.unwrap_err().to_string();
@@ -107,7 +105,7 @@ async fn a_remote_database_lacks_the_functions_and_stores_what_is_bound() {
 
 #[tokio::test]
 async fn a_replica_reads_here_and_writes_there() {
-    let (fake, server) = (Fake::start(), Server::start(None, None).await);
+    let (fake, server) = (Fake::start(), Server::start(None, &[]).await);
     let local = local(&fake).await;
     let folder = tempfile::tempdir().unwrap();
     let replica = folder.path().join("replica.db");
@@ -129,9 +127,8 @@ async fn a_replica_reads_here_and_writes_there() {
     assert!(e.contains("no such function: rembed"), "{e}");
 }
 
-#[tokio::test]
-async fn a_server_that_trusts_the_extension_embeds_by_itself() {
-    let fake = Fake::start();
+/// A folder for `sqld --extensions-path` with the library in it, and beside it a file for REMBED_CONFIG.
+fn trusted(fake: &Fake) -> (tempfile::TempDir, String) {
     let folder = tempfile::tempdir().unwrap();
     let library = std::env::var_os("REMBED_LIB").expect("REMBED_LIB names the library: run.sh has it");
     std::fs::copy(&library, folder.path().join("rembed0.so")).unwrap();
@@ -141,8 +138,15 @@ async fn a_server_that_trusts_the_extension_embeds_by_itself() {
     let config = folder.path().join("clients.json");
     let clients = format!(r#"{{"clients":{{"c":{{"format":"ollama","model":"m","url":"{}"}}}}}}"#, fake.url);
     std::fs::write(&config, clients).unwrap();
+    let config = config.to_str().unwrap().to_owned();
+    (folder, config)
+}
 
-    let server = Server::start(Some(folder.path()), Some(&config)).await;
+#[tokio::test]
+async fn a_server_that_trusts_the_extension_embeds_by_itself() {
+    let fake = Fake::start();
+    let (folder, config) = trusted(&fake);
+    let server = Server::start(Some(folder.path()), &[("REMBED_CONFIG", &config)]).await;
     let remote = server.remote().await.connect().unwrap();
     remote.execute("CREATE TABLE docs(text TEXT, embedding F32_BLOB(768))", ()).await.unwrap();
     for text in TEXTS {
@@ -151,4 +155,56 @@ async fn a_server_that_trusts_the_extension_embeds_by_itself() {
     let sql =
         "SELECT text FROM docs ORDER BY vector_distance_cos(embedding, rembed('c', 'jury selected')) LIMIT 1";
     assert_eq!(one(&remote, sql).await.unwrap(), TEXTS[1].into());
+}
+
+/// What a stranger's listener heard, and what the stranger was told.
+async fn attack(server: &Server, key: &str) -> (String, Result<Value, libsql::Error>) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let sql = format!(
+        "SELECT rembed_register('e', 'format', 'openai', 'url', '{url}', 'key', '{key}', 'scope', 'process',
+                                'timeout', 1, 'retries', 0)"
+    );
+    // Each is a request and, as sqld sees it, a client of its own.
+    let registered = one(&server.remote().await.connect().unwrap(), &sql).await;
+    let embedded = one(&server.remote().await.connect().unwrap(), "SELECT rembed('e', 'x')").await;
+    assert!(embedded.is_err(), "the listener answers nothing");
+    let mut heard = [0; 4096];
+    let n = match listener.accept() {
+        Ok((mut stream, _)) => {
+            stream.set_nonblocking(true).unwrap();
+            std::io::Read::read(&mut stream, &mut heard).unwrap()
+        }
+        Err(_) => 0,
+    };
+    (String::from_utf8_lossy(&heard[..n]).into_owned(), registered)
+}
+
+/// The recipe of SECURITY.md.
+#[tokio::test]
+async fn a_stranger_of_a_locked_server_gets_no_secret() {
+    let fake = Fake::start();
+    let (folder, config) = trusted(&fake);
+    let secret = folder.path().join("secret");
+    std::fs::write(&secret, "the-hosts-own-secret\n").unwrap();
+    let keys = ["env:SECRET_TOKEN".to_owned(), format!("file:{}", secret.display())];
+    for lock in ["1", "0"] {
+        let variables =
+            [("REMBED_CONFIG", &*config), ("REMBED_LOCK", lock), ("SECRET_TOKEN", "the-hosts-own-secret")];
+        let server = Server::start(Some(folder.path()), &variables).await;
+        for key in &keys {
+            let (heard, registered) = attack(&server, key).await;
+            if lock == "1" {
+                let e = registered.unwrap_err().to_string();
+                assert!(e.contains("locked by REMBED_LOCK: ") && heard.is_empty(), "{e}: {heard}");
+                continue;
+            }
+            // Or else the above would show nothing.
+            let heard = heard.to_ascii_lowercase();
+            assert!(heard.contains("authorization: bearer the-hosts-own-secret"), "{registered:?}: {heard}");
+        }
+        let remote = server.remote().await.connect().unwrap();
+        assert_eq!(one(&remote, "SELECT length(rembed('c', 'text'))").await.unwrap(), 3072.into());
+    }
 }

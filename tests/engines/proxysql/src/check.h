@@ -32,6 +32,8 @@ std::vector<Case> load_cases();
 std::vector<Case> lifetime_cases();
 std::vector<Case> config_cases();
 std::vector<Case> readme_cases();
+std::vector<Case> lock_cases();
+std::vector<Case> locked_process_cases();
 
 #define REQUIRE(condition)                                                                             \
     do {                                                                                               \

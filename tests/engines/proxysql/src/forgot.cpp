@@ -18,6 +18,8 @@ sqlite3 *open(const std::string &path) {
 
 void nothing_registered(const Host &host) {
     sqlite3 *db = open(host.db);
+    EQUAL(rembed_lock(db), SQLITE_ERROR);
+    EQUAL(std::string(sqlite3_errmsg(db)), "no such function: rembed_lock");
     EQUAL(rembed_selfcheck(db), SQLITE_ERROR);
     EQUAL(std::string(sqlite3_errmsg(db)), "no such function: rembed_version");
     EQUAL(sqlite3_errcode(db), SQLITE_ERROR);

@@ -40,8 +40,9 @@ int main(void) {
   sqlite3_auto_extension((void (*)(void))sqlite3_rembed_init);
   rc = sqlite3_open(":memory:", &db);
   if (rc == SQLITE_OK) rc = rembed_selfcheck(db);
+  if (rc == SQLITE_OK) rc = rembed_lock(db);
   if (rc == SQLITE_OK) rc = sqlite3_close(db);
-  printf("%s c99: a C host links, registers and passes the selfcheck\n", rc == SQLITE_OK ? "ok" : "FAILED");
+  printf("%s c99: a C host links, registers, passes the selfcheck and locks\n", rc == SQLITE_OK ? "ok" : "FAILED");
   return rc;
 }
 #endif

@@ -57,3 +57,28 @@ fn a_loaded_library_keeps_its_clients() {
     sqlite_rembed::rusqlite::register(&db).unwrap();
     assert_eq!(ask(&db, "SELECT name FROM rembed_clients").unwrap(), "mine");
 }
+
+#[test]
+fn a_locked_connection_stays_locked() {
+    let built = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../target/release/libsqlite_rembed.so");
+    let library = std::env::var("REMBED_LIB").unwrap_or_else(|_| built.into());
+    for loaded_first in [false, true] {
+        let db = Connection::open_in_memory().unwrap();
+        let load = || {
+            // SAFETY: the library is an extension of SQLite.
+            unsafe {
+                db.load_extension_enable().unwrap();
+                db.load_extension(&library, None::<&str>).unwrap();
+            }
+        };
+        if loaded_first {
+            load();
+        }
+        sqlite_rembed::rusqlite::register(&db).unwrap();
+        db.query_row("SELECT rembed_lock()", [], |row| row.get::<_, i64>(0)).unwrap();
+        load();
+        sqlite_rembed::rusqlite::register(&db).unwrap();
+        let e = ask(&db, "SELECT rembed_register('mine', 'openai')").unwrap_err().to_string();
+        assert!(e.starts_with("locked by rembed_lock(): "), "{e}");
+    }
+}

@@ -100,7 +100,8 @@ fn is_child(name: &str) -> bool {
 }
 
 fn is_ours(variable: &str) -> bool {
-    let settings = ["REMBED_CONFIG", "REMBED_ALLOW_HOSTS", "REMBED_CACHE_BYTES", "REMBED_CACHE_DIR"];
+    let settings =
+        ["REMBED_CONFIG", "REMBED_LOCK", "REMBED_ALLOW_HOSTS", "REMBED_CACHE_BYTES", "REMBED_CACHE_DIR"];
     settings.contains(&variable)
         || variable.ends_with("_API_KEY")
         || variable.ends_with("_API_TOKEN")

@@ -8,15 +8,15 @@ const TITLE: &str = "error in my application";
 #[test]
 fn a_header_that_does_not_authenticate_leaves_the_formats_key_alone() {
     let world = world(json!({"width": 4}));
-    child().env("OPENAI_API_KEY", "sk-right").env("REMBED_TEST_TENANT", "tenant-0001").run_in(&world, |world| {
+    child().env("OLLAMA_API_KEY", "sk-right").env("REMBED_TEST_TENANT", "tenant-0001").run_in(&world, |world| {
         let headers = json!({"X-Title": TITLE, "HTTP-Referer": "https://me.example", "x-tenant": "env:REMBED_TEST_TENANT",
                              "cookie": "session=1", "x-proxy-token": "t"});
-        open_with(world, &json!({"key": "env:OPENAI_API_KEY", "headers": headers}).to_string()).embed("a");
+        open_with(world, &json!({"key": "env:OLLAMA_API_KEY", "headers": headers}).to_string()).embed("a");
         let sent = world.only()["headers"].clone();
         assert_eq!(sent["authorization"], "Bearer sk-right");
         assert_eq!((&sent["x-title"], &sent["x-tenant"]), (&json!(TITLE), &json!("tenant-0001")));
-        // Not named, the format's variable is read.
-        open_with(world, &json!({"headers": headers}).to_string()).embed("b");
+        // Not named, the format's variable is read for its own server, and Ollama's is on this machine.
+        open_with(world, &json!({"format": "ollama", "headers": headers}).to_string()).embed("b");
         assert_eq!(world.log()[1]["headers"]["authorization"], "Bearer sk-right");
     });
 }
@@ -24,11 +24,16 @@ fn a_header_that_does_not_authenticate_leaves_the_formats_key_alone() {
 #[test]
 fn a_header_that_holds_the_key_replaces_the_formats() {
     let world = world(json!({"width": 4}));
-    child().env("OPENAI_API_KEY", "sk-other").run_in(&world, |world| {
+    child().env("OLLAMA_API_KEY", "sk-other").run_in(&world, |world| {
         for name in ["api-key", "X-Api-Key", "x-goog-api-key"] {
-            open_with(world, &json!({"headers": {name: "sk-right"}}).to_string()).embed(name);
+            open_with(world, &json!({"format": "ollama", "headers": {name: "sk-right"}}).to_string())
+                .embed(name);
         }
-        open_with(world, &json!({"headers": {"Authorization": "Token sk-right"}}).to_string()).embed("d");
+        open_with(
+            world,
+            &json!({"format": "ollama", "headers": {"Authorization": "Token sk-right"}}).to_string(),
+        )
+        .embed("d");
         let log = world.log();
         assert_eq!(log.len(), 4);
         for entry in &log[..3] {

@@ -51,76 +51,126 @@ fn a_missing_variable_is_named() {
     });
 }
 
+/// Each format with a key of its own, its variable, and the path at which the fake speaks it.
+const FORMATS: &[(&str, &str, &str)] = &[
+    ("openai", "OPENAI_API_KEY", "/v1/embeddings"),
+    ("nomic", "NOMIC_API_KEY", "/v1/embedding/text"),
+    ("cohere", "CO_API_KEY", "/v2/embed"),
+    ("jina", "JINA_API_KEY", "/v1/embeddings"),
+    ("mixedbread", "MXBAI_API_KEY", "/v1/embeddings"),
+    ("voyage", "VOYAGE_API_KEY", "/v1/embeddings"),
+    ("mistral", "MISTRAL_API_KEY", "/v1/embeddings"),
+    ("together", "TOGETHER_API_KEY", "/v1/embeddings"),
+    ("fireworks", "FIREWORKS_API_KEY", "/v1/embeddings"),
+    ("deepinfra", "DEEPINFRA_API_TOKEN", "/v1/embeddings"),
+    ("nvidia", "NVIDIA_API_KEY", "/v1/embeddings"),
+];
+
+/// A process in which every variable is set to `key`.
+fn child_with_all(key: &str) -> Child {
+    FORMATS
+        .iter()
+        .fold(child(), |child, (_, variable, _)| child.env(variable, key))
+        .env("OLLAMA_API_KEY", key)
+}
+
 #[test]
-fn the_format_has_a_variable_of_its_own() {
-    let worlds = [
-        "openai",
-        "nomic",
-        "cohere",
-        "jina",
-        "mixedbread",
-        "voyage",
-        "mistral",
-        "together",
-        "fireworks",
-        "deepinfra",
-        "nvidia",
-        "ollama",
-    ]
-    .map(|format| (format, guarded()));
-    let mut child = child();
-    for variable in [
-        "OPENAI",
-        "NOMIC",
-        "CO",
-        "JINA",
-        "MXBAI",
-        "VOYAGE",
-        "MISTRAL",
-        "TOGETHER",
-        "FIREWORKS",
-        "DEEPINFRA",
-        "NVIDIA",
-        "OLLAMA",
-    ] {
-        child = child.env(&format!("{variable}_API_KEY"), "sk-right");
-    }
-    child.run(|| {
+fn a_key_that_is_not_named_stays_away_from_other_servers() {
+    let worlds: Vec<_> = FORMATS.iter().map(|format| (*format, guarded())).collect();
+    child_with_all("sk-right").run(|| {
         let db = open();
-        for (format, world) in &worlds {
-            let options = json!({"format": format, "model": "m", "url": world.base() + path(format)});
+        for ((format, variable, path), world) in &worlds {
+            let mut options = json!({"format": format, "model": "m", "url": world.base() + path});
+            db.run("SELECT rembed_register(?, ?)", (format, options.to_string()));
+            let text = error(db.fails("SELECT rembed(?, 'a')", [format]));
+            assert!(
+                text.contains("HTTP 401") && text.contains(&format!("`key` = `env:{variable}`")),
+                "{text}"
+            );
+            assert!(world.only()["headers"].get("authorization").is_none(), "{format}");
+            options["key"] = format!("env:{variable}").into();
             db.run("SELECT rembed_register(?, ?)", (format, options.to_string()));
             assert_eq!(db.vector("SELECT rembed(?, 'a')", [format]).len(), 4, "{format}");
         }
     });
 }
 
-fn path(format: &str) -> &'static str {
-    match format {
-        "nomic" => "/v1/embedding/text",
-        "cohere" => "/v2/embed",
-        "ollama" => "/api/embed",
-        _ => "/v1/embeddings",
-    }
+#[test]
+fn a_server_that_forbids_makes_us_name_the_variable_too() {
+    let world = faulty(json!({"status": 403}));
+    child_with_all("sk-right").run(|| {
+        let text = open_with_client(&world).embed_error("a");
+        assert!(text.contains("HTTP 403") && text.contains("`key` = `env:OPENAI_API_KEY`"), "{text}");
+        let text = with_key(&world, "env:OPENAI_API_KEY").embed_error("a");
+        assert!(text.contains("HTTP 403") && !text.contains("env:"), "a key was sent: {text}");
+    });
+}
+
+/// No request is needed to tell: a key that no header can carry is an error of whoever reads it.
+#[test]
+fn a_key_that_is_not_named_is_read_for_the_formats_own_server() {
+    child_with_all("sk-\u{e9}").run(|| {
+        let db = open();
+        for (format, variable, _) in FORMATS {
+            db.run("SELECT rembed_register('c', ?)", [format]);
+            let text = db.embed_error("a");
+            assert!(text.contains(&format!("the key (env:{variable})")), "{text}");
+        }
+    });
+}
+
+/// Ollama's own server is one on this machine.
+#[test]
+fn a_format_of_this_machine_has_its_key_sent_there() {
+    let world = guarded();
+    child_with_all("sk-right").run(|| {
+        let url = world.base() + "/api/embed";
+        let db = open();
+        db.run("SELECT rembed_register('c', 'format', 'ollama', 'model', 'm', 'url', ?)", [url]);
+        assert_eq!(db.embed("a").len(), 4);
+        assert_eq!(world.only()["headers"]["authorization"], "Bearer sk-right");
+    });
+}
+
+#[test]
+fn a_new_key_file_takes_effect_in_the_middle_of_a_batch() {
+    let directory = Directory::new("rotated-key");
+    let path = directory.path("key");
+    std::fs::write(&path, "sk-first").unwrap();
+    let world = world(json!({"width": 4}));
+    let key = format!("file:{}", path.display());
+    let options = json!({"key": key, "batch_size": 1, "concurrency": 1}).to_string();
+    let db = open_with(&world, &options);
+    let mut rows = db.prepare("SELECT key FROM rembed_batch('c', ?)").unwrap();
+    let texts: Vec<_> = (0..40).map(|n| format!("text {n}")).collect();
+    let mut rows = rows.query([json!(texts).to_string()]).unwrap();
+    rows.next().unwrap().unwrap();
+    std::fs::write(&path, "sk-second").unwrap();
+    while rows.next().unwrap().is_some() {}
+    let sent: Vec<_> = world.log().iter().map(|entry| entry["headers"]["authorization"].clone()).collect();
+    assert_eq!((&sent[0], &sent[39]), (&json!("Bearer sk-first"), &json!("Bearer sk-second")), "{sent:?}");
+}
+
+#[test]
+fn a_new_key_file_takes_effect_when_a_request_is_sent_again() {
+    let directory = Directory::new("rotated-again");
+    let path = directory.path("key");
+    std::fs::write(&path, "sk-first").unwrap();
+    let world = faulty(json!({"first": 1, "status": 503, "headers": {"retry-after-ms": "1500"}}));
+    let db = with_key(&world, &format!("file:{}", path.display()));
+    let embedding = std::thread::spawn(move || db.embed("a").len());
+    world.wait_for(1);
+    std::fs::write(&path, "sk-second").unwrap();
+    assert_eq!(embedding.join().unwrap(), 4);
+    let sent: Vec<_> = world.log().iter().map(|entry| entry["headers"]["authorization"].clone()).collect();
+    assert_eq!(sent, ["Bearer sk-first", "Bearer sk-second"]);
 }
 
 #[test]
 fn without_a_key_the_providers_own_service_is_not_asked_and_the_variable_is_named() {
     child().run(|| {
         let db = open();
-        for (format, variable) in [
-            ("openai", "OPENAI_API_KEY"),
-            ("nomic", "NOMIC_API_KEY"),
-            ("cohere", "CO_API_KEY"),
-            ("jina", "JINA_API_KEY"),
-            ("mixedbread", "MXBAI_API_KEY"),
-            ("voyage", "VOYAGE_API_KEY"),
-            ("mistral", "MISTRAL_API_KEY"),
-            ("together", "TOGETHER_API_KEY"),
-            ("fireworks", "FIREWORKS_API_KEY"),
-            ("deepinfra", "DEEPINFRA_API_TOKEN"),
-            ("nvidia", "NVIDIA_API_KEY"),
-        ] {
+        for (format, variable, _) in FORMATS {
             db.run("SELECT rembed_register('c', ?)", [format]);
             let text = db.embed_error("a");
             assert!(text.contains(&format!("client 'c' ({format})")) && text.contains(variable), "{text}");
@@ -134,7 +184,7 @@ fn a_server_that_wants_a_key_makes_us_name_the_variable() {
     let world = guarded();
     child().run(|| {
         let text = open_with_client(&world).embed_error("a");
-        for part in ["HTTP 401", "Incorrect API key provided", "OPENAI_API_KEY"] {
+        for part in ["HTTP 401", "Incorrect API key provided", "`key` = `env:OPENAI_API_KEY`"] {
             assert!(text.contains(part), "{text}");
         }
     });

@@ -13,6 +13,7 @@ mod interrupt;
 mod keys;
 mod load;
 mod loading;
+mod lock;
 mod memory;
 mod options;
 mod panic;

@@ -106,6 +106,46 @@ fn no_refusal_repeats_the_key() {
 }
 
 #[test]
+fn a_key_where_something_else_belongs_is_not_repeated() {
+    let db = open();
+    db.run("SELECT rembed_register('c', 'format', 'ollama', 'model', 'm')", ());
+    db.run(
+        "SELECT rembed_register('typed', 'format', 'cohere', 'url', 'http://127.0.0.1:9', 'retries', 0)",
+        (),
+    );
+    for sql in [
+        "SELECT rembed_register('d', ?1)",
+        "SELECT rembed_register('d', 'format', ?1)",
+        "SELECT rembed_register('d', ?1, 'openai')",
+        "SELECT rembed_register('d', 'model', ?1, 'format', ?1)",
+        "SELECT rembed_register('d', 'format', 'openai', ?1, 1, ?1, 2)",
+        "SELECT rembed_register('d', 'format', 'openai', 'url', ?1)",
+        "SELECT rembed_register('d', 'format', 'openai', 'cache', ?1)",
+        "SELECT rembed_register('d', 'format', 'openai', 'scope', ?1)",
+        "SELECT rembed_register('d', 'format', 'ollama', 'input_type', ?1)",
+        "SELECT rembed_register('d', 'format', 'openai', 'dimensions', ?1)",
+        "SELECT rembed_register('d', 'format', 'openai', 'headers', ?1)",
+        "SELECT rembed_register('d', json_object(?1, 1))",
+        "SELECT rembed_client_options(?1, 'x')",
+        "SELECT rembed_client_options('format', 'openai', ?1)",
+        "INSERT INTO temp.rembed_clients(name, format) VALUES ('d', ?1)",
+        "INSERT INTO temp.rembed_clients(name, options) VALUES ('d', ?1)",
+        "UPDATE temp.rembed_clients SET format = ?1 WHERE name = 'c'",
+        "UPDATE temp.rembed_clients SET options = ?1 WHERE name = 'c'",
+        "SELECT rembed('c', 'text', ?1)",
+        "SELECT rembed(?1, 'text')",
+        "SELECT * FROM rembed_batch('c', '[]', ?1)",
+        "SELECT rembed_prefetch('c', '[]', ?1)",
+    ] {
+        for key in [KEY, "0a1b2c3d4e5f60718293a4b5c6d7e8f9"] {
+            let text = error(db.fails(sql, [key]));
+            assert!(!text.contains(key), "{sql}: {text}");
+            assert!(!all_that_is_shown(&db).contains(key), "{sql}");
+        }
+    }
+}
+
+#[test]
 fn no_key_is_written_to_the_database() {
     let directory = Directory::new("database");
     let file = directory.file("key", KEY);

@@ -35,6 +35,29 @@ fn a_second_time_changes_nothing() {
 }
 
 #[test]
+fn a_second_time_keeps_the_lock() {
+    for first in Way::all() {
+        for second in Way::all() {
+            let db = first.open();
+            run(&db, "INSERT INTO temp.rembed_clients(name, options) VALUES ('a', 'openai')");
+            assert_eq!(text(&db, "SELECT rembed_lock()"), "1");
+            second.set_up(&db).unwrap();
+            for sql in [
+                "SELECT rembed_register('b', 'openai')",
+                "SELECT rembed_clients_set(NULL, 'b', 'openai', NULL, NULL, NULL, NULL)",
+                "INSERT INTO temp.rembed_clients(name, options) VALUES ('b', 'openai')",
+                "UPDATE temp.rembed_clients SET model = 'm'",
+                "DELETE FROM temp.rembed_clients",
+            ] {
+                let e = error(&db, sql);
+                assert!(e.contains("locked by rembed_lock()"), "{sql}: {e}");
+            }
+            assert_eq!(text(&db, "SELECT group_concat(name) FROM temp.rembed_clients"), "a");
+        }
+    }
+}
+
+#[test]
 fn a_statement_outlives_its_functions() {
     let db = plain(&in_memory()).unwrap();
     db.load_extension(library()).unwrap();
