@@ -4,6 +4,12 @@
 #[allow(dead_code)]
 #[path = "../src/fake.rs"]
 mod fake;
+#[allow(dead_code)]
+#[path = "../src/reload.rs"]
+mod reload;
+#[allow(dead_code)]
+#[path = "../src/stranger.rs"]
+mod stranger;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -16,13 +22,14 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(4).unwrap().to_owned()
 }
 
-fn load(db: &Connection) {
+fn library() -> PathBuf {
     let file = format!("{}sqlite_rembed{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
     let built = || root().join("target/release").join(file);
-    let path = std::env::var_os("REMBED_LIB").map_or_else(built, PathBuf::from);
-    db.load_extension_enable().unwrap();
-    db.load_extension(path, None).unwrap();
-    db.load_extension_disable().unwrap();
+    std::env::var_os("REMBED_LIB").map_or_else(built, PathBuf::from)
+}
+
+fn load(db: &Connection) {
+    stranger::load(db, &library(), stranger::Way::Api).unwrap();
 }
 
 fn open(world: &World) -> Connection {
@@ -154,6 +161,20 @@ fn a_trigger_of_the_file_cannot_write_the_clients_table() {
         let _ = db.execute_batch("INSERT INTO docs VALUES (1)");
         assert_eq!(bytes(&db, "SELECT rembed('c', 'a')"), 16, "{action}");
     }
+}
+
+#[test]
+fn loading_takes_the_schema_away_and_nothing_else() {
+    let (library, folder) = (library(), stranger::folder("old-reload"));
+    reload::the_schema_goes_and_the_hosts_settings_stay(&library);
+    reload::open_statements_go_on(&library);
+    reload::the_statement_that_loads_goes_on(&library);
+    reload::a_statement_that_writes_cannot_load(&library);
+    reload::a_transaction_goes_on(&library);
+    reload::an_authorizer_that_denies_is_told(&library);
+    reload::a_file_that_cannot_be_read_does_not_matter(&library, &folder);
+    reload::read_only_and_attached_files_are_parsed_anew(&library, &folder);
+    std::fs::remove_dir_all(folder).unwrap();
 }
 
 /// Before 3.41 no extension can tell that it is interrupted; the time of the call is its end.

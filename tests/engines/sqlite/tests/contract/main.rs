@@ -23,5 +23,6 @@ mod schema;
 mod scope;
 mod secrets;
 mod select;
+mod stranger;
 mod texts;
 mod update;
