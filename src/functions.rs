@@ -43,7 +43,7 @@ pub enum Purity {
 impl<V: Value + 'static> Function<V> {
     /// Every function there is.
     ///
-    /// A database file may call two of them. `rembed()`, neither DIRECTONLY nor INNOCUOUS: embed-on-insert triggers
+    /// A database file may call two of them (and `rembed_batch`). `rembed()`, neither DIRECTONLY nor INNOCUOUS: embed-on-insert triggers
     /// work, and `trusted_schema=OFF` blocks them. `rembed_version()`, which tells nothing of the user. The others
     /// change or tell what is the application's: clients, traffic, errors with pieces of texts, the build.
     pub const ALL: &'static [Function<V>] = &[

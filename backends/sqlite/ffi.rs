@@ -200,6 +200,12 @@ api! {
     stmt_busy, sqlite3_stmt_busy(stmt: *mut sqlite3_stmt) -> c_int;
     sql, sqlite3_sql(stmt: *mut sqlite3_stmt) -> *const c_char;
     errmsg, sqlite3_errmsg(db: *mut sqlite3) -> *const c_char;
+    context_db_handle, sqlite3_context_db_handle(context: *mut sqlite3_context) -> *mut sqlite3;
+    table_column_metadata, sqlite3_table_column_metadata(
+        db: *mut sqlite3, schema: *const c_char, table: *const c_char, column: *const c_char,
+        datatype: *mut *const c_char, collation: *mut *const c_char, not_null: *mut c_int,
+        primary_key: *mut c_int, autoincrement: *mut c_int
+    ) -> c_int;
     user_data, sqlite3_user_data(context: *mut sqlite3_context) -> *mut c_void;
     value_type, sqlite3_value_type(value: *mut sqlite3_value) -> c_int;
     value_text, sqlite3_value_text(value: *mut sqlite3_value) -> *const u8;

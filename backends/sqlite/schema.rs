@@ -160,7 +160,19 @@ unsafe fn writes_a_virtual_table(db: *mut sqlite3, stmt: *mut sqlite3_stmt) -> b
     }
 }
 
-/// Sets an option of a connection that is our own, so that nothing in its file runs.
+/// Whether a file has a table by the name of ours, which a statement without `temp.` means.
+///
+/// # Safety
+/// `db` is open.
+pub unsafe fn has_clients_table(db: *mut sqlite3) -> bool {
+    use std::ptr::{null, null_mut};
+    let table = c"rembed_clients".as_ptr();
+    let (text, int) = (null_mut(), null_mut());
+    // SAFETY: db is open; without a column, the call asks for the table alone.
+    unsafe { ffi::table_column_metadata(db, null(), table, null(), text, text, int, int, int) == code::OK }
+}
+
+/// Sets options of a connection that is our own, so that nothing in its file runs.
 ///
 /// # Safety
 /// `db` is open.

@@ -32,6 +32,7 @@ std::vector<Case> load_cases();
 std::vector<Case> lifetime_cases();
 std::vector<Case> config_cases();
 std::vector<Case> readme_cases();
+std::vector<Case> stranger_cases();
 
 #define REQUIRE(condition)                                                                             \
     do {                                                                                               \

@@ -25,6 +25,7 @@ int main(int argc, char **argv) {
         {"linkage", linkage_cases()}, {"pipeline", pipeline_cases()}, {"scopes", scope_cases()},
         {"errors", error_cases()},    {"load", load_cases()},         {"lifetime", lifetime_cases()},
         {"config", config_cases()},  {"readme", readme_cases()},
+        {"strangers", stranger_cases()},
     };
     int failed = 0;
     {
