@@ -199,20 +199,28 @@ fn an_attached_file_of_a_stranger_calls_nothing_either() {
         stranger::make(&path, schema, "rembed_prefetch('c', '[\"x\"]')");
         for before in [true, false] {
             let db = Connection::open_in_memory().unwrap();
-            let attach = || db.run("ATTACH ? AS stranger", [path.to_str()]);
+            db.run("CREATE TABLE mine(x)", ());
+            let attach = || db.try_run("ATTACH ? AS stranger", [path.to_str()]);
             if before {
-                attach();
+                attach().unwrap();
                 db.run("SELECT body FROM notes", ());
             }
             load(&db, &library(), None).unwrap();
             register(&db, "c", &world, "{}");
-            if !before {
-                attach();
+            if !before && let Err(failure) = attach() {
+                assert!(failure.text.contains("malformed database schema"), "{name}: {}", failure.text);
+                db.run("SELECT x FROM mine", ());
+                continue;
             }
             for statement in &statements {
                 let text = db.fails(statement, ()).text;
                 let refused = text.contains("unsafe use of") || text.contains("malformed database schema");
                 assert!(refused, "{name}: {statement}: {text}");
+            }
+            // A file that is refused is so for the whole connection.
+            let used = ["view", "trigger", "DEFAULT"].contains(&name);
+            for statement in ["SELECT x FROM mine", "DETACH stranger"] {
+                assert_eq!(db.try_run(statement, ()).is_ok(), used, "{name}: {statement}");
             }
         }
     }
