@@ -195,6 +195,14 @@ fn a_trigger_of_the_file_cannot_write_the_clients_table() {
     }
 }
 
+/// A newer SQLite refuses this one, too.
+#[test]
+fn an_fts4_table_of_a_stranger_can_unregister_a_client_and_do_no_more() {
+    let folder = stranger::folder("old-fts4");
+    assert_eq!(stranger::called_by_fts4(&folder.join("a.db"), &library()), ["rembed_unregister"]);
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
 #[test]
 fn loading_takes_the_schema_away_and_nothing_else() {
     let (library, folder) = (library(), stranger::folder("old-reload"));

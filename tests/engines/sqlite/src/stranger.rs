@@ -163,6 +163,23 @@ pub fn attack_all(folder: &Path, library: &Path, url: &str, requests: impl Fn() 
     tried
 }
 
+/// Which functions of one argument an FTS4 table of the file calls, which is what its option `compress` names.
+pub fn called_by_fts4(path: &Path, library: &Path) -> Vec<&'static str> {
+    let all =
+        ["rembed_register", "rembed_client_options", "rembed_prefetch", "rembed_stats", "rembed_unregister"];
+    let called = all.into_iter().filter(|function| {
+        let _ = std::fs::remove_file(path);
+        let table = format!(
+            "CREATE VIRTUAL TABLE notes USING fts4(body, compress={function}, uncompress={function})"
+        );
+        Connection::open(path).unwrap().execute_batch(&table).unwrap();
+        let db = open(path, library, Way::Api, Before::New);
+        db.query_row("SELECT rembed_register('gpt', 'openai')", [], |_| Ok(())).unwrap();
+        db.execute_batch("INSERT INTO notes(body) VALUES ('gpt')").is_ok()
+    });
+    called.collect()
+}
+
 unsafe extern "C" {
     fn dlopen(path: *const c_char, flags: c_int) -> *mut c_void;
     fn dlsym(library: *mut c_void, name: *const c_char) -> *mut c_void;

@@ -226,3 +226,8 @@ fn an_attached_file_of_a_stranger_calls_nothing_either() {
     }
     assert_eq!(world.requests(), 0);
 }
+
+#[test]
+fn an_fts4_table_of_a_stranger_calls_nothing() {
+    assert_eq!(stranger::called_by_fts4(&Directory::new("fts4").path("a.db"), &library()), [""; 0]);
+}
