@@ -55,20 +55,16 @@ unsafe fn reset(db: *mut sqlite3) -> Result<(), String> {
         let mut stmt = std::ptr::null_mut();
         let sql = c"PRAGMA writable_schema = RESET";
         let rc = ffi::prepare_v2(db, sql.as_ptr(), -1, &mut stmt, std::ptr::null_mut());
-        let refused = if rc == code::OK { None } else { Some(refusal(db, sql)) };
         if rc == code::OK && is_parsed(db) {
             match ffi::libversion_number() < RESETS_SINCE {
                 true => ffi::imposter_off(db),
                 false => drop(ffi::step(stmt)),
             }
         }
+        // An authorizer denies a statement, or lets it do nothing.
+        let done = if is_parsed(db) { Err(refusal(db, sql)) } else { Ok(()) };
         ffi::finalize(stmt);
-        match refused {
-            Some(text) => Err(text),
-            // An authorizer may let a statement do nothing.
-            None if is_parsed(db) => Err(refusal(db, sql)),
-            None => Ok(()),
-        }
+        done
     }
 }
 
@@ -88,8 +84,8 @@ unsafe fn refusal(db: *mut sqlite3, sql: &CStr) -> String {
     let why = if why == "not an error" { "it had no effect".into() } else { why };
     let sql = sql.to_string_lossy();
     format!(
-        "rembed: {sql}: {why}. Without it, a file's schema that was read before could register clients: let the authorizer allow it, or load \
-         the library before the first statement"
+        "rembed: {sql}: {why}. Without it, a file's schema that was read before could register clients: let the authorizer allow it, or \
+         load the library before it is set"
     )
 }
 
