@@ -61,10 +61,9 @@ unsafe fn reset(db: *mut sqlite3) -> Result<(), String> {
                 false => drop(ffi::step(stmt)),
             }
         }
-        // An authorizer denies a statement, or lets it do nothing.
-        let done = if is_parsed(db) { Err(refusal(db, sql)) } else { Ok(()) };
         ffi::finalize(stmt);
-        done
+        // An authorizer denies a statement, or lets it do nothing.
+        if is_parsed(db) { Err(refusal(db, sql)) } else { Ok(()) }
     }
 }
 
