@@ -22,6 +22,8 @@ use crate::sqlite;
 ///
 /// # Errors
 /// What SQLite refuses: a function of the app by one of our names, while a statement runs. What is missing then, the next call registers.
+/// A statement that writes, or an authorizer that denies `PRAGMA writable_schema = RESET`: what SQLite has parsed of a stranger's schema
+/// could call the new functions unchecked.
 pub fn register(connection: &Connection) -> Result<()> {
     // SAFETY: the handle is open while the connection is borrowed, and is not kept beyond its life: SQLite drops what
     // is registered when it closes.

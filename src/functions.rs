@@ -35,15 +35,18 @@ pub enum Purity {
     Vector,
     /// Another result each time.
     Volatile,
-    /// Not from a database file's triggers and views, where the engine can tell (SQLite, libSQL): a hostile file must
-    /// not redirect where text is sent.
+    /// Not from a database file's schema, where the engine can tell (SQLite, libSQL): a hostile file must not redirect
+    /// where text is sent, nor read or change what is the application's. There, a constant call runs once a statement.
     Direct,
 }
 
 impl<V: Value + 'static> Function<V> {
     /// Every function there is.
+    ///
+    /// A database file may call two of them (and `rembed_batch`). `rembed()`, neither DIRECTONLY nor INNOCUOUS: embed-on-insert triggers
+    /// work, and `trusted_schema=OFF` blocks them. `rembed_version()`, which tells nothing of the user. The others
+    /// change or tell what is the application's: clients, traffic, errors with pieces of texts, the build.
     pub const ALL: &'static [Function<V>] = &[
-        // Neither DIRECTONLY nor INNOCUOUS: embed-on-insert triggers work, and `trusted_schema=OFF` blocks them.
         Function { name: c"rembed", args: &[2, 3], kind: Purity::Vector, call: rembed },
         Function { name: c"rembed_register", args: &[-1], kind: Purity::Direct, call: rembed_register },
         Function { name: c"rembed_unregister", args: &[1], kind: Purity::Direct, call: rembed_unregister },
@@ -53,18 +56,13 @@ impl<V: Value + 'static> Function<V> {
             kind: Purity::Direct,
             call: rembed_client_options,
         },
-        Function { name: c"rembed_debug", args: &[0], kind: Purity::Volatile, call: rembed_debug },
-        Function { name: c"rembed_prefetch", args: &[2, 3], kind: Purity::Volatile, call: rembed_prefetch },
-        Function { name: c"rembed_stats", args: &[0], kind: Purity::Volatile, call: rembed_stats },
-        Function {
-            name: c"rembed_cache_clear",
-            args: &[0],
-            kind: Purity::Volatile,
-            call: rembed_cache_clear,
-        },
+        Function { name: c"rembed_debug", args: &[0], kind: Purity::Direct, call: rembed_debug },
+        Function { name: c"rembed_prefetch", args: &[2, 3], kind: Purity::Direct, call: rembed_prefetch },
+        Function { name: c"rembed_stats", args: &[0], kind: Purity::Direct, call: rembed_stats },
+        Function { name: c"rembed_cache_clear", args: &[0], kind: Purity::Direct, call: rembed_cache_clear },
         // A database file must not lock its host either.
         Function { name: c"rembed_lock", args: &[0], kind: Purity::Direct, call: rembed_lock },
-        Function { name: c"rembed_last_error", args: &[0], kind: Purity::Volatile, call: rembed_last_error },
+        Function { name: c"rembed_last_error", args: &[0], kind: Purity::Direct, call: rembed_last_error },
         // The last: what has it has everything.
         Function { name: c"rembed_version", args: &[0], kind: Purity::Deterministic, call: rembed_version },
     ];

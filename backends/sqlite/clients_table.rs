@@ -9,7 +9,7 @@ use super::ffi::{
     sqlite3_vtab_cursor,
 };
 use super::value::{RawValue, arguments, give, give_error};
-use super::{Connection, destroy_connection};
+use super::{Connection, destroy_connection, schema};
 use crate::error::Error;
 use crate::guard::guard;
 use crate::registry::Entry;
@@ -257,9 +257,10 @@ unsafe extern "C" fn update(
             let session = &table.connection.session;
             let replace = || ffi::vtab_on_conflict(table.db) == code::ON_CONFLICT_REPLACE;
             let args = arguments(argc, argv);
-            if !is_asked_for(table.db) {
+            if schema::may_be_a_trigger(table.db) {
                 return Err(Error::invalid(
-                    "rembed_clients may not be written by a trigger: a database file must not redirect where text is sent",
+                    "rembed_clients may not be written by a trigger, nor while another statement writes: a database file \
+                     must not redirect where text is sent. SELECT rembed_register(…) may",
                 ));
             }
             match args {
@@ -275,29 +276,6 @@ unsafe extern "C" fn update(
                 [] => Ok(()),
             }
         })
-    }
-}
-
-/// Whether a statement of the application names the table. If none that runs does, a trigger writes it, which
-/// SQLite before 3.40 lets happen.
-unsafe fn is_asked_for(db: *mut sqlite3) -> bool {
-    // SAFETY: the connection is open; the texts are C strings that live as long as their statements.
-    unsafe {
-        if ffi::libversion_number() >= ffi::GUARDS_TABLES_SINCE {
-            return true;
-        }
-        let mut stmt = ffi::next_stmt(db, std::ptr::null_mut());
-        while !stmt.is_null() {
-            let sql = ffi::sql(stmt);
-            if ffi::stmt_busy(stmt) != 0 && !sql.is_null() {
-                let text = CStr::from_ptr(sql).to_string_lossy().to_ascii_lowercase();
-                if text.contains("rembed_clients") {
-                    return true;
-                }
-            }
-            stmt = ffi::next_stmt(db, stmt);
-        }
-        false
     }
 }
 

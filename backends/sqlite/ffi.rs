@@ -65,6 +65,16 @@ pub mod code {
     pub const DIRECTONLY: i32 = 0x8_0000;
     pub const RESULT_SUBTYPE: i32 = 0x100_0000;
 
+    pub const DBCONFIG_ENABLE_TRIGGER: i32 = 1003;
+    pub const DBCONFIG_DEFENSIVE: i32 = 1010;
+    pub const DBCONFIG_WRITABLE_SCHEMA: i32 = 1011;
+    pub const DBCONFIG_ENABLE_VIEW: i32 = 1015;
+    pub const DBCONFIG_TRUSTED_SCHEMA: i32 = 1017;
+    /// As the value of one of these: leave it as it is.
+    pub const DBCONFIG_ASK: i32 = -1;
+    pub const DBSTATUS_SCHEMA_USED: i32 = 2;
+    pub const TESTCTRL_IMPOSTER: i32 = 25;
+
     pub const OPEN_READWRITE: i32 = 2;
     pub const OPEN_CREATE: i32 = 4;
     pub const OPEN_FULLMUTEX: i32 = 0x1_0000;
@@ -101,9 +111,13 @@ fn open_connections() -> Open {
 pub struct InUse(usize, u64);
 
 impl InUse {
-    /// Counts `db`; `None` where that was done before, and what was begun then is complete.
+    /// Counts `db`; `None` where that was done before, and what was begun then is complete, or where the connection
+    /// is one of our own, which needs nothing of ours.
     fn count(open: &mut Open, db: *mut sqlite3) -> Option<InUse> {
         static COUNT: AtomicU64 = AtomicU64::new(0);
+        if super::store::is_opening() {
+            return None;
+        }
         match open.get(&db.addr()) {
             Some((_, true)) => None,
             _ => {
@@ -170,6 +184,10 @@ api! {
     step, sqlite3_step(stmt: *mut sqlite3_stmt) -> c_int;
     reset, sqlite3_reset(stmt: *mut sqlite3_stmt) -> c_int;
     finalize, sqlite3_finalize(stmt: *mut sqlite3_stmt) -> c_int;
+    get_autocommit, sqlite3_get_autocommit(db: *mut sqlite3) -> c_int;
+    db_status, sqlite3_db_status(
+        db: *mut sqlite3, what: c_int, now: *mut c_int, most: *mut c_int, reset: c_int
+    ) -> c_int;
     stmt_readonly, sqlite3_stmt_readonly(stmt: *mut sqlite3_stmt) -> c_int;
     column_count, sqlite3_column_count(stmt: *mut sqlite3_stmt) -> c_int;
     column_value, sqlite3_column_value(stmt: *mut sqlite3_stmt, column: c_int) -> *mut sqlite3_value;
@@ -191,6 +209,12 @@ api! {
     errmsg, sqlite3_errmsg(db: *mut sqlite3) -> *const c_char;
     get_auxdata, sqlite3_get_auxdata(context: *mut sqlite3_context, argument: c_int) -> *mut c_void;
     set_auxdata, sqlite3_set_auxdata(context: *mut sqlite3_context, argument: c_int, data: *mut c_void, destroy: Destructor);
+    context_db_handle, sqlite3_context_db_handle(context: *mut sqlite3_context) -> *mut sqlite3;
+    table_column_metadata, sqlite3_table_column_metadata(
+        db: *mut sqlite3, schema: *const c_char, table: *const c_char, column: *const c_char,
+        datatype: *mut *const c_char, collation: *mut *const c_char, not_null: *mut c_int,
+        primary_key: *mut c_int, autoincrement: *mut c_int
+    ) -> c_int;
     user_data, sqlite3_user_data(context: *mut sqlite3_context) -> *mut c_void;
     value_type, sqlite3_value_type(value: *mut sqlite3_value) -> c_int;
     value_text, sqlite3_value_text(value: *mut sqlite3_value) -> *const u8;
@@ -221,6 +245,35 @@ api! {
 pub unsafe fn vtab_config(db: *mut sqlite3, option: c_int, value: c_int) -> c_int {
     // SAFETY: as in api!.
     unsafe { supplied!(vtab_config, sqlite3_vtab_config)(db, option, value) }
+}
+
+/// `sqlite3_db_config` with an option that is on or off (<https://www.sqlite.org/c3ref/c_dbconfig_defensive.html>).
+/// Returns what it is now.
+///
+/// # Safety
+/// `db` is open.
+pub unsafe fn db_config(db: *mut sqlite3, option: c_int, value: c_int) -> bool {
+    let mut now: c_int = 0;
+    // SAFETY: as in api!; these options take an int and a place for an int.
+    unsafe { supplied!(db_config, sqlite3_db_config)(db, option, value, &raw mut now) };
+    now != 0
+}
+
+/// `SQLITE_TESTCTRL_IMPOSTER` by which the shell's `.imposter off` has the schema parsed anew.
+///
+/// # Safety
+/// `db` is open, and its SQLite one that is released: the interface may change in a later one.
+pub unsafe fn imposter_off(db: *mut sqlite3) {
+    // SAFETY: as in api!; this control takes a connection, a name and two ints.
+    unsafe {
+        supplied!(test_control, sqlite3_test_control)(
+            code::TESTCTRL_IMPOSTER,
+            db,
+            c"main".as_ptr(),
+            0 as c_int,
+            1 as c_int,
+        )
+    };
 }
 
 /// `sqlite3_is_interrupted`, which SQLite has since 3.41.0; before, no extension can tell.

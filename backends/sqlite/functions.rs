@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::ffi::{self, code, sqlite3, sqlite3_context, sqlite3_value};
 use super::value::{RawValue, arguments, give, give_error};
-use super::{Connection, destroy_connection};
+use super::{Connection, destroy_connection, schema};
 use crate::error::Error;
 use crate::functions::{Function, Purity};
 
@@ -21,7 +21,8 @@ fn flags(purity: Purity) -> c_int {
             Purity::Deterministic => code::DETERMINISTIC,
             Purity::Vector => code::DETERMINISTIC | code::RESULT_SUBTYPE,
             Purity::Volatile => 0,
-            Purity::Direct => code::DIRECTONLY,
+            // Deterministic for SQLite alone: old versions do not check other functions in a CHECK.
+            Purity::Direct => code::DIRECTONLY | code::DETERMINISTIC,
         }
 }
 
@@ -73,6 +74,13 @@ unsafe extern "C" fn call(context: *mut sqlite3_context, argc: c_int, argv: *mut
         match registered.function.run(&registered.connection.session, arguments(argc, argv)) {
             Ok(output) => give(output, context),
             Err(Error::Interrupted) => ffi::result_error_code(context, code::INTERRUPT),
+            Err(e @ Error::NotRegistered { .. })
+                if schema::has_clients_table(ffi::context_db_handle(context)) =>
+            {
+                let elsewhere = "A database file has a table rembed_clients of its own: what was inserted without 'temp.' \
+                                 is there, its key too";
+                give_error(context, &format!("{e}. {elsewhere}"));
+            }
             Err(e) => give_error(context, &e.to_string()),
         }
     }

@@ -10,6 +10,7 @@ mod clients_table;
 mod entry;
 mod ffi;
 mod functions;
+mod schema;
 mod select;
 mod store;
 mod value;
@@ -85,6 +86,8 @@ unsafe fn register(db: *mut sqlite3, in_use: ffi::InUse) -> Result<(), String> {
         }
         let session = Session::new(engine(db), Arc::new(Handle(db)), Some(store::open));
         let connection = Arc::new(Connection { session, in_use });
+        // Before, so that a registration that fails halfway is no way around it: nothing from here on parses a schema.
+        schema::forget(db)?;
         clients_table::register(db, &connection)?;
         batch_table::register(db, &connection)?;
         // The last of them says that the connection has everything.

@@ -83,12 +83,12 @@ host() {
     if [ $status -gt 1 ]; then echo "FAILED $name/$*: ended with status $status" | record; fi
 }
 
-export REMBED_README=$root/README.md
+export REMBED_README=$root/README.md REMBED_STRANGERS=$root/tests/engines/strangers.txt
 for way in before after system; do
-    host "own-$way" 120 linkage pipeline readme scopes lock errors load lifetime
+    host "own-$way" 120 linkage pipeline readme scopes lock errors load lifetime strangers
     host "plain-$way" 30 linkage pipeline
 done
-unset REMBED_README
+unset REMBED_README REMBED_STRANGERS
 
 cat >"$out/run/config.json" <<JSON
 {"clients": {"configured": {"format": "ollama", "url": "$url"}, "other": {"format": "openai", "model": "m"}}}

@@ -146,6 +146,57 @@ def a_trigger_embeds_on_insert():
     assert one(db, "SELECT vector FROM docs") == one(db, "SELECT rembed('c', 'a')")
 
 
+def strangers(what):
+    """The lines of strangers.txt, which says what they are."""
+    for line in (ROOT / "tests/engines/strangers.txt").read_text().splitlines():
+        if line.startswith(f"{what} : "):
+            yield line.split(" : ")[1:]
+
+
+@test
+def no_schema_of_a_stranger_calls_what_is_the_users():
+    world, tried = World(), 0
+    with tempfile.TemporaryDirectory() as directory:
+        path = pathlib.Path(directory, "a.db")
+        for name, schema, *statements in strangers("schema"):
+            for (call,) in strangers("call"):
+                if name == "DEFAULT" and "body" in call:
+                    continue
+                path.unlink(missing_ok=True)
+                db = sqlite3.connect(path)
+                db.executescript(f"PRAGMA synchronous = OFF; {schema}; INSERT INTO notes(body) VALUES ('a'); PRAGMA writable_schema = ON")
+                db.execute(
+                    "UPDATE sqlite_master SET sql = replace(sql, 'upper(''evil'')', ?) WHERE sql LIKE '%upper(%'",
+                    [call.replace("URL", world.url)],
+                )
+                db.commit()
+                db.close()
+                for way, reads in [("C", False), ("C", True), ("SQL", False), ("SQL", True)]:
+                    db = sqlite3.connect(path, isolation_level=None)
+                    db.enable_load_extension(True)
+                    if reads:
+                        db.execute("SELECT body FROM notes").fetchall()
+                    if way == "C":
+                        db.load_extension(LIB)
+                    else:
+                        db.execute("SELECT load_extension(?)", [LIB]).fetchall()
+                    one(db, "SELECT rembed_register('c', 'format', 'openai', 'key', 'k', 'url', ?)", [world.url])
+                    for statement in statements:
+                        text = str(fails(db, statement))
+                        assert "unsafe use of" in text or "malformed database schema" in text, (name, call, way, text)
+                    for statement in ["PRAGMA integrity_check", "SELECT body FROM notes"]:
+                        try:
+                            db.execute(statement).fetchall()
+                        except sqlite3.Error:
+                            pass
+                    assert one(db, "SELECT rembed_unregister('evil')") == 0, (name, call, way)
+                    assert one(db, "SELECT rembed_unregister('c')") == 1, (name, call, way)
+                    db.close()
+                    tried += 1
+    assert tried >= 350, tried
+    assert world.log() == []
+
+
 @test
 def python_functions_and_ours_call_each_other():
     db = connect(World())

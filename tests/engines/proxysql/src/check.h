@@ -34,6 +34,7 @@ std::vector<Case> config_cases();
 std::vector<Case> readme_cases();
 std::vector<Case> lock_cases();
 std::vector<Case> locked_process_cases();
+std::vector<Case> stranger_cases();
 
 #define REQUIRE(condition)                                                                             \
     do {                                                                                               \

@@ -4,6 +4,12 @@
 #[allow(dead_code)]
 #[path = "../src/fake.rs"]
 mod fake;
+#[allow(dead_code)]
+#[path = "../src/reload.rs"]
+mod reload;
+#[allow(dead_code)]
+#[path = "../src/stranger.rs"]
+mod stranger;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -16,13 +22,14 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(4).unwrap().to_owned()
 }
 
-fn load(db: &Connection) {
+fn library() -> PathBuf {
     let file = format!("{}sqlite_rembed{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
     let built = || root().join("target/release").join(file);
-    let path = std::env::var_os("REMBED_LIB").map_or_else(built, PathBuf::from);
-    db.load_extension_enable().unwrap();
-    db.load_extension(path, None).unwrap();
-    db.load_extension_disable().unwrap();
+    std::env::var_os("REMBED_LIB").map_or_else(built, PathBuf::from)
+}
+
+fn load(db: &Connection) {
+    stranger::load(db, &library(), stranger::Way::Api).unwrap();
 }
 
 fn open(world: &World) -> Connection {
@@ -78,6 +85,16 @@ fn the_clients_table_takes_every_statement() {
          INSERT OR IGNORE INTO temp.rembed_clients(name, format, model) VALUES ('a', 'openai', 'no');
          INSERT OR REPLACE INTO temp.rembed_clients(name, format, model) VALUES ('b', 'openai', 'yes');
          DELETE FROM temp.rembed_clients WHERE name = 'a'",
+    )
+    .unwrap();
+    assert_eq!(text(&db, names, []), "b=yes,c=m");
+    db.execute_batch(
+        "BEGIN;
+         WITH n(x) AS (SELECT 'w') INSERT INTO temp.rembed_clients(name, format) SELECT x, 'openai' FROM n;
+         UPDATE temp.rembed_clients SET model = 'v' WHERE name IN (SELECT 'w'); -- a subquery
+         EXPLAIN DELETE FROM rembed_clients;
+         /* all of it */ DELETE FROM rembed_clients WHERE name = 'w' AND model = 'v';
+         COMMIT",
     )
     .unwrap();
     assert_eq!(text(&db, names, []), "b=yes,c=m");
@@ -151,9 +168,53 @@ fn a_trigger_of_the_file_cannot_write_the_clients_table() {
         let db = open(&world(json!({"width": 4})));
         db.execute_batch("CREATE TABLE docs(x)").unwrap();
         db.execute_batch(&format!("CREATE TRIGGER t AFTER INSERT ON docs BEGIN {action}; END")).unwrap();
-        let _ = db.execute_batch("INSERT INTO docs VALUES (1)");
+        // This SQLite crashes where RETURNING is the first to use an eponymous table.
+        text(&db, "SELECT name FROM temp.rembed_clients", []);
+        let mut running = db
+            .prepare("INSERT INTO temp.rembed_clients(name, format) VALUES ('d', 'openai') RETURNING name")
+            .unwrap();
+        let mut rows = running.query([]).unwrap();
+        rows.next().unwrap().unwrap();
+        // The word in a text, a comment, or a statement beside it opens nothing.
+        for insert in [
+            "INSERT INTO docs VALUES (1)",
+            "INSERT INTO docs VALUES ('how do I use rembed_clients?')",
+            "INSERT INTO docs /* INSERT INTO rembed_clients */ SELECT name FROM rembed_clients",
+            "WITH n AS (SELECT name FROM temp.rembed_clients) INSERT INTO docs SELECT * FROM n",
+        ] {
+            let text = fails(&db, insert);
+            assert!(
+                text.contains("may not be written by a trigger") && text.contains("SELECT rembed_register("),
+                "{text}"
+            );
+        }
+        drop(rows);
+        drop(running);
         assert_eq!(bytes(&db, "SELECT rembed('c', 'a')"), 16, "{action}");
+        assert_eq!(text(&db, "SELECT group_concat(name) FROM temp.rembed_clients", []), "c,d");
     }
+}
+
+/// A newer SQLite refuses this one, too.
+#[test]
+fn an_fts4_table_of_a_stranger_can_unregister_a_client_and_do_no_more() {
+    let folder = stranger::folder("old-fts4");
+    assert_eq!(stranger::called_by_fts4(&folder.join("a.db"), &library()), ["rembed_unregister"]);
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn loading_takes_the_schema_away_and_nothing_else() {
+    let (library, folder) = (library(), stranger::folder("old-reload"));
+    reload::the_schema_goes_and_the_hosts_settings_stay(&library);
+    reload::open_statements_go_on(&library);
+    reload::the_statement_that_loads_goes_on(&library);
+    reload::a_statement_that_writes_cannot_load(&library);
+    reload::a_transaction_goes_on(&library);
+    reload::an_authorizer_that_denies_is_told(&library);
+    reload::a_file_that_cannot_be_read_does_not_matter(&library, &folder);
+    reload::read_only_and_attached_files_are_parsed_anew(&library, &folder);
+    std::fs::remove_dir_all(folder).unwrap();
 }
 
 /// Before 3.41 no extension can tell that it is interrupted; the time of the call is its end.

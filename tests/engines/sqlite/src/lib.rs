@@ -4,8 +4,10 @@
 
 mod child;
 mod fake;
+pub mod reload;
 mod scan;
 mod sql;
+pub mod stranger;
 
 use std::env;
 use std::path::{Path, PathBuf};

@@ -24,5 +24,6 @@ mod schema;
 mod scope;
 mod secrets;
 mod select;
+mod stranger;
 mod texts;
 mod update;

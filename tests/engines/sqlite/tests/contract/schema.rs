@@ -168,6 +168,30 @@ fn a_table_of_the_file_with_the_same_name_is_told_no_key() {
     assert_eq!(db.vector("SELECT rembed('d', 'a')", ()).len(), 4);
 }
 
+/// `temp.` is what makes it ours.
+#[test]
+fn a_name_without_temp_is_the_files_table_where_it_has_one() {
+    let world = world(json!({"width": 4}));
+    for file in ["main", "other"] {
+        let db = with_table(&world);
+        let insert = "INSERT INTO rembed_clients(name, format, key) VALUES ('d', 'openai', 'sk-1')";
+        db.run(insert, ());
+        assert_eq!(clients(&db), ["c", "d"]);
+        db.run("SELECT rembed_unregister('d')", ());
+        let embed = "SELECT rembed('d', 'a')";
+        assert!(!error(db.fails(embed, ())).contains("of its own"));
+        db.run("ATTACH ':memory:' AS other", ());
+        db.run(&format!("CREATE TABLE {file}.rembed_clients(name, format, model, url, key, options)"), ());
+        db.run(insert, ());
+        assert_eq!(db.get::<String>(&format!("SELECT key FROM {file}.rembed_clients"), ()), "sk-1");
+        assert_eq!(clients(&db), ["c"]);
+        let text = error(db.fails(embed, ()));
+        assert!(text.contains("A database file has a table rembed_clients of its own"), "{text}");
+        db.run("INSERT INTO temp.rembed_clients(name, format) VALUES ('e', 'openai')", ());
+        assert_eq!(clients(&db), ["c", "e"]);
+    }
+}
+
 #[test]
 fn defensive_mode_and_attached_databases_change_nothing() {
     let world = world(json!({"width": 4}));

@@ -1,0 +1,185 @@
+//! What the schema of a stranger's file may call.
+//!
+//! SQLite checks that when it parses a schema (<https://www.sqlite.org/security.html>): the functions must be known
+//! by then. What was parsed before they were registered is thrown away, so that it is parsed again. Before 3.40 it
+//! does not check what a trigger writes.
+
+use std::ffi::{CStr, CString, c_int};
+
+use super::ffi::{self, code, sqlite3, sqlite3_stmt};
+use super::value::RawValue;
+use crate::value::Value;
+
+/// Has SQLite parse the schema anew at its next use. Nothing is read here, so a file that is encrypted or damaged
+/// does no harm.
+///
+/// # Errors
+/// A statement that writes, an authorizer that denies: nothing has changed then.
+///
+/// # Safety
+/// `db` is open.
+pub unsafe fn forget(db: *mut sqlite3) -> Result<(), String> {
+    // SAFETY: db is open.
+    unsafe {
+        if !is_parsed(db) {
+            return Ok(());
+        }
+        // It has pointers into the parsed schema.
+        if !writers(db).is_empty() {
+            return Err(
+                "rembed: cannot be loaded while a statement writes: load it before, or when that is over"
+                    .into(),
+            );
+        }
+        // A virtual table is connected anew, too: what an FTS table has not written yet in this transaction goes first.
+        if ffi::get_autocommit(db) == 0 {
+            exec(db, c"SAVEPOINT rembed_load; RELEASE rembed_load")?;
+        }
+        let writable = ffi::db_config(db, code::DBCONFIG_WRITABLE_SCHEMA, code::DBCONFIG_ASK);
+        let done = reset(db);
+        if writable {
+            ffi::db_config(db, code::DBCONFIG_WRITABLE_SCHEMA, 1);
+        }
+        done
+    }
+}
+
+/// Older ones may not know RESET: 3.35 does not. Newer ones must not need [`ffi::imposter_off`].
+const RESETS_SINCE: c_int = 3_040_000;
+
+/// `PRAGMA writable_schema = RESET`, which is no more than prepared where that is enough: its run would end the
+/// SELECTs that are under way.
+unsafe fn reset(db: *mut sqlite3) -> Result<(), String> {
+    // SAFETY: db is open, the statement is finalized once.
+    unsafe {
+        let mut stmt = std::ptr::null_mut();
+        let sql = c"PRAGMA writable_schema = RESET";
+        let rc = ffi::prepare_v2(db, sql.as_ptr(), -1, &mut stmt, std::ptr::null_mut());
+        if rc == code::OK && is_parsed(db) {
+            match ffi::libversion_number() < RESETS_SINCE {
+                true => ffi::imposter_off(db),
+                false => drop(ffi::step(stmt)),
+            }
+        }
+        ffi::finalize(stmt);
+        // An authorizer denies a statement, or lets it do nothing.
+        if is_parsed(db) { Err(refusal(db, sql)) } else { Ok(()) }
+    }
+}
+
+unsafe fn exec(db: *mut sqlite3, sql: &CStr) -> Result<(), String> {
+    let null = std::ptr::null_mut();
+    // SAFETY: db is open, the text a C string.
+    match unsafe { ffi::exec(db, sql.as_ptr(), None, null, std::ptr::null_mut()) } {
+        code::OK => Ok(()),
+        // SAFETY: as above.
+        _ => Err(unsafe { refusal(db, sql) }),
+    }
+}
+
+unsafe fn refusal(db: *mut sqlite3, sql: &CStr) -> String {
+    // SAFETY: db is open, the message is copied.
+    let why = unsafe { CStr::from_ptr(ffi::errmsg(db)) }.to_string_lossy().into_owned();
+    let why = if why == "not an error" { "it had no effect".into() } else { why };
+    let sql = sql.to_string_lossy();
+    format!(
+        "rembed: {sql}: {why}. Without it, a file's schema that was read before could register clients: let the authorizer allow it, or \
+         load the library before it is set"
+    )
+}
+
+/// Whether the schema of any database of the connection is in memory.
+unsafe fn is_parsed(db: *mut sqlite3) -> bool {
+    let (mut bytes, mut most) = (0, 0);
+    // SAFETY: db is open; the places are there during the call.
+    let rc = unsafe { ffi::db_status(db, code::DBSTATUS_SCHEMA_USED, &mut bytes, &mut most, 0) };
+    rc != code::OK || bytes != 0
+}
+
+/// The statements that write and are under way.
+unsafe fn writers(db: *mut sqlite3) -> Vec<*mut sqlite3_stmt> {
+    // SAFETY: db is open, and what next_stmt gives is not finalized meanwhile.
+    unsafe {
+        let mut all = Vec::new();
+        let mut stmt = ffi::next_stmt(db, std::ptr::null_mut());
+        while !stmt.is_null() {
+            if ffi::stmt_busy(stmt) != 0 && ffi::stmt_readonly(stmt) == 0 {
+                all.push(stmt);
+            }
+            stmt = ffi::next_stmt(db, stmt);
+        }
+        all
+    }
+}
+
+/// Whether it may be a trigger that writes a virtual table now, where SQLite itself does not see to that. Triggers are
+/// fired by what writes something else.
+///
+/// # Safety
+/// Inside xUpdate of a virtual table on `db`.
+pub unsafe fn may_be_a_trigger(db: *mut sqlite3) -> bool {
+    // SAFETY: db is open.
+    unsafe {
+        ffi::libversion_number() < ffi::GUARDS_TABLES_SINCE
+            && !writers(db).into_iter().all(|stmt| writes_a_virtual_table(db, stmt))
+    }
+}
+
+/// Whether `stmt` itself, and no trigger of it, writes a virtual table: as EXPLAIN has it, which lists its program
+/// before those of triggers, each from address 0.
+unsafe fn writes_a_virtual_table(db: *mut sqlite3, stmt: *mut sqlite3_stmt) -> bool {
+    // SAFETY: db is open; the text lives as long as its statement; the new statement is finalized after its values are
+    // out of use.
+    unsafe {
+        let sql = ffi::sql(stmt);
+        if sql.is_null() {
+            return false;
+        }
+        let Ok(sql) = CString::new([b"EXPLAIN ", CStr::from_ptr(sql).to_bytes()].concat()) else {
+            return false;
+        };
+        let mut explain = std::ptr::null_mut();
+        ffi::prepare_v2(db, sql.as_ptr(), -1, &mut explain, std::ptr::null_mut());
+        let mut found = false;
+        let mut next = 0;
+        while !found && ffi::step(explain) == code::ROW {
+            let (address, opcode) = (ffi::column_value(explain, 0), ffi::column_value(explain, 1));
+            if RawValue(address).int() < next {
+                break;
+            }
+            next = RawValue(address).int() + 1;
+            found = RawValue(opcode).bytes() == b"VUpdate";
+        }
+        ffi::finalize(explain);
+        found
+    }
+}
+
+/// Whether a file has a table by the name of ours, which a statement without `temp.` means.
+///
+/// # Safety
+/// `db` is open.
+pub unsafe fn has_clients_table(db: *mut sqlite3) -> bool {
+    use std::ptr::{null, null_mut};
+    let table = c"rembed_clients".as_ptr();
+    let (text, int) = (null_mut(), null_mut());
+    // SAFETY: db is open; without a column, the call asks for the table alone.
+    unsafe { ffi::table_column_metadata(db, null(), table, null(), text, text, int, int, int) == code::OK }
+}
+
+/// Sets options of a connection that is our own, so that nothing in its file runs.
+///
+/// # Safety
+/// `db` is open.
+pub unsafe fn distrust(db: *mut sqlite3) {
+    let options: [(c_int, c_int); 4] = [
+        (code::DBCONFIG_ENABLE_TRIGGER, 0),
+        (code::DBCONFIG_ENABLE_VIEW, 0),
+        (code::DBCONFIG_TRUSTED_SCHEMA, 0),
+        (code::DBCONFIG_DEFENSIVE, 1),
+    ];
+    for (option, value) in options {
+        // SAFETY: db is open.
+        unsafe { ffi::db_config(db, option, value) };
+    }
+}
