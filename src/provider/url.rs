@@ -27,12 +27,13 @@ pub fn complete(url: &str, paths: &Paths) -> Result<Uri, String> {
         None => (url, String::new()),
     };
     // What stands before an @ may be a password, and the query may hold a key: neither is repeated.
-    let shown = match address.contains('@') {
-        true => "the url".into(),
-        false => format!("url '{}'", crate::error::bounded(address, 200)),
+    let (scheme, rest) = address.split_once("://").unwrap_or(("", address));
+    let shown = match (address.contains('@'), scheme) {
+        (true, _) => "the url".into(),
+        (false, "") => format!("url {}", crate::error::quoted(address)),
+        (false, _) => format!("url '{}'", crate::error::bounded(address, 200)),
     };
     let wrong = |why: &str| format!("{shown} {why}");
-    let (scheme, rest) = address.split_once("://").unwrap_or(("", address));
     let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
     if authority.contains('@') {
         return Err("a url may not hold a user name or password: give them by 'key' or 'headers'".into());
