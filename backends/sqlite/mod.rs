@@ -77,10 +77,10 @@ unsafe fn register(db: *mut sqlite3, in_use: ffi::InUse) -> Result<(), String> {
     // SAFETY: db is open.
     unsafe {
         // A second copy of the library, linked and loaded, has a memory of its own.
-        if registered_version(db).as_deref() == Some(crate::session::VERSION) {
+        if registered_version(db)?.as_deref() == Some(crate::session::VERSION) {
             return Ok(());
         }
-        let session = Session::new(engine(db), Arc::new(Handle(db)), Some(store::open));
+        let session = Session::new(engine(db)?, Arc::new(Handle(db)), Some(store::open));
         let connection = Arc::new(Connection { session, in_use });
         clients_table::register(db, &connection)?;
         batch_table::register(db, &connection)?;
@@ -92,15 +92,17 @@ unsafe fn register(db: *mut sqlite3, in_use: ffi::InUse) -> Result<(), String> {
 }
 
 /// What `rembed_version()` of this connection says, if it has one.
-unsafe fn registered_version(db: *mut sqlite3) -> Option<String> {
+unsafe fn registered_version(db: *mut sqlite3) -> Result<Option<String>, String> {
     // SAFETY: db is open; the statement is finalized after its text is out of use.
     unsafe {
-        let stmt = prepare(db, c"SELECT rembed_version()");
-        let version = match ffi::step(stmt) {
+        let stmt = prepare(db, c"SELECT rembed_version()")?;
+        let version = match ffi::step(stmt) & 0xff {
             code::ROW => {
-                RawValue(ffi::column_value(stmt, 0)).text("version").ok().flatten().map(Cow::into_owned)
+                let value = RawValue(ffi::column_value(stmt, 0));
+                value.text("rembed_version()").map(|version| version.map(Cow::into_owned))
             }
-            _ => None,
+            code::NOMEM => Err(OUT_OF_MEMORY.into()),
+            _ => Ok(None),
         };
         ffi::finalize(stmt);
         version
@@ -108,31 +110,35 @@ unsafe fn registered_version(db: *mut sqlite3) -> Option<String> {
 }
 
 /// The engine's name and version, for `rembed_debug()`.
-unsafe fn engine(db: *mut sqlite3) -> String {
+unsafe fn engine(db: *mut sqlite3) -> Result<String, String> {
     // SAFETY: db is open; the version is a static string.
     unsafe {
         let version = CStr::from_ptr(ffi::libversion()).to_string_lossy();
-        let libsql = prepare(db, c"SELECT libsql_vector_idx(NULL)");
+        let libsql = prepare(db, c"SELECT libsql_vector_idx(NULL)")?;
         ffi::finalize(libsql);
-        if libsql.is_null() { format!("SQLite {version}") } else { format!("libSQL (SQLite {version})") }
+        Ok(if libsql.is_null() { format!("SQLite {version}") } else { format!("libSQL (SQLite {version})") })
     }
 }
 
+/// While a statement of the connection runs, SQLite stays out of memory until that ends: `sqlite3_create_module_v2` then
+/// registers a module, and destroys what it was given all the same. So nothing is registered after the first failure.
+const OUT_OF_MEMORY: &str = "rembed: out of memory";
+
 /// A statement of `sql`, NULL where the connection lacks what it names.
-unsafe fn prepare(db: *mut sqlite3, sql: &CStr) -> *mut sqlite3_stmt {
+unsafe fn prepare(db: *mut sqlite3, sql: &CStr) -> Result<*mut sqlite3_stmt, String> {
     let null = std::ptr::null_mut();
     let mut stmt = null;
     // SAFETY: db is open, the text a C string.
     unsafe {
-        ffi::prepare_v2(db, sql.as_ptr(), -1, &mut stmt, null.cast());
-        if stmt.is_null() {
+        let mut rc = ffi::prepare_v2(db, sql.as_ptr(), -1, &mut stmt, null.cast());
+        if stmt.is_null() && rc & 0xff != code::NOMEM {
             // sqlite3_open_v2() returns the error that is left on the connection: a statement that is fine clears it.
             let mut fine = null;
-            ffi::prepare_v2(db, c"SELECT 1".as_ptr(), -1, &mut fine, null.cast());
+            rc = ffi::prepare_v2(db, c"SELECT 1".as_ptr(), -1, &mut fine, null.cast());
             ffi::finalize(fine);
         }
+        if rc & 0xff == code::NOMEM { Err(OUT_OF_MEMORY.into()) } else { Ok(stmt) }
     }
-    stmt
 }
 
 /// Drops what holds a connection's state, when SQLite is done with it.

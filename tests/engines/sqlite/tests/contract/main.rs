@@ -14,6 +14,7 @@ mod keys;
 mod load;
 mod loading;
 mod memory;
+mod nomem;
 mod options;
 mod panic;
 mod register;
