@@ -98,7 +98,7 @@ unsafe fn registered_version(db: *mut sqlite3) -> Result<Option<String>, String>
         let stmt = prepare(db, c"SELECT rembed_version()")?;
         let version = match ffi::step(stmt) & 0xff {
             code::ROW => {
-                let value = RawValue(ffi::column_value(stmt, 0));
+                let value = RawValue::of_column(stmt, 0);
                 value.text("rembed_version()").map(|version| version.map(Cow::into_owned))
             }
             code::NOMEM => Err(OUT_OF_MEMORY.into()),
@@ -148,9 +148,10 @@ fn destroy_connection(held: impl Sized) {
 }
 
 /// Runs the work of a virtual table's callback. An error's text goes to the table, from where SQLite takes it
-/// whole (<https://www.sqlite.org/vtab.html#virtual_table_object>).
+/// whole (<https://www.sqlite.org/vtab.html#virtual_table_object>). By a raw pointer: the work reads the table, and may run a
+/// statement that calls it again.
 unsafe fn attempt(
-    table: &mut sqlite3_vtab,
+    table: *mut sqlite3_vtab,
     connection: &Connection,
     work: impl FnOnce() -> Result<(), Error>,
 ) -> c_int {
@@ -162,10 +163,10 @@ unsafe fn attempt(
         Err(panic) => (code::ERROR, panic),
     };
     connection.session.note_error(&text);
-    // SAFETY: zErrMsg belongs to SQLite's allocator.
+    // SAFETY: a table that connect() made; zErrMsg belongs to SQLite's allocator.
     unsafe {
-        ffi::free(table.zErrMsg.cast());
-        table.zErrMsg = c_string(|n| ffi::malloc64(n).cast(), &text);
+        ffi::free((*table).zErrMsg.cast());
+        (*table).zErrMsg = c_string(|n| ffi::malloc64(n).cast(), &text);
     }
     rc
 }

@@ -1,6 +1,6 @@
 //! The query of `rembed_rows`, read as it goes on the connection that asks.
 
-use std::ffi::{CStr, c_char};
+use std::ffi::{CStr, c_char, c_int};
 
 use super::ffi::{self, code, sqlite3, sqlite3_stmt};
 use super::value::RawValue;
@@ -65,6 +65,23 @@ fn failed(db: *mut sqlite3) -> Error {
     Error::invalid(format!("rembed_rows: the query fails: {text}"))
 }
 
+impl Select {
+    /// A column of the row.
+    fn column(&self, column: c_int) -> RawValue<'_> {
+        // SAFETY: the statement is at a row, and the next step needs the value that is borrowed.
+        unsafe { RawValue::of_column(self.stmt, column) }
+    }
+
+    fn row(&self) -> Result<(Output, Text)> {
+        let text = match self.column(1).text("text") {
+            Ok(Some(text)) => Text::Text(text.into_owned().into()),
+            Ok(None) => Text::Null,
+            Err(why) => Text::Bad(why),
+        };
+        Ok((self.column(0).to_output()?, text))
+    }
+}
+
 impl Iterator for Select {
     type Item = Result<(Output, Text)>;
 
@@ -72,32 +89,15 @@ impl Iterator for Select {
         if self.done {
             return None;
         }
-        // SAFETY: the statement is prepared, and its values are copied before the next step.
-        unsafe {
-            match ffi::step(self.stmt) {
-                code::ROW => {
-                    let key = RawValue(ffi::column_value(self.stmt, 0)).to_output();
-                    let text = match RawValue(ffi::column_value(self.stmt, 1)).text("text") {
-                        Ok(Some(text)) => Text::Text(text.into_owned().into()),
-                        Ok(None) => Text::Null,
-                        Err(why) => Text::Bad(why),
-                    };
-                    Some(Ok((key, text)))
-                }
-                code::DONE => {
-                    self.done = true;
-                    None
-                }
-                code::INTERRUPT => {
-                    self.done = true;
-                    Some(Err(Error::Interrupted))
-                }
-                _ => {
-                    self.done = true;
-                    Some(Err(failed(self.db)))
-                }
-            }
-        }
+        // SAFETY: the statement is prepared.
+        let row = match unsafe { ffi::step(self.stmt) } {
+            code::ROW => return Some(self.row()),
+            code::DONE => None,
+            code::INTERRUPT => Some(Err(Error::Interrupted)),
+            _ => Some(Err(failed(self.db))),
+        };
+        self.done = true;
+        row
     }
 }
 
@@ -108,15 +108,19 @@ impl Drop for Select {
     }
 }
 
-impl RawValue {
+impl RawValue<'_> {
     /// A copy, with its type.
-    fn to_output(self) -> Output {
-        match self.kind() {
+    fn to_output(&self) -> Result<Output> {
+        let none = || Error::invalid("rembed_rows: out of memory");
+        Ok(match self.kind() {
             Kind::Integer => Output::Int(self.int()),
             Kind::Real => Output::Real(self.real()),
-            Kind::Blob => Output::Blob(self.bytes().into()),
+            Kind::Blob => Output::Blob(self.bytes().ok_or_else(none)?.into()),
             Kind::Null => Output::Null,
-            Kind::Text => Output::Text(String::from_utf8_lossy(self.bytes()).into_owned().into()),
-        }
+            Kind::Text => {
+                let bytes = self.text_bytes().ok_or_else(none)?;
+                Output::Text(String::from_utf8_lossy(&bytes).into_owned().into())
+            }
+        })
     }
 }
