@@ -10,6 +10,8 @@ mod clients_table;
 mod entry;
 mod ffi;
 mod functions;
+#[cfg(all(test, feature = "sqlite"))]
+mod played;
 mod select;
 mod store;
 mod value;

@@ -1,5 +1,6 @@
 //! The query of `rembed_rows`, read as it goes on the connection that asks.
 
+use std::cell::Cell;
 use std::ffi::{CStr, c_char, c_int};
 
 use super::ffi::{self, code, sqlite3, sqlite3_stmt};
@@ -7,6 +8,14 @@ use super::value::RawValue;
 use crate::error::{Error, Result};
 use crate::stream::Text;
 use crate::value::{Kind, Output, Value};
+
+/// How deep queries may stand in each other.
+const DEPTH: usize = 8;
+
+thread_local! {
+    /// How many queries run on this stack, each within a step of the one before. One that reads itself would use it up.
+    static RUNNING: Cell<usize> = const { Cell::new(0) };
+}
 
 /// A running read-only SELECT of two columns: key and text.
 #[derive(Debug)]
@@ -62,10 +71,33 @@ impl Select {
 fn failed(db: *mut sqlite3) -> Error {
     // SAFETY: the connection is open, and the message is copied before it changes.
     let text = unsafe { CStr::from_ptr(ffi::errmsg(db)) }.to_string_lossy();
-    Error::invalid(format!("rembed_rows: the query fails: {text}"))
+    match text.starts_with(NESTED) {
+        true => Error::invalid(text),
+        false => Error::invalid(format!("rembed_rows: the query fails: {text}")),
+    }
 }
 
+const NESTED: &str = "rembed_rows: nested more than";
+
 impl Select {
+    /// Goes to the next row.
+    ///
+    /// # Errors
+    /// The query stands too deep in others.
+    fn step(&mut self) -> Result<c_int> {
+        let running = RUNNING.get();
+        if running >= DEPTH {
+            return Err(Error::invalid(format!(
+                "{NESTED} {DEPTH} deep: the query reads itself, by a view or by a table that holds it"
+            )));
+        }
+        RUNNING.set(running + 1);
+        // SAFETY: the statement is prepared. Nothing unwinds out of C.
+        let rc = unsafe { ffi::step(self.stmt) };
+        RUNNING.set(running);
+        Ok(rc)
+    }
+
     /// A column of the row.
     fn column(&self, column: c_int) -> RawValue<'_> {
         // SAFETY: the statement is at a row, and the next step needs the value that is borrowed.
@@ -89,12 +121,12 @@ impl Iterator for Select {
         if self.done {
             return None;
         }
-        // SAFETY: the statement is prepared.
-        let row = match unsafe { ffi::step(self.stmt) } {
-            code::ROW => return Some(self.row()),
-            code::DONE => None,
-            code::INTERRUPT => Some(Err(Error::Interrupted)),
-            _ => Some(Err(failed(self.db))),
+        let row = match self.step() {
+            Ok(code::ROW) => return Some(self.row()),
+            Ok(code::DONE) => None,
+            Ok(code::INTERRUPT) => Some(Err(Error::Interrupted)),
+            Ok(_) => Some(Err(failed(self.db))),
+            Err(e) => Some(Err(e)),
         };
         self.done = true;
         row

@@ -20,6 +20,7 @@ mod panic;
 mod register;
 mod residue;
 mod retries;
+mod rows;
 mod schema;
 mod scope;
 mod secrets;
