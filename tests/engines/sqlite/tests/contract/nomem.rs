@@ -2,6 +2,7 @@
 //! has the right answer, and with memory again the connection works as if nothing had been.
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
@@ -241,4 +242,82 @@ fn closing() {
         });
         works(&open(), world);
     });
+}
+
+/// The disk cache is SQLite too. A process gives it up at the first error, so that each fault has a process of its own.
+#[test]
+fn the_disk_cache() {
+    let world = world(json!({"width": 4}));
+    let directory = Directory::new("nomem-disk");
+    std::fs::create_dir_all(directory.path("cache")).unwrap();
+    let test = child().env("REMBED_CACHE_DIR", directory.path("cache")).env("REMBED_CACHE_BYTES", "0");
+    test.run_in(&world, |world| {
+        prepare();
+        let folder = PathBuf::from(std::env::var_os("REMBED_CACHE_DIR").unwrap());
+        let (file, said) = (folder.join("vectors-1.sqlite"), folder.join("said"));
+        // Nothing is asked before the fork, so that each process has connections of its own.
+        let db = open();
+        register(&db, "c", world, "{\"cache\":\"disk\"}");
+        let sql = "SELECT group_concat(hex(embedding)) || hex(rembed('c', 'a')) FROM rembed_batch('c', '[\"a\",\"b\"]')";
+        // Whether the fault was reached, and what came.
+        let run = |n: i64| {
+            let reached = forked(|| {
+                LEFT.store(n, Ordering::Relaxed);
+                let answer = ask(&db, sql);
+                let reached = LEFT.swap(i64::MAX, Ordering::Relaxed) < 0;
+                std::fs::write(&said, format!("{answer:?}")).unwrap();
+                reached
+            });
+            (reached, std::fs::read_to_string(&said).unwrap())
+        };
+        let (_, right) = run(i64::MAX);
+        assert!(right.starts_with("Some") && file.exists());
+        assert_eq!(run(i64::MAX).1, right);
+        for for_good in [false, true] {
+            FOR_GOOD.store(for_good, Ordering::Relaxed);
+            // Hundreds, each with a process and a request: not every one in every run, and over time all.
+            for n in (i64::from(std::process::id() % STRIDE)..).step_by(STRIDE as usize) {
+                for old in std::fs::read_dir(&folder).unwrap() {
+                    std::fs::remove_file(old.unwrap().path()).unwrap();
+                }
+                let (reached, answer) = run(n);
+                assert!(answer == "None" || answer == right, "fault {n}: {answer}, not {right}");
+                let kept = Connection::open(&file).unwrap();
+                assert_eq!(kept.get::<String>("PRAGMA integrity_check", ()), "ok", "fault {n}");
+                drop(kept);
+                if n % 5 == 0 {
+                    assert_eq!(run(i64::MAX).1, right, "after fault {n}");
+                }
+                if !reached {
+                    assert!(n > 100, "{n} allocations: the faults are not where they should be");
+                    break;
+                }
+            }
+        }
+    });
+}
+
+/// What of the faults of the disk cache one run has.
+const STRIDE: u32 = 11;
+
+/// Runs `work` in a copy of this process, and gives its answer.
+fn forked(work: impl FnOnce() -> bool) -> bool {
+    unsafe extern "C" {
+        fn fork() -> c_int;
+        fn waitpid(process: c_int, status: *mut c_int, options: c_int) -> c_int;
+        fn _exit(status: c_int) -> !;
+    }
+    let mut status = -1;
+    // SAFETY: the only other thread of this process waits for this one; the copy ends without touching what is the parent's.
+    unsafe {
+        let process = fork();
+        if process == 0 {
+            let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+            _exit(done.map_or(3, c_int::from));
+        }
+        assert_eq!(waitpid(process, &mut status, 0), process);
+    }
+    // Of one that was killed by a signal, the lower bits are not 0.
+    assert!(status == 0 || status == 0x100, "the copy of this process ended with {status:#x}");
+    status == 0x100
 }
