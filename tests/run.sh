@@ -72,6 +72,8 @@ step_unit() { cargo test --locked; }
 step_fake() { cargo test --release --locked --manifest-path tests/fake/Cargo.toml --target-dir tests/fake/target; }
 step_sdk() { tests/sdk/run.sh; }
 step_sqlite() { tests/engines/sqlite/run.sh; }
+step_asan() { tests/asan.sh; }
+step_valgrind() { tests/valgrind.sh; }
 step_proxysql() { tests/engines/proxysql/run.sh; }
 step_rusqlite() { cargo test --locked --manifest-path tests/engines/rusqlite/Cargo.toml --target-dir tests/engines/rusqlite/target; }
 step_libsql() { tests/engines/libsql/run.sh; }
@@ -90,7 +92,7 @@ step_tls() { tests/tls.sh; }
 step_cache() { tests/cache/run.sh; }
 step_bench() { bench/run.sh --short; }
 
-steps=(packages release fmt unit fake sqlite proxysql rusqlite libsql limbo turso conformance clippy features docs tls cache sdk real demo examples readme bench msrv deny)
+steps=(packages release fmt unit fake sqlite asan valgrind proxysql rusqlite libsql limbo turso conformance clippy features docs tls cache sdk real demo examples readme bench msrv deny)
 [ $# = 0 ] || steps=("$@")
 
 mkdir -p target/tests

@@ -19,7 +19,7 @@ use crate::value::Output;
 
 /// Which of the two functions a table is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub(super) enum Kind {
     Batch,
     Rows,
 }
@@ -48,7 +48,7 @@ const FIRST_ARGUMENT: c_int = 4;
 /// Set in idxNum when the query reads the column `error`; the lower bits say which arguments are given.
 const READS_ERROR: c_int = 8;
 
-static MODULE: sqlite3_module = sqlite3_module {
+pub(super) static MODULE: sqlite3_module = sqlite3_module {
     iVersion: 3,
     xConnect: Some(connect),
     xBestIndex: Some(best_index),
@@ -128,13 +128,17 @@ unsafe extern "C" fn connect(
                 // It runs SQL that it is given: not for the schema of a stranger's file.
                 ffi::vtab_config(db, code::VTAB_DIRECTONLY, 0);
             }
-            let base = sqlite3_vtab { pModule: &MODULE, nRef: 0, zErrMsg: std::ptr::null_mut() };
-            let table = Table { base, db, connection: aux.connection.clone(), kind: aux.kind };
-            *vtab = Box::into_raw(Box::new(table)).cast();
+            *vtab = instance(db, aux.connection.clone(), aux.kind);
         }
         code::OK
     });
     made.unwrap_or(code::ERROR)
+}
+
+/// A table that disconnect() frees.
+pub(super) fn instance(db: *mut sqlite3, connection: Arc<Connection>, kind: Kind) -> *mut sqlite3_vtab {
+    let base = sqlite3_vtab { pModule: &MODULE, nRef: 0, zErrMsg: std::ptr::null_mut() };
+    Box::into_raw(Box::new(Table { base, db, connection, kind })).cast()
 }
 
 /// <https://www.sqlite.org/vtab.html#the_xdisconnect_method>
@@ -212,21 +216,24 @@ unsafe extern "C" fn filter(
     // asked for.
     unsafe {
         attempt(cursor, || {
-            let table = &*(*cursor).pVtab.cast::<Table>();
-            let cursor = &mut *cursor.cast::<Cursor>();
-            (cursor.rows, cursor.rowid) = (None, 1);
+            // Each field by itself: what runs here may call the table, and SQLite writes what is its own.
+            let table = (*cursor).pVtab.cast::<Table>();
+            let (db, kind, connection) = ((*table).db, (*table).kind, &(*table).connection);
+            let cursor = cursor.cast::<Cursor>();
+            (*cursor).rows = None;
+            (*cursor).rowid = 1;
             let mut given = arguments(argc, argv).iter();
             let mut argument = |bit: c_int| if plan & bit != 0 { given.next() } else { None };
             let (client, texts, input_type) = (argument(1), argument(2), argument(4));
             let (Some(client), Some(texts)) = (client, texts) else {
-                return Err(rows::usage(&table.kind.name().to_string_lossy()));
+                return Err(rows::usage(&kind.name().to_string_lossy()));
             };
-            let session = &table.connection.session;
+            let session = &connection.session;
             let asked = Asked::read(session, client, texts, "the second argument", input_type)?;
             let isolate = plan & READS_ERROR != 0;
-            cursor.rows = Some(match (table.kind, asked.input.as_deref()) {
+            (*cursor).rows = Some(match (kind, asked.input.as_deref()) {
                 (Kind::Rows, Some(sql)) => {
-                    let source = Box::new(Select::prepare(table.db, sql)?);
+                    let source = Box::new(Select::prepare(db, sql)?);
                     Rows::new(session, &asked, source, None, isolate)?
                 }
                 (Kind::Batch, _) | (Kind::Rows, None) => Rows::of_json(session, &asked, isolate)?,
@@ -241,9 +248,10 @@ unsafe extern "C" fn next(cursor: *mut sqlite3_vtab_cursor) -> c_int {
     // SAFETY: a cursor of open() on a table of connect().
     unsafe {
         attempt(cursor, || {
-            let cursor = &mut *cursor.cast::<Cursor>();
-            cursor.rowid += 1;
-            cursor.rows.as_mut().map_or(Ok(()), Rows::advance)
+            let cursor = cursor.cast::<Cursor>();
+            (*cursor).rowid += 1;
+            let rows = &mut (*cursor).rows;
+            rows.as_mut().map_or(Ok(()), Rows::advance)
         })
     }
 }
@@ -263,8 +271,9 @@ unsafe extern "C" fn column(
     // SAFETY: a cursor of open(), and the context of this call.
     unsafe {
         let value = guard(|| {
-            let rows = (*cursor.cast::<Cursor>()).rows.as_ref();
-            rows.map_or(Output::Null, |rows| rows.column(usize::try_from(column).unwrap_or(usize::MAX)))
+            let rows = &(*cursor.cast::<Cursor>()).rows;
+            rows.as_ref()
+                .map_or(Output::Null, |rows| rows.column(usize::try_from(column).unwrap_or(usize::MAX)))
         });
         match value {
             Ok(value) => give(value, context),
@@ -284,7 +293,8 @@ unsafe extern "C" fn rowid(cursor: *mut sqlite3_vtab_cursor, rowid: *mut i64) ->
 unsafe fn attempt(cursor: *mut sqlite3_vtab_cursor, work: impl FnOnce() -> Result<()>) -> c_int {
     // SAFETY: a cursor of open() on a table of connect().
     unsafe {
-        let table = &mut *(*cursor).pVtab.cast::<Table>();
-        super::attempt(&mut table.base, &table.connection, work)
+        let table = (*cursor).pVtab;
+        let connection = &(*table.cast::<Table>()).connection;
+        super::attempt(table, connection, work)
     }
 }

@@ -23,7 +23,7 @@ const NAME: c_int = 0;
 /// What xBestIndex chose; 0 is a scan.
 const BY_NAME: c_int = 1;
 
-static MODULE: sqlite3_module = sqlite3_module {
+pub(super) static MODULE: sqlite3_module = sqlite3_module {
     // 3: SQLite reads the fields up to xShadowName.
     iVersion: 3,
     // No xCreate: the table exists by itself, and CREATE VIRTUAL TABLE is refused.
@@ -96,12 +96,17 @@ unsafe extern "C" fn connect(
             ffi::vtab_config(db, code::VTAB_CONSTRAINT_SUPPORT, 1);
             Arc::increment_strong_count(aux.cast::<Connection>());
             let connection = Arc::from_raw(aux.cast::<Connection>());
-            let base = sqlite3_vtab { pModule: &MODULE, nRef: 0, zErrMsg: std::ptr::null_mut() };
-            *vtab = Box::into_raw(Box::new(Table { base, db, connection })).cast();
+            *vtab = instance(db, connection);
         }
         code::OK
     });
     made.unwrap_or(code::ERROR)
+}
+
+/// A table that disconnect() frees.
+pub(super) fn instance(db: *mut sqlite3, connection: Arc<Connection>) -> *mut sqlite3_vtab {
+    let base = sqlite3_vtab { pModule: &MODULE, nRef: 0, zErrMsg: std::ptr::null_mut() };
+    Box::into_raw(Box::new(Table { base, db, connection })).cast()
 }
 
 /// <https://www.sqlite.org/vtab.html#the_xdisconnect_method>
@@ -116,11 +121,11 @@ unsafe extern "C" fn best_index(_: *mut sqlite3_vtab, raw: *mut sqlite3_index_in
     let chosen = guard(|| {
         // SAFETY: SQLite passes arrays of nConstraint entries.
         unsafe {
-            let info = &mut *raw;
-            info.estimatedCost = 100.0;
-            let n = usize::try_from(info.nConstraint).unwrap_or(0);
+            // Not by a reference: sqlite3_vtab_collation() reads what stands behind the struct.
+            (*raw).estimatedCost = 100.0;
+            let n = usize::try_from((*raw).nConstraint).unwrap_or(0);
             for i in 0..n {
-                let constraint = &*info.aConstraint.add(i);
+                let constraint = &*(*raw).aConstraint.add(i);
                 if constraint.usable == 0 || constraint.op != code::INDEX_CONSTRAINT_EQ {
                     continue;
                 }
@@ -128,12 +133,11 @@ unsafe extern "C" fn best_index(_: *mut sqlite3_vtab, raw: *mut sqlite3_index_in
                 if constraint.iColumn != NAME || !is_binary(raw, i) {
                     continue;
                 }
-                let usage = &mut *info.aConstraintUsage.add(i);
-                usage.argvIndex = 1;
-                info.idxNum = BY_NAME;
-                info.idxFlags = code::INDEX_SCAN_UNIQUE;
-                info.estimatedCost = 1.0;
-                info.estimatedRows = 1;
+                (*(*raw).aConstraintUsage.add(i)).argvIndex = 1;
+                (*raw).idxNum = BY_NAME;
+                (*raw).idxFlags = code::INDEX_SCAN_UNIQUE;
+                (*raw).estimatedCost = 1.0;
+                (*raw).estimatedRows = 1;
                 break;
             }
         }
@@ -177,8 +181,8 @@ unsafe extern "C" fn filter(
     unsafe {
         let vtab = (*cursor).pVtab;
         attempt(vtab, || {
-            let table = &*vtab.cast::<Table>();
-            let session = &table.connection.session;
+            let connection = &(*vtab.cast::<Table>()).connection;
+            let session = &connection.session;
             let wanted = arguments(argc, argv).first();
             let rows: Vec<Entry> = match (plan, wanted) {
                 (BY_NAME, Some(name)) => match name.text("name") {
@@ -188,9 +192,10 @@ unsafe extern "C" fn filter(
                 },
                 _ => session.rows()?,
             };
-            let cursor = &mut *cursor.cast::<Cursor>();
-            cursor.rows = rows.into_iter();
-            cursor.current = cursor.rows.next();
+            let cursor = cursor.cast::<Cursor>();
+            let mut rows = rows.into_iter();
+            (*cursor).current = rows.next();
+            (*cursor).rows = rows;
             Ok(())
         })
     }
@@ -253,11 +258,12 @@ unsafe extern "C" fn update(
     // SAFETY: SQLite passes a table of connect() and one argument (DELETE) or two and the columns.
     unsafe {
         attempt(vtab, || {
-            let table = &*vtab.cast::<Table>();
-            let session = &table.connection.session;
-            let replace = || ffi::vtab_on_conflict(table.db) == code::ON_CONFLICT_REPLACE;
+            let db = (*vtab.cast::<Table>()).db;
+            let connection = &(*vtab.cast::<Table>()).connection;
+            let session = &connection.session;
+            let replace = || ffi::vtab_on_conflict(db) == code::ON_CONFLICT_REPLACE;
             let args = arguments(argc, argv);
-            if schema::may_be_a_trigger(table.db) {
+            if schema::may_be_a_trigger(db) {
                 return Err(Error::invalid(
                     "rembed_clients may not be written by a trigger, nor while another statement writes: a database file \
                      must not redirect where text is sent. SELECT rembed_register(…) may",
@@ -279,7 +285,7 @@ unsafe extern "C" fn update(
     }
 }
 
-fn rowid_of(value: &RawValue) -> Result<i64, Error> {
+fn rowid_of(value: &RawValue<'_>) -> Result<i64, Error> {
     match value.kind() {
         Kind::Integer => Ok(value.int()),
         _ => Err(Error::invalid("rembed_clients: a rowid must be an integer")),
@@ -287,7 +293,7 @@ fn rowid_of(value: &RawValue) -> Result<i64, Error> {
 }
 
 /// The texts of the columns, in their order; what an UPDATE leaves alone is not mentioned.
-fn read(columns: &[RawValue]) -> Result<Vec<Given<'_>>, Error> {
+fn read<'a>(columns: &'a [RawValue<'_>]) -> Result<Vec<Given<'a>>, Error> {
     let names = Columns::NAMES.iter().zip(columns);
     let texts = names.map(|(name, value)| match value.is_unchanged() {
         true => Ok(None),
@@ -299,7 +305,7 @@ fn read(columns: &[RawValue]) -> Result<Vec<Given<'_>>, Error> {
 unsafe fn attempt(vtab: *mut sqlite3_vtab, work: impl FnOnce() -> Result<(), Error>) -> c_int {
     // SAFETY: a table of connect().
     unsafe {
-        let table = &mut *vtab.cast::<Table>();
-        super::attempt(&mut table.base, &table.connection, work)
+        let connection = &(*vtab.cast::<Table>()).connection;
+        super::attempt(vtab, connection, work)
     }
 }

@@ -49,6 +49,7 @@ pub mod code {
     pub const OK: i32 = 0;
     pub const ERROR: i32 = 1;
     pub const BUSY: i32 = 5;
+    pub const NOMEM: i32 = 7;
     pub const INTERRUPT: i32 = 9;
     pub const FULL: i32 = 13;
     pub const ROW: i32 = 100;

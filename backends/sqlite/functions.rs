@@ -12,7 +12,7 @@ use crate::functions::{Function, Purity};
 /// What SQLite hands back to a call of a function.
 struct Registered {
     connection: Arc<Connection>,
-    function: &'static Function<RawValue>,
+    function: &'static Function<RawValue<'static>>,
 }
 
 fn flags(purity: Purity) -> c_int {

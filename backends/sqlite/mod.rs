@@ -10,6 +10,8 @@ mod clients_table;
 mod entry;
 mod ffi;
 mod functions;
+#[cfg(all(test, feature = "sqlite"))]
+mod played;
 mod schema;
 mod select;
 mod store;
@@ -79,12 +81,12 @@ unsafe fn register(db: *mut sqlite3, in_use: ffi::InUse) -> Result<(), String> {
     unsafe {
         // A second copy of the library, linked and loaded, has a memory of its own. One of another version takes over,
         // but not from one that is locked.
-        if answer(db, c"SELECT rembed_version()").as_deref() == Some(crate::session::VERSION)
-            || answer(db, c"SELECT instr(rembed_debug(), 'Locked: by ') > 0").as_deref() == Some("1")
+        if answer(db, c"SELECT rembed_version()")?.as_deref() == Some(crate::session::VERSION)
+            || answer(db, c"SELECT instr(rembed_debug(), 'Locked: by ') > 0")?.as_deref() == Some("1")
         {
             return Ok(());
         }
-        let session = Session::new(engine(db), Arc::new(Handle(db)), Some(store::open));
+        let session = Session::new(engine(db)?, Arc::new(Handle(db)), Some(store::open));
         let connection = Arc::new(Connection { session, in_use });
         // Before, so that a registration that fails halfway is no way around it: nothing from here on parses a schema.
         schema::forget(db)?;
@@ -98,15 +100,17 @@ unsafe fn register(db: *mut sqlite3, in_use: ffi::InUse) -> Result<(), String> {
 }
 
 /// The text of the one value of `sql`, if this connection has what it names.
-unsafe fn answer(db: *mut sqlite3, sql: &CStr) -> Option<String> {
+unsafe fn answer(db: *mut sqlite3, sql: &CStr) -> Result<Option<String>, String> {
     // SAFETY: db is open; the statement is finalized after its text is out of use.
     unsafe {
-        let stmt = prepare(db, sql);
-        let text = match ffi::step(stmt) {
+        let stmt = prepare(db, sql)?;
+        let text = match ffi::step(stmt) & 0xff {
             code::ROW => {
-                RawValue(ffi::column_value(stmt, 0)).text("answer").ok().flatten().map(Cow::into_owned)
+                let value = RawValue::of_column(stmt, 0);
+                value.text("answer").map(|text| text.map(Cow::into_owned))
             }
-            _ => None,
+            code::NOMEM => Err(OUT_OF_MEMORY.into()),
+            _ => Ok(None),
         };
         ffi::finalize(stmt);
         text
@@ -114,31 +118,35 @@ unsafe fn answer(db: *mut sqlite3, sql: &CStr) -> Option<String> {
 }
 
 /// The engine's name and version, for `rembed_debug()`.
-unsafe fn engine(db: *mut sqlite3) -> String {
+unsafe fn engine(db: *mut sqlite3) -> Result<String, String> {
     // SAFETY: db is open; the version is a static string.
     unsafe {
         let version = CStr::from_ptr(ffi::libversion()).to_string_lossy();
-        let libsql = prepare(db, c"SELECT libsql_vector_idx(NULL)");
+        let libsql = prepare(db, c"SELECT libsql_vector_idx(NULL)")?;
         ffi::finalize(libsql);
-        if libsql.is_null() { format!("SQLite {version}") } else { format!("libSQL (SQLite {version})") }
+        Ok(if libsql.is_null() { format!("SQLite {version}") } else { format!("libSQL (SQLite {version})") })
     }
 }
 
+/// While a statement of the connection runs, SQLite stays out of memory until that ends: `sqlite3_create_module_v2` then
+/// registers a module, and destroys what it was given all the same. So nothing is registered after the first failure.
+const OUT_OF_MEMORY: &str = "rembed: out of memory";
+
 /// A statement of `sql`, NULL where the connection lacks what it names.
-unsafe fn prepare(db: *mut sqlite3, sql: &CStr) -> *mut sqlite3_stmt {
+unsafe fn prepare(db: *mut sqlite3, sql: &CStr) -> Result<*mut sqlite3_stmt, String> {
     let null = std::ptr::null_mut();
     let mut stmt = null;
     // SAFETY: db is open, the text a C string.
     unsafe {
-        ffi::prepare_v2(db, sql.as_ptr(), -1, &mut stmt, null.cast());
-        if stmt.is_null() {
+        let mut rc = ffi::prepare_v2(db, sql.as_ptr(), -1, &mut stmt, null.cast());
+        if stmt.is_null() && rc & 0xff != code::NOMEM {
             // sqlite3_open_v2() returns the error that is left on the connection: a statement that is fine clears it.
             let mut fine = null;
-            ffi::prepare_v2(db, c"SELECT 1".as_ptr(), -1, &mut fine, null.cast());
+            rc = ffi::prepare_v2(db, c"SELECT 1".as_ptr(), -1, &mut fine, null.cast());
             ffi::finalize(fine);
         }
+        if rc & 0xff == code::NOMEM { Err(OUT_OF_MEMORY.into()) } else { Ok(stmt) }
     }
-    stmt
 }
 
 /// Drops what holds a connection's state, when SQLite is done with it.
@@ -148,9 +156,10 @@ fn destroy_connection(held: impl Sized) {
 }
 
 /// Runs the work of a virtual table's callback. An error's text goes to the table, from where SQLite takes it
-/// whole (<https://www.sqlite.org/vtab.html#virtual_table_object>).
+/// whole (<https://www.sqlite.org/vtab.html#virtual_table_object>). By a raw pointer: the work reads the table, and may run a
+/// statement that calls it again.
 unsafe fn attempt(
-    table: &mut sqlite3_vtab,
+    table: *mut sqlite3_vtab,
     connection: &Connection,
     work: impl FnOnce() -> Result<(), Error>,
 ) -> c_int {
@@ -162,10 +171,10 @@ unsafe fn attempt(
         Err(panic) => (code::ERROR, panic),
     };
     connection.session.note_error(&text);
-    // SAFETY: zErrMsg belongs to SQLite's allocator.
+    // SAFETY: a table that connect() made; zErrMsg belongs to SQLite's allocator.
     unsafe {
-        ffi::free(table.zErrMsg.cast());
-        table.zErrMsg = c_string(|n| ffi::malloc64(n).cast(), &text);
+        ffi::free((*table).zErrMsg.cast());
+        (*table).zErrMsg = c_string(|n| ffi::malloc64(n).cast(), &text);
     }
     rc
 }

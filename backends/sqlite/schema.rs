@@ -143,12 +143,12 @@ unsafe fn writes_a_virtual_table(db: *mut sqlite3, stmt: *mut sqlite3_stmt) -> b
         let mut found = false;
         let mut next = 0;
         while !found && ffi::step(explain) == code::ROW {
-            let (address, opcode) = (ffi::column_value(explain, 0), ffi::column_value(explain, 1));
-            if RawValue(address).int() < next {
+            let (address, opcode) = (RawValue::of_column(explain, 0), RawValue::of_column(explain, 1));
+            if address.int() < next {
                 break;
             }
-            next = RawValue(address).int() + 1;
-            found = RawValue(opcode).bytes() == b"VUpdate";
+            next = address.int() + 1;
+            found = opcode.text("opcode").is_ok_and(|text| text.as_deref() == Some("VUpdate"));
         }
         ffi::finalize(explain);
         found

@@ -1,12 +1,21 @@
 //! The query of `rembed_rows`, read as it goes on the connection that asks.
 
-use std::ffi::{CStr, c_char};
+use std::cell::Cell;
+use std::ffi::{CStr, c_char, c_int};
 
 use super::ffi::{self, code, sqlite3, sqlite3_stmt};
 use super::value::RawValue;
 use crate::error::{Error, Result};
 use crate::stream::Text;
 use crate::value::{Kind, Output, Value};
+
+/// How deep queries may stand in each other.
+const DEPTH: usize = 8;
+
+thread_local! {
+    /// How many queries run on this stack, each within a step of the one before. One that reads itself would use it up.
+    static RUNNING: Cell<usize> = const { Cell::new(0) };
+}
 
 /// A running read-only SELECT of two columns: key and text.
 #[derive(Debug)]
@@ -62,7 +71,47 @@ impl Select {
 fn failed(db: *mut sqlite3) -> Error {
     // SAFETY: the connection is open, and the message is copied before it changes.
     let text = unsafe { CStr::from_ptr(ffi::errmsg(db)) }.to_string_lossy();
-    Error::invalid(format!("rembed_rows: the query fails: {text}"))
+    match text.starts_with(NESTED) {
+        true => Error::invalid(text),
+        false => Error::invalid(format!("rembed_rows: the query fails: {text}")),
+    }
+}
+
+const NESTED: &str = "rembed_rows: nested more than";
+
+impl Select {
+    /// Goes to the next row.
+    ///
+    /// # Errors
+    /// The query stands too deep in others.
+    fn step(&mut self) -> Result<c_int> {
+        let running = RUNNING.get();
+        if running >= DEPTH {
+            return Err(Error::invalid(format!(
+                "{NESTED} {DEPTH} deep: the query reads itself, by a view or by a table that holds it"
+            )));
+        }
+        RUNNING.set(running + 1);
+        // SAFETY: the statement is prepared. Nothing unwinds out of C.
+        let rc = unsafe { ffi::step(self.stmt) };
+        RUNNING.set(running);
+        Ok(rc)
+    }
+
+    /// A column of the row.
+    fn column(&self, column: c_int) -> RawValue<'_> {
+        // SAFETY: the statement is at a row, and the next step needs the value that is borrowed.
+        unsafe { RawValue::of_column(self.stmt, column) }
+    }
+
+    fn row(&self) -> Result<(Output, Text)> {
+        let text = match self.column(1).text("text") {
+            Ok(Some(text)) => Text::Text(text.into_owned().into()),
+            Ok(None) => Text::Null,
+            Err(why) => Text::Bad(why),
+        };
+        Ok((self.column(0).to_output()?, text))
+    }
 }
 
 impl Iterator for Select {
@@ -72,32 +121,15 @@ impl Iterator for Select {
         if self.done {
             return None;
         }
-        // SAFETY: the statement is prepared, and its values are copied before the next step.
-        unsafe {
-            match ffi::step(self.stmt) {
-                code::ROW => {
-                    let key = RawValue(ffi::column_value(self.stmt, 0)).to_output();
-                    let text = match RawValue(ffi::column_value(self.stmt, 1)).text("text") {
-                        Ok(Some(text)) => Text::Text(text.into_owned().into()),
-                        Ok(None) => Text::Null,
-                        Err(why) => Text::Bad(why),
-                    };
-                    Some(Ok((key, text)))
-                }
-                code::DONE => {
-                    self.done = true;
-                    None
-                }
-                code::INTERRUPT => {
-                    self.done = true;
-                    Some(Err(Error::Interrupted))
-                }
-                _ => {
-                    self.done = true;
-                    Some(Err(failed(self.db)))
-                }
-            }
-        }
+        let row = match self.step() {
+            Ok(code::ROW) => return Some(self.row()),
+            Ok(code::DONE) => None,
+            Ok(code::INTERRUPT) => Some(Err(Error::Interrupted)),
+            Ok(_) => Some(Err(failed(self.db))),
+            Err(e) => Some(Err(e)),
+        };
+        self.done = true;
+        row
     }
 }
 
@@ -108,15 +140,19 @@ impl Drop for Select {
     }
 }
 
-impl RawValue {
+impl RawValue<'_> {
     /// A copy, with its type.
-    fn to_output(self) -> Output {
-        match self.kind() {
+    fn to_output(&self) -> Result<Output> {
+        let none = || Error::invalid("rembed_rows: out of memory");
+        Ok(match self.kind() {
             Kind::Integer => Output::Int(self.int()),
             Kind::Real => Output::Real(self.real()),
-            Kind::Blob => Output::Blob(self.bytes().into()),
+            Kind::Blob => Output::Blob(self.bytes().ok_or_else(none)?.into()),
             Kind::Null => Output::Null,
-            Kind::Text => Output::Text(String::from_utf8_lossy(self.bytes()).into_owned().into()),
-        }
+            Kind::Text => {
+                let bytes = self.text_bytes().ok_or_else(none)?;
+                Output::Text(String::from_utf8_lossy(&bytes).into_owned().into())
+            }
+        })
     }
 }

@@ -80,7 +80,8 @@ impl Store for Database {
         unsafe {
             ffi::bind_blob(self.get, 1, key.as_ptr().cast(), 32, None);
             let rc = ffi::step(self.get);
-            let found = (rc == code::ROW).then(|| RawValue(ffi::column_value(self.get, 0)).bytes().to_vec());
+            let found = (rc == code::ROW).then(|| RawValue::of_column(self.get, 0));
+            let found = found.and_then(|value| value.bytes().map(<[u8]>::to_vec));
             let error = if rc == code::ROW || rc == code::DONE { Ok(()) } else { Err(self.message()) };
             ffi::reset(self.get);
             error.map(|()| found)
@@ -160,7 +161,7 @@ impl Database {
         // SAFETY: the statement is prepared, and finalized once.
         unsafe {
             let row = ffi::step(stmt) == code::ROW;
-            let pages = if row { RawValue(ffi::column_value(stmt, 0)).int() } else { 0 };
+            let pages = if row { RawValue::of_column(stmt, 0).int() } else { 0 };
             ffi::finalize(stmt);
             // A transaction that did not fit may have needed some pages more.
             u64::try_from(pages).unwrap_or(0) * 10 >= BOUND / PAGE * 9

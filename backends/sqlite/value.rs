@@ -2,34 +2,37 @@
 
 use std::borrow::Cow;
 use std::ffi::c_int;
+use std::marker::PhantomData;
 
-use super::ffi::{self, code, sqlite3_context, sqlite3_value};
+use super::ffi::{self, code, sqlite3_context, sqlite3_stmt, sqlite3_value};
 use crate::value::{Kind, Output, Value};
 use crate::vector;
 
 /// The subtype by which sqlite-vec knows a vector of f32.
 const SUBTYPE_F32: u32 = 223;
 
-/// An argument of a function, or a column of a virtual table.
-#[derive(Debug, Clone, Copy)]
+/// An argument of a call, or a column of a row, while SQLite keeps it as it is. What it gives borrows from it, and there is no
+/// copy of it that could be kept.
+#[derive(Debug)]
 #[repr(transparent)]
-pub struct RawValue(pub(super) *mut sqlite3_value);
+pub struct RawValue<'a>(*mut sqlite3_value, PhantomData<&'a sqlite3_value>);
 
-/// The arguments of a call.
+/// The arguments of a call. It is the slice that ends with the call; `'v` is free, since the type that the table of functions
+/// names is that of every call.
 ///
 /// # Safety
 /// `argv` has `argc` values that stay as they are while the slice is used.
-pub unsafe fn arguments<'a>(argc: c_int, argv: *mut *mut sqlite3_value) -> &'a [RawValue] {
+pub unsafe fn arguments<'a, 'v: 'a>(argc: c_int, argv: *mut *mut sqlite3_value) -> &'a [RawValue<'v>] {
     match usize::try_from(argc) {
         // SAFETY: RawValue is a transparent name for the pointers that SQLite passes.
-        Ok(n) if n > 0 => unsafe { std::slice::from_raw_parts(argv.cast::<RawValue>(), n) },
+        Ok(n) if n > 0 => unsafe { std::slice::from_raw_parts(argv.cast::<RawValue<'v>>(), n) },
         _ => &[],
     }
 }
 
-impl Value for RawValue {
+impl Value for RawValue<'_> {
     fn kind(&self) -> Kind {
-        // SAFETY: a RawValue is made of what SQLite passes to a callback, and used within it.
+        // SAFETY: whoever made the RawValue vouched for its lifetime.
         match unsafe { ffi::value_type(self.0) } {
             code::NULL => Kind::Null,
             code::INTEGER => Kind::Integer,
@@ -61,17 +64,26 @@ impl Value for RawValue {
     }
 }
 
-impl RawValue {
-    /// As bytes, of text or of a BLOB.
-    pub fn bytes(&self) -> &[u8] {
+impl<'a> RawValue<'a> {
+    /// A column of the row that `stmt` is at.
+    ///
+    /// # Safety
+    /// The statement stays at the row for `'a`.
+    pub unsafe fn of_column(stmt: *mut sqlite3_stmt, column: c_int) -> RawValue<'a> {
+        // SAFETY: the same contract.
+        RawValue(unsafe { ffi::column_value(stmt, column) }, PhantomData)
+    }
+
+    /// The bytes of a BLOB; `None` when there is no memory for them.
+    pub fn bytes(&self) -> Option<&[u8]> {
         // SAFETY: as in kind(). A BLOB without bytes is NULL, which makes no slice.
         unsafe {
             let blob = ffi::value_blob(self.0);
-            let n = ffi::value_bytes(self.0);
-            if blob.is_null() {
-                return &[];
+            let n = usize::try_from(ffi::value_bytes(self.0)).unwrap_or(0);
+            match blob.is_null() {
+                true => (n == 0).then_some(&[]),
+                false => Some(std::slice::from_raw_parts(blob.cast(), n)),
             }
-            std::slice::from_raw_parts(blob.cast(), usize::try_from(n).unwrap_or(0))
         }
     }
 
