@@ -23,7 +23,7 @@ pub struct Entry {
     pub read_only: bool,
 }
 
-type Clients = BTreeMap<String, Entry>;
+pub(crate) type Clients = BTreeMap<String, Entry>;
 
 /// Rows that several sessions see are numbered from here, those of one session from 1.
 const FIRST_SHARED: i64 = 1 << 32;
@@ -334,13 +334,18 @@ fn write(clients: &RwLock<Clients>) -> RwLockWriteGuard<'_, Clients> {
 }
 
 fn read_config(path: &std::ffi::OsStr) -> Result<Clients, String> {
+    let text = crate::file::read_once(std::path::Path::new(path), CONFIG_MAX)?;
+    parse_config(&text)
+}
+
+/// The clients of the text of a `REMBED_CONFIG`.
+pub(crate) fn parse_config(text: &[u8]) -> Result<Clients, String> {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Config {
         clients: Map<String, Value>,
     }
-    let text = crate::file::read_once(std::path::Path::new(path), CONFIG_MAX)?;
-    let config: Config = serde_json::from_slice(&text).map_err(|e| match e.is_data() {
+    let config: Config = serde_json::from_slice(text).map_err(|e| match e.is_data() {
         // What the parser says of the shape repeats what stands there, and that may be a key.
         true => format!("it is not {{\"clients\": {{\"name\": {{options}}}}}} (line {})", e.line()),
         false => e.to_string(),
