@@ -345,6 +345,10 @@ pub(crate) fn parse_config(text: &[u8]) -> Result<Clients, String> {
     struct Config {
         clients: Map<String, Value>,
     }
+    // serde reads the fields of a struct from an array too.
+    if text.trim_ascii_start().starts_with(b"[") {
+        return Err("it must be a JSON object, as {\"clients\": {…}}".into());
+    }
     let config: Config = serde_json::from_slice(text).map_err(|e| match e.is_data() {
         // What the parser says of the shape repeats what stands there, and that may be a key.
         true => format!("it is not {{\"clients\": {{\"name\": {{options}}}}}} (line {})", e.line()),
@@ -523,6 +527,7 @@ mod tests {
             (r#"{"clients":"sk-1"}"#, "it is not"),
             (r#"{"clients":{"a":{"modle":"m"}}}"#, "client 'a': unknown option 'modle'"),
             (r#"{"clients":{"a":5}}"#, "object"),
+            (r#"[{"a":{"format":"ollama"}}]"#, "must be a JSON object"),
             ("{", "EOF"),
         ] {
             let e = read(bad).unwrap_err();

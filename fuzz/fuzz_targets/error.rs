@@ -5,6 +5,7 @@
 use libfuzzer_sys::fuzz_target;
 use rembed_fuzz::json;
 use serde_json::Value;
+use sqlite_rembed::error::PROVIDER_MESSAGE_MAX;
 use sqlite_rembed::provider::{self, HttpReply, Verdict};
 
 const STATUSES: [u16; 8] = [400, 401, 404, 413, 422, 429, 500, 307];
@@ -15,7 +16,7 @@ fuzz_target!(|data: &[u8]| {
     let Some(format) = provider::all().nth(usize::from(*format) % formats) else { return };
     let status = STATUSES[usize::from(*status) % STATUSES.len()];
     let failure = format.failure(&HttpReply::new(status, body));
-    assert!(failure.message.chars().count() < 800, "{failure:?}");
+    assert!(failure.message.chars().count() < 4 * PROVIDER_MESSAGE_MAX + 300, "{failure:?}");
     assert!(!failure.message.chars().any(char::is_control), "{failure:?}");
     let retry = matches!(failure.verdict, Verdict::Retry(_));
     assert!(!retry || matches!(status, 429 | 500), "{status}: {failure:?}");
