@@ -9,7 +9,7 @@ use crate::vector::Vectors;
 /// Too few or many rows, indexes that are no permutation, another width than `dimensions`, an empty
 /// vector, a number that is not finite, a vector of zeros.
 pub fn check(reply: Reply, texts: usize, dimensions: Option<usize>) -> Result<Vectors, String> {
-    let Reply { data, width, rows, index, .. } = reply;
+    let Reply { mut data, width, rows, mut index, .. } = reply;
     if rows != texts {
         return Err(format!("the reply has {rows} embeddings for {texts} text(s)"));
     }
@@ -32,30 +32,36 @@ pub fn check(reply: Reply, texts: usize, dimensions: Option<usize>) -> Result<Ve
             ));
         }
     }
-    let data = if index.is_empty() { data } else { place(data, width, &index, rows)? };
+    if !index.is_empty() {
+        place(&mut data, width, &mut index, rows)?;
+    }
     Ok(Vectors::new(data, width))
 }
 
-/// Puts rows at their `index`: providers may answer out of order.
-fn place(data: Vec<f32>, width: usize, index: &[u64], rows: usize) -> Result<Vec<f32>, String> {
+/// Puts rows at their `index`, within `data`: providers may answer out of order.
+fn place(data: &mut [f32], width: usize, index: &mut [u64], rows: usize) -> Result<(), String> {
     if index.len() != rows {
         return Err(format!("{} of {rows} embeddings in the reply have an index", index.len()));
     }
-    if index.iter().enumerate().all(|(i, at)| i as u64 == *at) {
-        return Ok(data);
-    }
     let mut seen = vec![false; rows];
-    let mut placed = vec![0.0; data.len()];
-    for (row, at) in data.chunks_exact(width).zip(index) {
-        let at = usize::try_from(*at).unwrap_or(usize::MAX);
-        match seen.get_mut(at) {
+    for at in &*index {
+        match usize::try_from(*at).ok().and_then(|at| seen.get_mut(at)) {
             Some(seen) if !*seen => *seen = true,
             Some(_) => return Err(format!("index {at} comes twice in the reply")),
             None => return Err(format!("index {at} in the reply is beyond its {rows} embeddings")),
         }
-        placed[at * width..(at + 1) * width].copy_from_slice(row);
     }
-    Ok(placed)
+    for row in 0..rows {
+        // Each swap brings one row home.
+        while index[row] != row as u64 {
+            let at = index[row] as usize;
+            let (low, high) = (row.min(at), row.max(at));
+            let (before, from) = data.split_at_mut(high * width);
+            before[low * width..][..width].swap_with_slice(&mut from[..width]);
+            index.swap(row, at);
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -71,6 +77,19 @@ mod tests {
     fn rows_are_placed_by_index() {
         let v = check(reply(&[1.0, 2.0, 3.0, 4.0], 2, &[1, 0]), 2, Some(2)).unwrap();
         assert_eq!((v.row(0), v.row(1)), (&[3.0, 4.0][..], &[1.0, 2.0][..]));
+    }
+
+    #[test]
+    fn any_order_is_put_right() {
+        for shift in 0..7 {
+            for step in 1..7 {
+                // A permutation of 0..7, as 7 is prime.
+                let index: Vec<u64> = (0..7).map(|i| (i * step + shift) % 7).collect();
+                let data: Vec<f32> = index.iter().flat_map(|i| [*i as f32, *i as f32 + 0.5]).collect();
+                let v = check(reply(&data, 2, &index), 7, None).unwrap();
+                assert!((0..7).all(|i| v.row(i) == [i as f32, i as f32 + 0.5]), "{index:?}");
+            }
+        }
     }
 
     #[test]

@@ -24,6 +24,10 @@ pub mod error;
 pub mod file;
 #[forbid(unsafe_code)]
 pub mod functions;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+#[forbid(unsafe_code)]
+pub mod fuzzing;
 #[forbid(unsafe_code)]
 pub mod guard;
 #[forbid(unsafe_code)]

@@ -23,7 +23,7 @@ pub struct Entry {
     pub read_only: bool,
 }
 
-type Clients = BTreeMap<String, Entry>;
+pub(crate) type Clients = BTreeMap<String, Entry>;
 
 /// Rows that several sessions see are numbered from here, those of one session from 1.
 const FIRST_SHARED: i64 = 1 << 32;
@@ -334,13 +334,22 @@ fn write(clients: &RwLock<Clients>) -> RwLockWriteGuard<'_, Clients> {
 }
 
 fn read_config(path: &std::ffi::OsStr) -> Result<Clients, String> {
+    let text = crate::file::read_once(std::path::Path::new(path), CONFIG_MAX)?;
+    parse_config(&text)
+}
+
+/// The clients of the text of a `REMBED_CONFIG`.
+pub(crate) fn parse_config(text: &[u8]) -> Result<Clients, String> {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Config {
         clients: Map<String, Value>,
     }
-    let text = crate::file::read_once(std::path::Path::new(path), CONFIG_MAX)?;
-    let config: Config = serde_json::from_slice(&text).map_err(|e| match e.is_data() {
+    // serde reads the fields of a struct from an array too.
+    if text.trim_ascii_start().starts_with(b"[") {
+        return Err("it must be a JSON object, as {\"clients\": {…}}".into());
+    }
+    let config: Config = serde_json::from_slice(text).map_err(|e| match e.is_data() {
         // What the parser says of the shape repeats what stands there, and that may be a key.
         true => format!("it is not {{\"clients\": {{\"name\": {{options}}}}}} (line {})", e.line()),
         false => e.to_string(),
@@ -518,6 +527,7 @@ mod tests {
             (r#"{"clients":"sk-1"}"#, "it is not"),
             (r#"{"clients":{"a":{"modle":"m"}}}"#, "client 'a': unknown option 'modle'"),
             (r#"{"clients":{"a":5}}"#, "object"),
+            (r#"[{"a":{"format":"ollama"}}]"#, "must be a JSON object"),
             ("{", "EOF"),
         ] {
             let e = read(bad).unwrap_err();

@@ -20,7 +20,7 @@ step_packages() { # what the hosts below need and a bare machine lacks
 
 crates=(. tests/fake tests/conformance tests/engines/driver tests/engines/sqlite tests/engines/sqlite/old
     tests/engines/sqlite/too-old tests/engines/rusqlite tests/engines/libsql tests/engines/libsql/old tests/engines/limbo
-    tests/engines/turso tests/engines/turso/pre bench examples/rust examples/libsql examples/turso)
+    tests/engines/turso tests/engines/turso/pre bench fuzz examples/rust examples/libsql examples/turso)
 step_fmt() {
     local crate
     for crate in "${crates[@]}"; do
@@ -91,8 +91,9 @@ step_demo() {
 step_tls() { tests/tls.sh; }
 step_cache() { tests/cache/run.sh; }
 step_bench() { bench/run.sh --short; }
+step_fuzz() { fuzz/run.sh 20; }
 
-steps=(packages release fmt unit fake sqlite asan valgrind proxysql rusqlite libsql limbo turso conformance clippy features docs tls cache sdk real demo examples readme bench msrv deny)
+steps=(packages release fmt unit fake sqlite asan valgrind proxysql rusqlite libsql limbo turso conformance clippy features docs tls cache sdk real demo examples readme bench fuzz msrv deny)
 [ $# = 0 ] || steps=("$@")
 
 mkdir -p target/tests

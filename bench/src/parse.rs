@@ -76,7 +76,7 @@ pub fn run(rounds: usize) -> Vec<Bar> {
     };
     let mut bars = Vec::new();
     for (name, body) in [("f32 digits", body(shortest)), ("f64 digits", body(long))] {
-        let ours = time(rounds, || drop(black_box(provider::read(&body).expect("a reply"))));
+        let ours = time(rounds, || drop(black_box(provider::read(&body, &|| true).expect("a reply"))));
         let theirs = time(rounds, || drop(black_box(into_values(&body))));
         bars.push(Bar::at_least(
             format!("reading 2,048 × 1,536 as JSON, {name} ({} MB)", body.len() >> 20),
@@ -86,7 +86,7 @@ pub fn run(rounds: usize) -> Vec<Bar> {
         ));
         PEAK.store(NOW.load(Relaxed), Relaxed);
         let before = NOW.load(Relaxed);
-        let reply = provider::read(&body).expect("a reply");
+        let reply = provider::read(&body, &|| true).expect("a reply");
         let peak = (PEAK.load(Relaxed) - before + body.len()) as f64;
         let needed = (body.len() + reply.data.len() * 4) as f64;
         bars.push(Bar::at_most(format!("peak memory of that, {name}"), "body + vectors", peak / needed, 1.3));
@@ -95,7 +95,7 @@ pub fn run(rounds: usize) -> Vec<Bar> {
         let bytes: Vec<u8> = (0..WIDTH).flat_map(|c| number(r * WIDTH + c).to_le_bytes()).collect();
         format!("\"{}\"", base64::engine::general_purpose::STANDARD.encode(bytes))
     });
-    let ours = time(rounds, || drop(black_box(provider::read(&encoded).expect("a reply"))));
+    let ours = time(rounds, || drop(black_box(provider::read(&encoded, &|| true).expect("a reply"))));
     let copy = time(rounds, || drop(black_box(encoded.clone())));
     bars.push(Bar::at_most(
         format!("reading the same as base64 ({} MB)", encoded.len() >> 20),

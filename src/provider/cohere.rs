@@ -72,7 +72,7 @@ mod tests {
     #[test]
     fn reads_the_three_shapes() {
         for name in ["v2_float", "v2_base64", "v1_floats"] {
-            let reply = COHERE.reply(&fixture(&format!("cohere/{name}.json"))).unwrap();
+            let reply = COHERE.reply(&fixture(&format!("cohere/{name}.json")), &|| true).unwrap();
             assert_eq!(reply.data, [0.5, 0.25, -0.5, 0.75], "{name}");
             assert_eq!(reply.tokens, Some(4), "{name}");
         }

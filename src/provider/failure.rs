@@ -3,8 +3,7 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
-
+use super::message;
 use crate::error::{PROVIDER_MESSAGE_MAX, bounded};
 
 /// A reply that is no success.
@@ -72,8 +71,10 @@ const TOO_LARGE: &[&str] = &[
 
 /// Classifies a reply by what all providers have in common.
 pub(super) fn classify(reply: &HttpReply<'_>) -> Failure {
-    let json: Option<Value> = serde_json::from_slice(reply.body).ok();
-    let message = message(json.as_ref(), reply.body);
+    let said = message::read(reply.body);
+    let text = said.as_ref().and_then(|said| said.text.clone());
+    let text = text.unwrap_or_else(|| String::from_utf8_lossy(reply.body).into_owned());
+    let message = bounded(&text, PROVIDER_MESSAGE_MAX);
     let lower = message.to_ascii_lowercase();
     let too_large = TOO_LARGE.iter().any(|words| lower.contains(words));
     let verdict = match reply.status {
@@ -81,7 +82,7 @@ pub(super) fn classify(reply: &HttpReply<'_>) -> Failure {
         400 | 422 if too_large => Verdict::TooLarge,
         // llama.cpp's answer to a text that never fits.
         500 if lower.contains("too large to process") => Verdict::TooLarge,
-        429 if json.as_ref().is_some_and(quota_spent) => Verdict::Permanent,
+        429 if said.as_ref().is_some_and(|said| said.quota_spent) => Verdict::Permanent,
         _ => match reply.should_retry {
             Some(true) => Verdict::Retry(reply.retry_after),
             Some(false) => Verdict::Permanent,
@@ -97,7 +98,7 @@ pub(super) fn classify(reply: &HttpReply<'_>) -> Failure {
             "the server redirects, and a request with texts and key is not sent elsewhere: set 'url' to the final \
              address"
         }
-        404 | 405 if json.is_none() => "the server has no such endpoint: check 'url'",
+        404 | 405 if said.is_none() => "the server has no such endpoint: check 'url'",
         _ if message.is_empty() => "the reply has no text",
         _ => "",
     };
@@ -107,37 +108,6 @@ pub(super) fn classify(reply: &HttpReply<'_>) -> Failure {
         (hint, text) => format!("{hint} ({text})"),
     };
     Failure { message, verdict }
-}
-
-/// OpenAI: waiting does not bring a spent quota back.
-fn quota_spent(json: &Value) -> bool {
-    ["type", "code"].iter().any(|field| json["error"][field] == "insufficient_quota")
-}
-
-/// The message of an error body: the fields that providers use, in the order that finds the most specific.
-fn message(json: Option<&Value>, body: &[u8]) -> String {
-    let text = json.and_then(extract).unwrap_or_else(|| String::from_utf8_lossy(body).into_owned());
-    bounded(&text, PROVIDER_MESSAGE_MAX)
-}
-
-fn extract(json: &Value) -> Option<String> {
-    let json = match json {
-        Value::Array(list) => list.first()?,
-        other => other,
-    };
-    let text = |v: &Value| v.as_str().map(str::to_owned);
-    let listed = |v: &Value| -> Option<String> {
-        let texts = v.as_array()?.iter().filter_map(|item| text(&item["msg"]).or_else(|| text(item)));
-        Some(texts.collect::<Vec<_>>().join("; "))
-    };
-    None.or_else(|| text(&json["error"]["message"]))
-        .or_else(|| text(&json["error"]))
-        .or_else(|| text(&json["message"]))
-        .or_else(|| json["message"].as_object().map(|o| Value::Object(o.clone()).to_string()))
-        .or_else(|| text(&json["detail"]))
-        .or_else(|| listed(&json["detail"]))
-        .or_else(|| text(&json["errors"][0]["message"]))
-        .or_else(|| text(json))
 }
 
 #[cfg(test)]

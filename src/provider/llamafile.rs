@@ -62,14 +62,14 @@ mod tests {
     #[test]
     fn reads_every_shape() {
         for name in ["native", "flat", "nested", "list_flat", "openai", "llamafiler"] {
-            let reply = LLAMAFILE.reply(&fixture(&format!("llamafile/{name}.json"))).unwrap();
+            let reply = LLAMAFILE.reply(&fixture(&format!("llamafile/{name}.json")), &|| true).unwrap();
             assert_eq!(reply.data, [-0.03438354, 0.03091762, 0.006737071, 0.026057426], "{name}");
         }
     }
 
     #[test]
     fn one_vector_per_token_is_refused() {
-        let e = LLAMAFILE.reply(&fixture("llamafile/per_token.json")).unwrap_err().message;
+        let e = LLAMAFILE.reply(&fixture("llamafile/per_token.json"), &|| true).unwrap_err().message;
         assert!(e.contains("--pooling"), "{e}");
     }
 

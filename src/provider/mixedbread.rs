@@ -44,7 +44,7 @@ mod tests {
     #[test]
     fn reads_one_and_several_encodings() {
         for name in ["base64", "dict"] {
-            let reply = MIXEDBREAD.reply(&fixture(&format!("mixedbread/{name}.json"))).unwrap();
+            let reply = MIXEDBREAD.reply(&fixture(&format!("mixedbread/{name}.json")), &|| true).unwrap();
             assert_eq!(reply.data, [0.5, 0.25], "{name}");
         }
     }

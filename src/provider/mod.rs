@@ -8,8 +8,10 @@ mod failure;
 mod jina;
 mod json;
 mod llamafile;
+mod message;
 mod mixedbread;
 mod nomic;
+mod number;
 mod ollama;
 mod openai;
 mod presets;
@@ -23,6 +25,7 @@ use serde::ser::{SerializeMap, Serializer};
 use serde_json::{Map, Value};
 
 pub use failure::{Failure, HttpReply, Verdict};
+pub use json::GoOn;
 pub use reply::{Reply, read};
 pub use url::{Paths, complete};
 
@@ -194,12 +197,12 @@ pub trait Provider: Send + Sync {
         write(self.spec(), ask, typed, texts).map_err(|e| e.to_string())
     }
 
-    /// Reads the body of a reply with status 200.
+    /// Reads the body of a reply with status 200, as long as `go_on` says so.
     ///
     /// # Errors
-    /// A body that holds no embeddings, in words for the user.
-    fn reply(&self, body: &[u8]) -> Result<Reply, Failure> {
-        read(body)
+    /// A body that holds no embeddings, in words for the user; a stop.
+    fn reply(&self, body: &[u8], go_on: GoOn<'_>) -> Result<Reply, Failure> {
+        read(body, go_on)
     }
 
     /// Reads any other reply: what it says, and what may be done about it.

@@ -54,7 +54,7 @@ mod tests {
 
     #[test]
     fn reads_embeddings_and_usage() {
-        let reply = NOMIC.reply(&fixture("nomic/reply.json")).unwrap();
+        let reply = NOMIC.reply(&fixture("nomic/reply.json"), &|| true).unwrap();
         assert_eq!(reply.data, [0.5, 0.25, -0.5, 0.75]);
         assert_eq!((reply.index.len(), reply.tokens), (0, Some(6)));
     }

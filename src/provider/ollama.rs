@@ -85,9 +85,9 @@ mod tests {
 
     #[test]
     fn reads_both_replies() {
-        let reply = OLLAMA.reply(&fixture("ollama/embed.json")).unwrap();
+        let reply = OLLAMA.reply(&fixture("ollama/embed.json"), &|| true).unwrap();
         assert_eq!((reply.data.as_slice(), reply.tokens), (&[0.5, 0.25, -0.5, 0.75][..], Some(6)));
-        let reply = OLLAMA.reply(&fixture("ollama/legacy.json")).unwrap();
+        let reply = OLLAMA.reply(&fixture("ollama/legacy.json"), &|| true).unwrap();
         assert_eq!(reply.data, [0.5, 0.25]);
     }
 

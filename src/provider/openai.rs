@@ -46,8 +46,8 @@ mod tests {
 
     #[test]
     fn reads_numbers_and_base64_alike() {
-        let numbers = OPENAI.reply(&fixture("openai/numbers.json")).unwrap();
-        let base64 = OPENAI.reply(&fixture("openai/base64.json")).unwrap();
+        let numbers = OPENAI.reply(&fixture("openai/numbers.json"), &|| true).unwrap();
+        let base64 = OPENAI.reply(&fixture("openai/base64.json"), &|| true).unwrap();
         assert_eq!(numbers.data, [0.25, -0.5, 1.0, 0.125, 2.0, -4.0]);
         assert_eq!(numbers.data, base64.data);
         assert_eq!((numbers.index, numbers.tokens), (vec![0, 1], Some(5)));

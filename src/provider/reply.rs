@@ -3,15 +3,21 @@
 //! Every provider answers in one of a few shapes: an OpenAI list (`data[i].embedding` with `index`), an
 //! `embeddings` array or an object of arrays by type, a single `embedding`, or a bare array of any of these.
 //! A vector is an array of numbers, one row nested in an array, or base64 of little-endian f32.
+//!
+//! Together with the body this takes twice the size of the body at most: vectors are all that is kept, and a body
+//! that spells more of them than that is refused.
 
 use base64_simd::AsOut;
-use serde::de::IgnoredAny;
-use serde_json::Value;
 use zeroize::Zeroizing;
 
 use super::failure::{Failure, Verdict};
-use super::json::{Error, Reader};
+use super::json::{After, Error, GoOn, Kind, Reader};
 use crate::error::{PROVIDER_MESSAGE_MAX, bounded};
+
+/// Numbers that any reply may hold, whatever its size: 1 MiB of them.
+const NUMBERS_FREE: usize = 1 << 18;
+/// Unescaped base64 that is decoded at once; groups of four.
+const PIECE: usize = 4096;
 
 /// What a reply holds, before it is checked.
 #[derive(Debug, Default, PartialEq)]
@@ -28,23 +34,36 @@ pub struct Reply {
     pub tokens: Option<u64>,
 }
 
-/// Reads `body`.
+/// Reads `body`, as long as `go_on` says so.
 ///
 /// # Errors
-/// JSON that is broken or holds no embeddings, rows of unequal width, vectors per token.
-pub fn read(body: &[u8]) -> Result<Reply, Failure> {
-    let mut reader = Reader::new(body);
+/// JSON that is broken or holds no embeddings, rows of unequal width, vectors per token, a stop.
+pub fn read(body: &[u8], go_on: GoOn<'_>) -> Result<Reply, Failure> {
     let mut rows = Rows::default();
-    let read = rows.document(&mut reader).and_then(|()| reader.end());
+    let mut stopped = false;
+    let read = Reader::new(body, go_on).and_then(|mut reader| {
+        let read = rows.document(&mut reader).and_then(|()| reader.end());
+        stopped = reader.is_stopped();
+        read
+    });
+    if stopped {
+        return Err(Failure::permanent("the reply was not read to its end in time".into()));
+    }
     match read {
         Ok(()) => Ok(rows.finish()),
         Err(e) => {
-            // serde repeats values, which may be as long as the reply.
-            // Wiped, as they may repeat a key.
+            // A value is repeated, which may be as long as the reply. Wiped, as it may repeat a key.
             let message = Zeroizing::new(e.message);
             let text = Zeroizing::new(bounded(&message, 4 * PROVIDER_MESSAGE_MAX));
-            let verdict = if e.cut_off { Verdict::Retry(None) } else { Verdict::Permanent };
-            let what = if e.is_json { "holds no usable embeddings" } else { "is not valid JSON" };
+            let what = match e.kind {
+                Kind::CutOff | Kind::Syntax => "is not valid JSON",
+                Kind::Shape | Kind::TooLarge => "holds no usable embeddings",
+            };
+            let verdict = match e.kind {
+                Kind::CutOff => Verdict::Retry(None),
+                Kind::TooLarge => Verdict::TooLarge,
+                Kind::Syntax | Kind::Shape => Verdict::Permanent,
+            };
             Err(Failure { message: format!("the reply {what}: {}", *text), verdict })
         }
     }
@@ -70,16 +89,16 @@ impl Rows {
         match reader.peek() {
             b'[' => self.list(reader),
             b'{' => self.top(reader),
-            _ => {
-                let value: Value = reader.value()?;
-                Err(reader.shape(format!("{value} is neither an object nor an array")))
-            }
+            _ => Err(reader.unexpected("an object or an array")),
         }
     }
 
     fn top(&mut self, reader: &mut Reader<'_>) -> Result<(), Error> {
         let mut found = false;
         reader.object(|reader, key| match key {
+            "data" | "embeddings" | "embedding" if found => {
+                Err(reader.shape(format!("'{key}' is there besides other embeddings")))
+            }
             "data" | "embeddings" => {
                 found = true;
                 self.list_or_types(reader)
@@ -89,11 +108,10 @@ impl Rows {
                 self.row(reader)
             }
             "usage" | "meta" | "prompt_eval_count" | "tokens_used" => {
-                let usage: Value = reader.value()?;
-                self.reply.tokens = tokens(&usage).or(self.reply.tokens);
+                self.reply.tokens = tokens(reader)?.or(self.reply.tokens);
                 Ok(())
             }
-            _ => skip(reader),
+            _ => reader.skip(),
         })?;
         match found {
             true => Ok(()),
@@ -105,10 +123,7 @@ impl Rows {
         match reader.peek() {
             b'[' => self.list(reader),
             b'{' => by_type(reader, |reader| self.list(reader)),
-            _ => {
-                let value: Value = reader.value()?;
-                Err(reader.shape(format!("a list of embeddings expected, not {value}")))
-            }
+            _ => Err(reader.unexpected("a list of embeddings")),
         }
     }
 
@@ -122,16 +137,18 @@ impl Rows {
     /// An object that holds a vector and its index.
     fn item(&mut self, reader: &mut Reader<'_>) -> Result<(), Error> {
         let rows = self.reply.rows;
+        let mut place = None;
         reader.object(|reader, key| match key {
             "embedding" => self.row(reader),
             "index" => {
-                let index: Value = reader.value()?;
+                let index = reader.raw()?;
                 // What is no index fails the check as one that is too large does.
-                self.reply.index.extend((!index.is_null()).then(|| whole(&index).unwrap_or(u64::MAX)));
+                place = (index != b"null").then(|| whole(index).unwrap_or(u64::MAX));
                 Ok(())
             }
-            _ => skip(reader),
+            _ => reader.skip(),
         })?;
+        self.reply.index.extend(place);
         match self.reply.rows - rows {
             1 => Ok(()),
             _ => Err(reader.shape(format!("item {rows} has no embedding of its own"))),
@@ -140,15 +157,18 @@ impl Rows {
 
     /// One vector, perhaps nested in an array of one, or by type.
     fn row(&mut self, reader: &mut Reader<'_>) -> Result<(), Error> {
+        match reader.peek() {
+            b'{' => by_type(reader, |reader| self.vector(reader)),
+            _ => self.vector(reader),
+        }
+    }
+
+    fn vector(&mut self, reader: &mut Reader<'_>) -> Result<(), Error> {
         let start = self.filled;
         match reader.peek() {
-            b'[' => self.numbers(reader)?,
+            b'[' => self.list_of_numbers(reader)?,
             b'"' => self.base64(reader)?,
-            b'{' => return by_type(reader, |reader| self.row(reader)),
-            _ => {
-                let value: Value = reader.value()?;
-                return Err(reader.shape(format!("an embedding expected, not {value}")));
-            }
+            _ => return Err(reader.unexpected("an embedding")),
         }
         let width = self.filled - start;
         let reply = &mut self.reply;
@@ -162,61 +182,99 @@ impl Rows {
         Ok(())
     }
 
-    fn numbers(&mut self, reader: &mut Reader<'_>) -> Result<(), Error> {
-        let data = &mut self.reply.data;
-        data.truncate(self.filled);
-        if data.capacity() == 0 {
-            // A number takes 8 to 22 bytes.
-            data.reserve(reader.rest().len() / 12);
-        }
-        reader.enter();
-        reader.numbers(data)?;
+    fn list_of_numbers(&mut self, reader: &mut Reader<'_>) -> Result<(), Error> {
+        self.reply.data.truncate(self.filled);
+        reader.enter()?;
+        let mut after = self.numbers(reader)?;
         if reader.peek() == b'[' {
-            if data.len() > self.filled {
+            if self.reply.data.len() > self.filled {
                 return Err(reader.shape("an embedding mixes numbers and lists"));
             }
-            reader.enter();
-            reader.numbers(data)?;
+            reader.enter()?;
+            after = self.numbers(reader)?;
             if reader.peek() == b'[' {
                 return Err(reader.shape("an embedding is nested too deeply"));
             }
-            reader.leave()?;
-            if reader.peek() == b',' {
-                if !reader.rest()[1..].trim_ascii_start().starts_with(b"[") {
-                    return Err(reader.shape("an embedding mixes numbers and lists"));
+            if after == After::End {
+                reader.leave()?;
+                if reader.peek() == b',' {
+                    if !reader.rest()[1..].trim_ascii_start().starts_with(b"[") {
+                        return Err(reader.shape("an embedding mixes numbers and lists"));
+                    }
+                    return Err(reader.shape(
+                        "the server sent more than one list for one text, as one vector per token: start it with \
+                         pooling (llama-server: --pooling mean)",
+                    ));
                 }
-                return Err(reader.shape(
-                    "the server sent more than one list for one text, as one vector per token: start it with pooling \
-                     (llama-server: --pooling mean)",
-                ));
-            }
-            if data.len() == self.filled {
-                return Err(reader.shape("an embedding is an empty list"));
+                if self.reply.data.len() == self.filled {
+                    return Err(reader.shape("an embedding is an empty list"));
+                }
             }
         }
-        if !matches!(reader.peek(), b']' | 0) {
-            let value: Value = reader.value()?;
-            return Err(reader.shape(format!("a number of an embedding expected, not {value}")));
+        if after == After::Value {
+            return Err(reader.unexpected("a number of an embedding"));
         }
-        self.filled = data.len();
+        self.filled = self.reply.data.len();
         reader.leave()
     }
 
+    fn numbers(&mut self, reader: &mut Reader<'_>) -> Result<After, Error> {
+        loop {
+            match reader.numbers(&mut self.reply.data)? {
+                After::Number => self.reserve(1, reader)?,
+                after => return Ok(after),
+            }
+        }
+    }
+
+    /// Makes room for `more` numbers behind those of `data`. Never more than the body is large: what a body of N
+    /// bytes spells in less than 4 bytes a number would take more memory than it.
+    fn reserve(&mut self, more: usize, reader: &Reader<'_>) -> Result<(), Error> {
+        let data = &mut self.reply.data;
+        let most = reader.size() / 4 + NUMBERS_FREE;
+        let need = data.len() + more;
+        if need > most {
+            let message = "it has more numbers than bytes to hold them: ask for fewer texts at once (option batch_size)";
+            return Err(Error { message: message.into(), kind: Kind::TooLarge });
+        }
+        if need > data.capacity() {
+            // At first by the size of the body, as a number takes 8 to 22 bytes; then by half.
+            let likely =
+                if data.capacity() == 0 { reader.rest().len() / 12 } else { data.capacity() / 2 * 3 };
+            data.reserve_exact(likely.clamp(need, most) - data.len());
+        }
+        Ok(())
+    }
+
     fn base64(&mut self, reader: &mut Reader<'_>) -> Result<(), Error> {
-        let mut string = reader.here();
+        let mut string = reader.clone();
         let text = reader.raw_string(self.encoded)?;
         if self.decode(text, reader).is_ok() {
             self.encoded = text.len();
             return Ok(());
         }
         // Perhaps it is another length after all, or written with escapes (`\/`).
-        let text: String = string.value()?;
+        let mut piece = Vec::with_capacity(PIECE);
+        let mut decoded = Ok(());
+        string.string(|mut part| {
+            while !part.is_empty() && decoded.is_ok() {
+                // A piece is full only if more follows: the last one may have padding.
+                if piece.len() == PIECE {
+                    decoded = self.decode(&piece, reader);
+                    piece.clear();
+                }
+                let n = part.len().min(PIECE - piece.len());
+                piece.extend_from_slice(&part[..n]);
+                part = &part[n..];
+            }
+        })?;
         *reader = string;
-        self.decode(text.as_bytes(), reader).map_err(|why| reader.shape(why))
+        decoded.and_then(|()| self.decode(&piece, reader))
     }
 
-    fn decode(&mut self, text: &[u8], reader: &Reader<'_>) -> Result<(), String> {
-        let wrong = |why: &str| format!("an embedding is not base64 of f32 ({why})");
+    /// Decodes `text` behind what is read.
+    fn decode(&mut self, text: &[u8], reader: &Reader<'_>) -> Result<(), Error> {
+        let wrong = |why: &str| reader.shape(format!("an embedding is not base64 of f32 ({why})"));
         // Some servers leave the padding out.
         let codec = if text.len() % 4 == 0 { base64_simd::STANDARD } else { base64_simd::STANDARD_NO_PAD };
         let bytes = codec.decoded_length(text).map_err(|_| wrong("it cannot be decoded"))?;
@@ -224,17 +282,18 @@ impl Rows {
             return Err(wrong(&format!("it has {bytes} bytes")));
         }
         let end = self.filled + bytes / 4;
-        let data = &mut self.reply.data;
-        if data.is_empty() {
+        if self.reply.data.is_empty() {
             // Zeroed by the allocator, which costs nothing; enough for all rows, if they are alike.
-            *data = vec![0.0; end + reader.rest().len() / 16 * 3];
-        } else if data.len() < end {
-            data.resize(end, 0.0);
+            self.reply.data = vec![0.0; end + reader.rest().len() / 16 * 3];
+        } else if self.reply.data.len() < end {
+            self.reserve(end - self.reply.data.len(), reader)?;
+            self.reply.data.resize(end, 0.0);
         }
-        let place = bytemuck::cast_slice_mut::<f32, u8>(&mut data[self.filled..end]);
+        let data = &mut self.reply.data[self.filled..end];
+        let place = bytemuck::cast_slice_mut::<f32, u8>(data);
         codec.decode(text, place.as_out()).map_err(|_| wrong("it cannot be decoded"))?;
         if cfg!(target_endian = "big") {
-            data[self.filled..end].iter_mut().for_each(|x| *x = f32::from_bits(x.to_bits().swap_bytes()));
+            data.iter_mut().for_each(|x| *x = f32::from_bits(x.to_bits().swap_bytes()));
         }
         self.filled = end;
         Ok(())
@@ -252,7 +311,7 @@ fn by_type<'a>(
             found = true;
             read(reader)
         }
-        _ => skip(reader),
+        _ => reader.skip(),
     })?;
     match found {
         true => Ok(()),
@@ -260,20 +319,38 @@ fn by_type<'a>(
     }
 }
 
-fn skip(reader: &mut Reader<'_>) -> Result<(), Error> {
-    reader.value::<IgnoredAny>().map(drop)
-}
-
 /// The tokens in what providers report: a number, `usage`, or `meta` with its `billed_units`. Whatever else
 /// stands there is no reason to refuse a reply.
-fn tokens(usage: &Value) -> Option<u64> {
-    whole(usage)
-        .or_else(|| whole(&usage["total_tokens"]))
-        .or_else(|| whole(&usage["billed_units"]["input_tokens"]))
+fn tokens(reader: &mut Reader<'_>) -> Result<Option<u64>, Error> {
+    if reader.peek() != b'{' {
+        return Ok(whole(reader.raw()?));
+    }
+    let (mut total, mut billed) = (None, None);
+    reader.object(|reader, key| match key {
+        "total_tokens" => {
+            total = whole(reader.raw()?);
+            Ok(())
+        }
+        "billed_units" if reader.peek() == b'{' => reader.object(|reader, key| match key {
+            "input_tokens" => {
+                billed = whole(reader.raw()?);
+                Ok(())
+            }
+            _ => reader.skip(),
+        }),
+        _ => reader.skip(),
+    })?;
+    Ok(total.or(billed))
 }
 
-fn whole(number: &Value) -> Option<u64> {
-    number.as_u64().or_else(|| number.as_f64().filter(|n| n.fract() == 0.0 && *n >= 0.0).map(|n| n as u64))
+/// The whole number that a value's text spells.
+fn whole(value: &[u8]) -> Option<u64> {
+    if !matches!(value.first(), Some(b'-' | b'0'..=b'9')) {
+        return None;
+    }
+    let text = std::str::from_utf8(value).ok()?;
+    let float = || text.parse().ok().filter(|n: &f64| n.fract() == 0.0 && *n >= 0.0).map(|n| n as u64);
+    text.parse().ok().or_else(float)
 }
 
 #[cfg(test)]
@@ -281,7 +358,7 @@ mod tests {
     use super::*;
 
     fn error(body: &str) -> String {
-        read(body.as_bytes()).unwrap_err().message
+        read(body.as_bytes(), &|| true).unwrap_err().message
     }
 
     #[test]
@@ -292,23 +369,23 @@ mod tests {
 
     #[test]
     fn a_reply_that_is_cut_off_may_be_asked_for_again() {
-        let verdict = |body: &str| read(body.as_bytes()).unwrap_err().verdict;
+        let verdict = |body: &str| read(body.as_bytes(), &|| true).unwrap_err().verdict;
         assert_eq!(verdict(r#"{"embeddings":[[1,2"#), Verdict::Retry(None));
         assert_eq!(verdict("<html>"), Verdict::Permanent);
     }
 
     #[test]
     fn numbers_are_nearest_f32() {
-        let reply = read(b"[[1, -2, 0.1, 1e-3, 16777217, 0.333333343]]").unwrap();
+        let reply = read(b"[[1, -2, 0.1, 1e-3, 16777217, 0.333333343]]", &|| true).unwrap();
         assert_eq!(reply.data, [1.0, -2.0, 0.1, 1e-3, 16_777_216.0, 1.0 / 3.0]);
         assert_eq!((reply.rows, reply.width), (1, 6));
     }
 
     #[test]
     fn base64_without_padding_is_read() {
-        let reply = read(br#"{"data":[{"embedding":"AACAPw","index":0}]}"#).unwrap();
+        let reply = read(br#"{"data":[{"embedding":"AACAPw","index":0}]}"#, &|| true).unwrap();
         assert_eq!(reply.data, [1.0]);
-        let reply = read(br#"["AACAPwAAgD8=","AACAPwAAgD8=","AACAP\/8AgD8="]"#).unwrap();
+        let reply = read(br#"["AACAPwAAgD8=","AACAPwAAgD8=","AACAP\/8AgD8="]"#, &|| true).unwrap();
         assert_eq!((reply.rows, reply.width, reply.data[0]), (3, 2, 1.0));
         assert!(error(r#"["AACAPwAAgD8=","AACAPw=="  ,"x"]"#).contains("row 1 has 1"));
         assert!(error(r#"{"data":[{"embedding":"AACA"}]}"#).contains("3 bytes"));
@@ -352,7 +429,7 @@ mod tests {
             (r#","usage":{"prompt_tokens":3,"total_tokens":4}"#, Some(4)),
         ] {
             let body = format!(r#"{{"embeddings":[[1]]{usage}}}"#);
-            assert_eq!(read(body.as_bytes()).unwrap().tokens, tokens, "{usage}");
+            assert_eq!(read(body.as_bytes(), &|| true).unwrap().tokens, tokens, "{usage}");
         }
     }
 }

@@ -35,6 +35,9 @@ pub const BODY_MAX: u64 = 256 << 20;
 /// What is read of a reply that is no success: a message, not data.
 const ERROR_BODY_MAX: u64 = 64 << 10;
 
+/// A body is read in parts of this size, as a few bytes on the wire may unpack to a thousand times as many.
+const PART: usize = 64 << 10;
+
 /// Idle connections kept to one server, and in all: a pool of 32 statements at once reuses its own.
 const IDLE_PER_HOST: usize = 64;
 const IDLE: usize = 128;
@@ -333,8 +336,8 @@ pub fn exchange(
     let body = Vec::with_capacity(expected.max(ERROR_BODY_MAX as usize) + 1);
     let mut exchange = Exchange { status, body, retry_after, should_retry };
     let most = if exchange.is_success() { BODY_MAX + 1 } else { ERROR_BODY_MAX };
-    let mut reader = response_body.into_with_config().limit(u64::MAX).reader().take(most);
-    reader.read_to_end(&mut exchange.body).map_err(|e| trouble(e.into()))?;
+    let reader = response_body.into_with_config().limit(u64::MAX).reader().take(most);
+    read_body(reader, &mut exchange.body).map_err(trouble)?;
     if exchange.size() as u64 > BODY_MAX {
         return Err(Failure::permanent(format!("the reply is larger than {} MiB", BODY_MAX >> 20)));
     }
@@ -365,13 +368,46 @@ fn send(
     request.send(body)
 }
 
+/// Reads to the end, in parts between which the deadline and the interrupt are seen; in little more memory than it
+/// has bytes.
+fn read_body(mut reader: impl Read, body: &mut Vec<u8>) -> Result<(), ureq::Error> {
+    loop {
+        socket::check()?;
+        let room = body.capacity() - body.len();
+        if room == 0 {
+            body.reserve_exact(PART.max(body.len() / 8));
+        }
+        let part = PART.min(body.capacity() - body.len());
+        let read = reader.by_ref().take(part as u64).read_to_end(body)?;
+        if read < part {
+            if body.len() > ERROR_BODY_MAX as usize {
+                body.shrink_to_fit();
+            }
+            return Ok(());
+        }
+    }
+}
+
+/// Who answers, in words for the user.
+fn server(client: &Client) -> String {
+    let endpoint = client.endpoint();
+    let server = endpoint.authority().map_or("", http::uri::Authority::as_str);
+    match AGENT.config().proxy().filter(|_| !policy::is_loopback(endpoint)) {
+        Some(proxy) => format!("{server} (through the proxy {}:{})", proxy.host(), proxy.port()),
+        None => server.to_owned(),
+    }
+}
+
+/// The failure of a request whose time is up.
+fn too_late(client: &Client) -> Failure {
+    let seconds = client.timeout().as_secs_f64();
+    let server = server(client);
+    Failure::permanent(format!("no complete reply from {server} within {seconds} s (option timeout)"))
+}
+
 /// No reply came: why, in words for the user, and whether to try again.
 fn trouble(client: &Client, error: ureq::Error) -> Failure {
-    let endpoint = client.endpoint();
-    let mut server = endpoint.authority().map_or("", http::uri::Authority::as_str).to_owned();
-    if let Some(proxy) = AGENT.config().proxy().filter(|_| !policy::is_loopback(endpoint)) {
-        server = format!("{server} (through the proxy {}:{})", proxy.host(), proxy.port());
-    }
+    let server = server(client);
     let retry = |message| Failure { message, verdict: Verdict::Retry(None) };
     let permanent = Failure::permanent;
     // What ureq reports while it reads a body arrives inside an io::Error.
@@ -387,10 +423,7 @@ fn trouble(client: &Client, error: ureq::Error) -> Failure {
             "cannot connect to {server} within {} s (option connect_timeout)",
             client.connect_timeout().as_secs_f64()
         )),
-        ureq::Error::Timeout(_) => permanent(format!(
-            "no complete reply from {server} within {} s (option timeout)",
-            client.timeout().as_secs_f64()
-        )),
+        ureq::Error::Timeout(_) => too_late(client),
         ureq::Error::HostNotFound => retry(format!("the host of {server} was not found: check 'url'")),
         ureq::Error::ConnectProxyFailed(e) => retry(format!("the proxy does not connect to {server}: {e}")),
         ureq::Error::Io(e) if e.kind() == std::io::ErrorKind::ConnectionRefused => {

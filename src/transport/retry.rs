@@ -11,7 +11,7 @@ use std::time::{Duration, Instant, SystemTime};
 use ureq::http::HeaderMap;
 use zeroize::Zeroizing;
 
-use super::{Exchange, Headers, Interrupt, SLICE, exchange};
+use super::{Exchange, Headers, Interrupt, SLICE, exchange, too_late};
 use crate::cache::Key;
 use crate::client::Client;
 use crate::error::{Error, RequestError};
@@ -157,7 +157,11 @@ fn attempt(
     let status = exchange.reply().status;
     if exchange.is_success() {
         headers.mask(&mut exchange);
-        return provider.reply(exchange.reply().body).map_err(|failure| quoted(Some(status), failure));
+        let go_on = || !interrupt.is_interrupted() && Instant::now() < deadline;
+        return provider.reply(exchange.reply().body, &go_on).map_err(|failure| match go_on() {
+            true => quoted(Some(status), failure),
+            false => (None, too_late(client)),
+        });
     }
     // Before it is read: a reader leaves copies behind.
     let text = headers.scrub(exchange.text());
@@ -190,7 +194,7 @@ fn sleep(wait: Duration, interrupt: &Arc<dyn Interrupt>) -> Result<(), Error> {
 
 /// The wait that a reply asks for: `retry-after-ms`, or `Retry-After` in seconds or as an HTTP date.
 /// What is not positive counts as absent (Azure sends 0 and -1).
-pub(super) fn wait_asked(headers: &HeaderMap) -> Option<Duration> {
+pub(crate) fn wait_asked(headers: &HeaderMap) -> Option<Duration> {
     let text =
         |name| headers.get(name).and_then(|v: &ureq::http::HeaderValue| v.to_str().ok()).map(str::trim);
     let positive = |n: f64, unit: f64| Duration::try_from_secs_f64(n * unit).ok().filter(|d| !d.is_zero());

@@ -44,7 +44,7 @@ pub(crate) fn interruptible(interrupt: &Arc<dyn Interrupt>, deadline: Instant) -
 }
 
 /// Asked before every read and write, not only after a wait: a server that trickles bytes never lets one end.
-fn check() -> Result<(), Error> {
+pub(super) fn check() -> Result<(), Error> {
     CURRENT.with_borrow(|current| match current {
         // Not ErrorKind::Interrupted: readers take that as "try again".
         Some(current) if current.interrupt.is_interrupted() => Err(io::Error::other("interrupted").into()),

@@ -1,14 +1,11 @@
 //! How an answer is sent, and the faults of that.
 
 use std::fmt;
-use std::io::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use bytes::Bytes;
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use futures_util::stream::{self, Stream};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Either, Full, StreamBody};
@@ -20,7 +17,7 @@ use hyper::header::{
 use serde_json::Value;
 
 use crate::answer::Answer;
-use crate::fault::{Close, Fault, Reset};
+use crate::fault::{Close, Fault, Reset, compressed};
 use crate::socket::Connection;
 
 /// A whole body, or one that comes in pieces and may fail.
@@ -54,9 +51,12 @@ pub fn deliver(
     *response.status_mut() = answer.status.try_into().unwrap_or_default();
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(answer.content_type));
-    let mut bytes = Bytes::from(answer.body);
+    let repeat = faults.iter().find_map(|fault| fault.repeat.as_ref());
+    let mut bytes = repeat.map_or_else(|| answer.body.into(), |repeat| repeat.body(gzip));
     if gzip {
-        bytes = compressed(&bytes);
+        if repeat.is_none() {
+            bytes = compressed(&bytes);
+        }
         headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
     for fault in faults {
@@ -105,12 +105,6 @@ fn header_value(value: &Value) -> Result<HeaderValue, hyper::header::InvalidHead
         Value::String(text) => HeaderValue::try_from(text),
         other => HeaderValue::try_from(other.to_string()),
     }
-}
-
-fn compressed(bytes: &[u8]) -> Bytes {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-    encoder.write_all(bytes).expect("a Vec takes everything");
-    encoder.finish().expect("a Vec takes everything").into()
 }
 
 /// The request that comes before the end finds the door closed too, so that the race between the two

@@ -1,8 +1,13 @@
 //! What can go wrong on purpose: when (the selector) and how (the actions).
 
+use std::io::Write as _;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -29,6 +34,8 @@ pub struct Fault {
     pub headers: Map<String, Value>,
     /// Body of that answer, JSON or plain text; by default the provider's own error.
     pub body: Option<Value>,
+    /// Answer with this body, which is large for no reason.
+    pub repeat: Option<Repeat>,
     /// Reset the connection.
     pub reset: Option<Reset>,
     /// Never answer.
@@ -72,6 +79,38 @@ pub struct Fault {
 
     #[serde(skip)]
     met: AtomicU64,
+}
+
+/// A body that says one thing again and again. It is made once, so that the next request has its reply at once.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Repeat {
+    before: String,
+    unit: String,
+    times: usize,
+    after: String,
+    #[serde(skip)]
+    plain: OnceLock<Bytes>,
+    #[serde(skip)]
+    packed: OnceLock<Bytes>,
+}
+
+impl Repeat {
+    /// The body, compressed or not.
+    pub fn body(&self, gzip: bool) -> Bytes {
+        let plain = || Bytes::from(format!("{}{}{}", self.before, self.unit.repeat(self.times), self.after));
+        match gzip {
+            true => self.packed.get_or_init(|| compressed(&plain())).clone(),
+            false => self.plain.get_or_init(plain).clone(),
+        }
+    }
+}
+
+/// `bytes` in gzip.
+pub fn compressed(bytes: &[u8]) -> Bytes {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(bytes).expect("a Vec takes everything");
+    encoder.finish().expect("a Vec takes everything").into()
 }
 
 /// When the connection is reset.

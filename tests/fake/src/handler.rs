@@ -190,6 +190,10 @@ fn overall(route: &Route, fault: &Fault, scenario: &Scenario) -> Option<Answer> 
     if fault.html {
         return Some(Answer::html("<!DOCTYPE html>\n<html><body><h1>It works!</h1></body></html>\n"));
     }
+    if fault.repeat.is_some() {
+        // The body is that of the delivery.
+        return Some(Answer::ok(Vec::new()).with_status(fault.status.unwrap_or(200)));
+    }
     let status = fault.status?;
     Some(match (&fault.body, route) {
         (Some(Value::String(text)), _) => Answer::plain(status, text),

@@ -44,6 +44,16 @@ fn statuses() {
 }
 
 #[test]
+fn a_body_that_repeats_itself() {
+    let fake = Fake::start();
+    let fault = json!({"repeat": {"before": "[[", "unit": "1,", "times": 3, "after": "0]]"}});
+    assert_eq!(reply(&fake, fault.clone()).text, "[[1,1,1,0]]");
+    let base = fake.scenario("packed", json!({"gzip": true, "faults": [fault]}));
+    let packed = fake.post(&format!("{base}/v1/embeddings"), json!({"input": "a"}));
+    assert_eq!((packed.status, &*packed.text), (200, "[[1,1,1,0]]"));
+}
+
+#[test]
 fn only_the_chosen_requests_fail() {
     let fake = Fake::start();
     let statuses = |selector: Value| {

@@ -106,6 +106,73 @@ fn while_a_connection_is_opened() {
     interrupt(db, waiting, "SELECT rembed('c', 'a')");
 }
 
+/// A reply of 200 kB that unpacks to 128 MiB of what nobody needs.
+fn bomb() -> Value {
+    let unit = "[0],".repeat(1 << 10);
+    let fault = json!({"repeat": {
+        "before": r#"{"data":[{"embedding":[1],"index":0}],"usage":["#, "unit": unit, "times": 32 << 10, "after": "0]}"
+    }});
+    json!({"gzip": true, "faults": [fault]})
+}
+
+/// How long it takes to read [`bomb`].
+fn time_of_bomb(world: &World) -> Duration {
+    let db = open_with(world, r#"{"timeout": 300}"#);
+    // The server makes the body for the first request.
+    assert_eq!(db.embed("a").len(), 1);
+    let start = Instant::now();
+    assert_eq!(db.embed("a").len(), 1);
+    start.elapsed()
+}
+
+/// Parts of the time of [`bomb`] at which a reply is being unpacked or read. A machine that is less busy than it was may
+/// be done before one of them: that attempt tells nothing.
+const PARTS: [f64; 8] = [0.6, 0.3, 0.6, 0.3, 0.15, 0.1, 0.05, 0.03];
+
+#[test]
+fn while_a_reply_is_unpacked_and_read() {
+    let world = world(bomb());
+    let whole = time_of_bomb(&world);
+    let mut late = Vec::new();
+    for part in PARTS {
+        let seen = world.requests();
+        let db = open_with_client(&world);
+        let handle = db.get_interrupt_handle();
+        let statement = std::thread::spawn(move || {
+            let outcome = db.try_run("SELECT rembed('c', 'a')", ());
+            (outcome, Instant::now())
+        });
+        world.wait_for(seen + 1);
+        std::thread::sleep(whole.mul_f64(part));
+        let start = Instant::now();
+        handle.interrupt();
+        if let (Err(failure), end) = statement.join().unwrap() {
+            assert!(interrupted(&failure), "{failure:?}");
+            late.push(end.saturating_duration_since(start));
+        }
+    }
+    assert!(late.iter().any(|late| *late <= PROMISED), "of {whole:?}, late by {late:?}");
+}
+
+#[test]
+fn the_timeout_holds_while_a_reply_is_unpacked_and_read() {
+    let world = world(bomb());
+    let whole = time_of_bomb(&world);
+    let db = open();
+    let mut late = Vec::new();
+    for part in PARTS {
+        let timeout = whole.mul_f64(part);
+        register(&db, "c", &world, &json!({"timeout": timeout.as_secs_f64()}).to_string());
+        let start = Instant::now();
+        if let Err(failure) = db.try_run("SELECT rembed('c', 'a')", ()) {
+            late.push(start.elapsed().saturating_sub(timeout));
+            let text = format!("{failure:?}");
+            assert!(text.contains("no complete reply") && text.contains("timeout"), "{text}");
+        }
+    }
+    assert!(late.iter().any(|late| *late <= PROMISED), "of {whole:?}, late by {late:?}");
+}
+
 #[test]
 fn an_interrupt_leaves_other_connections_alone() {
     let world = faulty(json!({"text": "slow", "delay_ms": 400}));

@@ -80,6 +80,43 @@ fn replaced_clients_leave_nothing_behind() {
     });
 }
 
+/// The most memory the process has had since it was last asked.
+fn peak() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    std::fs::write("/proc/self/clear_refs", "5").unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
+}
+
+/// Bodies of 32 MiB, 30 kB on the wire.
+#[test]
+fn a_reply_takes_twice_its_size_at_most() {
+    const SIZE: usize = 32 << 20;
+    let world = world(json!({"log": false}));
+    child().run_in(&world, |world| {
+        for (before, unit, after) in [
+            (r#"{"data":[[1]],"usage":["#, "[0],", "0]}"),
+            (r#"{"data":[{"embedding":[1],"index":["#, "[0],", "0]}]}"),
+            (r#"{"data":["#, "[1],", "[1]]}"),
+            ("[[", "1.5,", "1]]"),
+            ("[[", "1,", "1]]"),
+            ("[\"", "AAAA", "\"]"),
+            (r#"{"data":[[1]],""#, "\\n", r#"":0}"#),
+            (r#"{"data":""#, "x", r#""}"#),
+        ] {
+            let times = SIZE / unit.len();
+            let fault = json!({"repeat": {"before": before, "unit": unit, "times": times, "after": after}});
+            world.reset(json!({"gzip": true, "log": false, "faults": [fault]}));
+            let db = open_with(world, r#"{"retries": 0, "timeout": 300}"#);
+            peak();
+            let before_it = resident();
+            let _ = db.try_run("SELECT rembed('c', 'a')", ());
+            let taken = peak().saturating_sub(before_it);
+            assert!(taken < 2 * SIZE as u64 + (4 << 20), "{before}{unit}…: {} MiB", taken >> 20);
+        }
+    });
+}
+
 /// A host may close a connection by `sqlite3_close_v2` while statements are alive: they are its last users.
 #[test]
 fn a_statement_may_outlive_its_connection() {

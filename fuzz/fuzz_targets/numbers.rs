@@ -1,0 +1,22 @@
+//! The numbers of a vector, beside serde_json's grammar and the standard library's nearest f32.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use rembed_fuzz::json::{self, Json};
+use rembed_fuzz::reply::numbers;
+use sqlite_rembed::provider;
+
+fuzz_target!(|data: &[u8]| {
+    let list = [b"[", data, b"]"].concat();
+    let ours = provider::read(&[b"[", &list[..], b"]"].concat(), &|| true).ok();
+    let reference = match json::read(&list) {
+        Some(Json::Array(items)) => numbers(&items),
+        _ => None,
+    };
+    // More than one row is another target's.
+    if ours.as_ref().is_some_and(|ours| ours.rows != 1) || data.contains(&b'[') {
+        return;
+    }
+    let bits = |data: Vec<f32>| data.into_iter().map(f32::to_bits).collect::<Vec<_>>();
+    assert_eq!(ours.map(|ours| bits(ours.data)), reference.map(bits));
+});

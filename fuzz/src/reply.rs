@@ -1,0 +1,125 @@
+//! What a reply says, read the simple way: from a tree.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
+use sqlite_rembed::provider::Reply;
+
+use crate::json::Json;
+
+/// The reply that `json` is; `None` if it is none.
+pub fn read(json: &Json) -> Option<Reply> {
+    let mut reply = Reply::default();
+    match json {
+        Json::Array(items) => list(items, &mut reply)?,
+        Json::Object(fields) => {
+            let mut found = 0;
+            for (key, value) in fields {
+                match key.as_str() {
+                    "data" | "embeddings" => {
+                        found += 1;
+                        match value {
+                            Json::Array(items) => list(items, &mut reply)?,
+                            Json::Object(types) => match by_type(types)? {
+                                Json::Array(items) => list(items, &mut reply)?,
+                                _ => return None,
+                            },
+                            _ => return None,
+                        }
+                    }
+                    "embedding" => {
+                        found += 1;
+                        row(value, &mut reply)?;
+                    }
+                    "usage" | "meta" | "prompt_eval_count" | "tokens_used" => {
+                        reply.tokens = tokens(value).or(reply.tokens);
+                    }
+                    _ => {}
+                }
+            }
+            (found == 1).then_some(())?;
+        }
+        _ => return None,
+    }
+    Some(reply)
+}
+
+fn list(items: &[Json], reply: &mut Reply) -> Option<()> {
+    for item in items {
+        let Json::Object(fields) = item else {
+            row(item, reply)?;
+            continue;
+        };
+        let of = |wanted: &'static str| {
+            fields.iter().filter(move |(key, _)| key == wanted).map(|(_, value)| value)
+        };
+        (of("embedding").count() == 1).then_some(())?;
+        of("embedding").try_for_each(|value| row(value, reply))?;
+        match of("index").last() {
+            None | Some(Json::Null) => {}
+            Some(index) => reply.index.push(index.whole().unwrap_or(u64::MAX)),
+        }
+    }
+    Some(())
+}
+
+fn by_type(types: &[(String, Json)]) -> Option<&Json> {
+    types.iter().find(|(key, _)| key == "float" || key == "base64").map(|(_, value)| value)
+}
+
+fn row(value: &Json, reply: &mut Reply) -> Option<()> {
+    let value = match value {
+        Json::Object(types) => by_type(types)?,
+        other => other,
+    };
+    let numbers = match value {
+        Json::Array(items) => match &items[..] {
+            [Json::Array(inner)] if inner.is_empty() => return None,
+            [Json::Array(inner)] => numbers(inner)?,
+            _ => numbers(items)?,
+        },
+        Json::String(text) => {
+            let codec = if text.len() % 4 == 0 { STANDARD } else { STANDARD_NO_PAD };
+            let bytes = codec.decode(text).ok()?;
+            bytes.len().is_multiple_of(4).then_some(())?;
+            bytes
+                .chunks_exact(4)
+                .map(|four| f32::from_le_bytes([four[0], four[1], four[2], four[3]]))
+                .collect()
+        }
+        _ => return None,
+    };
+    if reply.rows > 0 && numbers.len() != reply.width {
+        return None;
+    }
+    reply.width = numbers.len();
+    reply.rows += 1;
+    reply.data.extend(numbers);
+    Some(())
+}
+
+/// The numbers that `items` are, each the nearest f32.
+pub fn numbers(items: &[Json]) -> Option<Vec<f32>> {
+    let number = |item: &Json| match item {
+        Json::Number(text) => text.parse().ok().filter(|x: &f32| x.is_finite()),
+        _ => None,
+    };
+    items.iter().map(number).collect()
+}
+
+fn tokens(value: &Json) -> Option<u64> {
+    let Json::Object(fields) = value else { return value.whole() };
+    let mut total = None;
+    let mut billed = None;
+    for (key, value) in fields {
+        match (key.as_str(), value) {
+            ("total_tokens", value) => total = value.whole(),
+            ("billed_units", Json::Object(units)) => {
+                for (_, value) in units.iter().filter(|(key, _)| key == "input_tokens") {
+                    billed = value.whole();
+                }
+            }
+            _ => {}
+        }
+    }
+    total.or(billed)
+}
