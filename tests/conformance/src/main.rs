@@ -9,6 +9,7 @@ mod matrix;
 mod provider;
 mod run;
 mod script;
+mod summary;
 mod value;
 
 use std::path::{Path, PathBuf};
@@ -66,7 +67,7 @@ fn work() -> Result<bool, String> {
     if failed > 0 && whole {
         println!("compat-matrix.md is as it was: what fails has no mark");
     }
-    summary(&outcomes, failed);
+    count(&outcomes, failed);
     if failed > 0 || !whole {
         return Ok(failed == 0);
     }
@@ -196,7 +197,7 @@ fn report(chosen: &[&Engine], outcomes: &[Vec<(Outcome, Duration)>]) -> usize {
     failed
 }
 
-fn summary(outcomes: &[Vec<(Outcome, Duration)>], failed: usize) {
+fn count(outcomes: &[Vec<(Outcome, Duration)>], failed: usize) {
     let ran: usize = outcomes.iter().flatten().map(|(outcome, _)| outcome.ran).sum();
     println!("{} passed, {failed} failed", ran.saturating_sub(failed));
 }

@@ -6,6 +6,7 @@ use crate::driver::Greeting;
 use crate::engines::Engine;
 use crate::run::Cell;
 use crate::script::Script;
+use crate::summary::{self, Group};
 
 const HEAD: &str = "\
 # Compatibility
@@ -53,32 +54,35 @@ struct Note<'a> {
     engines: Vec<&'a str>,
 }
 
-/// The whole file.
+/// The whole file: the engines at a glance, what differs, and the whole of it last.
 ///
 /// # Errors
 /// A cell that would be empty.
 pub fn render(scripts: &[Script], columns: &[Column<'_>]) -> Result<String, String> {
-    let mut out = HEAD.to_owned();
-    out += "\n## Engines\n\n| column | engine | host | the extension is |\n| --- | --- | --- | --- |\n";
-    for column in columns {
-        let Greeting { engine, host } = &column.greeting;
-        let _ = writeln!(out, "| `{}` | {engine} | {host} | {} |", column.engine.id, column.engine.way);
-    }
     let mut notes: Vec<Note<'_>> = Vec::new();
+    let mut tables = String::new();
+    let mut groups: Vec<Group<'_>> = Vec::new();
     for section in sections(scripts) {
-        heading(&mut out, section, columns);
+        heading(&mut tables, section, columns);
+        let mut rows = Vec::new();
         for (file, script) in scripts.iter().enumerate() {
             for (i, row) in script.rows.iter().enumerate().filter(|(_, row)| row.section == section) {
-                let _ = write!(out, "| {} |", row.line.replace('|', "\\|"));
+                let mut marks = Vec::new();
                 for column in columns {
                     let mark = mark(&column.cells[file][i], column.engine.id, &mut notes);
-                    let mark = mark.map_err(|why| format!("{}: {}: {why}", script.name, row.line))?;
-                    let _ = write!(out, " {mark} |");
+                    marks.push(mark.map_err(|why| format!("{}: {}: {why}", script.name, row.line))?);
                 }
-                out.push('\n');
+                let line = row.line.replace('|', "\\|");
+                let _ = writeln!(tables, "| {line} | {} |", marks.join(" | "));
+                rows.push((line, marks));
             }
         }
+        groups.push(Group { section, rows });
     }
+    let engines: Vec<_> = columns.iter().map(|column| column.engine).collect();
+    let mut out = HEAD.to_owned();
+    out += &summary::glance(&groups, &engines);
+    out += &summary::differences(&groups, &engines);
     out += "\n## Notes\n\n";
     for (i, note) in notes.iter().enumerate() {
         let engines: Vec<_> = note.engines.iter().map(|id| format!("`{id}`")).collect();
@@ -88,7 +92,12 @@ pub fn render(scripts: &[Script], columns: &[Column<'_>]) -> Result<String, Stri
         out += "None.\n";
     }
     out += TAIL;
-    Ok(out)
+    out += "\n## Every way in\n\n| column | engine | host | the extension is |\n| --- | --- | --- | --- |\n";
+    for column in columns {
+        let Greeting { engine, host } = &column.greeting;
+        let _ = writeln!(out, "| `{}` | {engine} | {host} | {} |", column.engine.id, column.engine.way);
+    }
+    Ok(out + &tables)
 }
 
 /// The headings, in the order of the files: several files may have one.
@@ -103,7 +112,7 @@ fn sections(scripts: &[Script]) -> Vec<&str> {
 }
 
 fn heading(out: &mut String, section: &str, columns: &[Column<'_>]) {
-    let _ = write!(out, "\n## {section}\n\n| |");
+    let _ = write!(out, "\n### {section}\n\n| |");
     for Column { engine, greeting, .. } in columns {
         // No line breaks within a version: the column is as narrow as its longest word.
         let _ =
