@@ -60,9 +60,13 @@ step_deny() {
     PATH=$PWD/target/venv/deny/bin:$PATH cargo deny check licenses bans sources
 }
 
-step_msrv() { # the oldest Rust that Cargo.toml states, which Debian packages
+step_msrv() { # the oldest Rust that Cargo.toml states, which Debian packages beside a newer one
     if ! [ -x /usr/bin/rustc ] && [ "$(id -u)" = 0 ]; then
-        DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends rustc-web cargo-web
+        local stated version
+        stated=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
+        version=$(apt-cache madison rustc-web | awk '{ print $3 }' | grep -m 1 "^$stated\.") || return
+        DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends \
+            rustc-web="$version" cargo-web="$version" libstd-rust-web-dev="$version" || return
     fi
     tests/msrv.sh
 }
