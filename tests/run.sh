@@ -82,7 +82,7 @@ step_turso() { tests/engines/turso/run.sh; }
 step_conformance() { tests/conformance/run.sh --check; }
 step_real() { tests/real/run.sh; }
 step_examples() { tests/examples.sh; }
-step_readme() { /usr/bin/python3 tests/readme.py --self-test && /usr/bin/python3 tests/readme.py; }
+step_readme() { /usr/bin/python3 tests/readme.py --self-test && /usr/bin/python3 tests/readme.py && /usr/bin/python3 tests/blocking.py; }
 step_demo() {
     # Not by a pipe: grep that has found would end the demo.
     local shown
