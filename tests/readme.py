@@ -39,10 +39,15 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 SERVERS = re.compile(r"http://localhost:(11434|8080)\b")
 KEYS = re.compile(r"\b[A-Z][A-Z0-9_]*_KEY\b")
 EXCERPTS = {"python": (".py",), "js": (".js", ".mjs"), "rust": (".rs",), "cpp": (".cpp", ".h"), "c": (".c", ".h")}
+# Of a program that is an example.
+SOURCES = {suffix for each in EXCERPTS.values() for suffix in each} | {
+    ".sql", ".sh", ".ts", ".php", ".rb", ".pl", ".R", ".go", ".java", ".tcl"
+}
+RUNNERS = ("tests/examples.sh", "tests/hosts.sh")
 SECONDS = {"sh": 900, "sql": 60, "json": 60}
 
 FENCE = re.compile(r"( *)(`{3,}|~{3,})[ \t]*([^`\n]*)$")
-ROW = re.compile(r".*`([^`]+)` \|.*\]\((examples/[\w-]+)\)")
+ROW = re.compile(r".*`([^`]+)` \|.*\]\((?:\.\./)?(examples/[\w-]+)\)")
 COMMENT = re.compile(r"\s*<!--\s*(.*?)\s*-->\s*$")
 EXPECTED = re.compile(r"--\s*→ ?(.*)$")
 
@@ -193,11 +198,12 @@ class Runner:
             if match is None:
                 raise Failure(f"the row has no line of code before its link to an example: {row}")
             line, folder = match.groups()
-            files = files_below(self.root / folder, {suffix for each in EXCERPTS.values() for suffix in each} | {".sql", ".sh"})
+            files = files_below(self.root / folder, SOURCES)
             if not any(line in path.read_text() for path in files):
                 raise Failure(f"`{line}` is in no file of {folder}")
-            if folder not in (self.root / "tests/examples.sh").read_text():
-                raise Failure(f"tests/examples.sh does not run {folder}")
+            runners = [self.root / name for name in RUNNERS]
+            if not any(folder in path.read_text() for path in runners if path.is_file()):
+                raise Failure(f"none of {', '.join(RUNNERS)} runs {folder}")
         return f"{len(rows)} lines of examples"
 
     def sh(self, block):
