@@ -10,7 +10,7 @@ REMBED_LIB=/path/to/libsqlite_rembed.so tests a library that is already built.
   sql     all of them in one session of the sqlite3 shell in the repository, which has sqlite-vec and loads rembed as
           the README says; `-- → value` at the end of a statement, or in lines of its own after it, is what it prints
           (… stands for any text)
-  python js rust cpp c   lines of a file below examples/, character for character, that tests/examples.sh runs
+  python js rust cpp c   lines of a file below examples/, character for character, that one of RUNNERS runs
   json    is valid
   text    output, not run
   other   a failure
@@ -19,8 +19,9 @@ A comment before a block changes that:
   <!-- test: error TEXT -->          sql: one statement fails, with TEXT in its message
   <!-- test: config -->              json: is loaded as REMBED_CONFIG
   <!-- test: by tests/run.sh -->     sh: names executables of the repository that tests/run.sh runs
+  <!-- test: excerpt -->             sh: lines of a script below examples/, as those of python and others
   <!-- test: lines of examples -->   a table: the code in each row is a line of the example that the row links, which
-                                     tests/examples.sh runs
+                                     one of RUNNERS runs
 """
 
 import json
@@ -38,12 +39,12 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parent.parent
 SERVERS = re.compile(r"http://localhost:(11434|8080)\b")
 KEYS = re.compile(r"\b[A-Z][A-Z0-9_]*_KEY\b")
-EXCERPTS = {"python": (".py",), "js": (".js", ".mjs"), "rust": (".rs",), "cpp": (".cpp", ".h"), "c": (".c", ".h")}
+EXCERPTS = {"sh": (".sh",), "python": (".py",), "js": (".js", ".mjs"), "rust": (".rs",), "cpp": (".cpp", ".h"), "c": (".c", ".h")}
 # Of a program that is an example.
 SOURCES = {suffix for each in EXCERPTS.values() for suffix in each} | {
-    ".sql", ".sh", ".ts", ".php", ".rb", ".pl", ".R", ".go", ".java", ".tcl"
+    ".sql", ".ts", ".php", ".rb", ".pl", ".R", ".go", ".java", ".tcl"
 }
-RUNNERS = ("tests/examples.sh", "tests/hosts.sh")
+RUNNERS = ("tests/examples.sh", "tests/hosts.sh", "tests/servers.py")
 SECONDS = {"sh": 900, "sql": 60, "json": 60}
 
 FENCE = re.compile(r"( *)(`{3,}|~{3,})[ \t]*([^`\n]*)$")
@@ -171,7 +172,10 @@ class Runner:
     def run(self, block):
         """A word about what was done; a Failure otherwise."""
         block.directives = [self.local(d) for d in block.directives]
-        if block.language in EXCERPTS:
+        if block.language == "sh" and block.directives == ["excerpt"]:
+            block.directives.clear()
+            run = self.excerpt
+        elif block.language in EXCERPTS and block.language != "sh":
             run = self.excerpt
         else:
             run = {"sh": self.sh, "sql": self.sql, "json": self.json, "text": self.output, "table": self.table}.get(block.language)
@@ -201,10 +205,14 @@ class Runner:
             files = files_below(self.root / folder, SOURCES)
             if not any(line in path.read_text() for path in files):
                 raise Failure(f"`{line}` is in no file of {folder}")
-            runners = [self.root / name for name in RUNNERS]
-            if not any(folder in path.read_text() for path in runners if path.is_file()):
-                raise Failure(f"none of {', '.join(RUNNERS)} runs {folder}")
+            self.must_be_run(folder)
         return f"{len(rows)} lines of examples"
+
+    def must_be_run(self, folder):
+        # By the folder: a compiled example is run under another name.
+        runners = [path for name in RUNNERS if (path := self.root / name).is_file()]
+        if not any(re.search(rf"\b{re.escape(folder)}\b", path.read_text()) for path in runners):
+            raise Failure(f"none of {', '.join(RUNNERS)} runs {folder}")
 
     def sh(self, block):
         if block.directives == ["by tests/run.sh"]:
@@ -291,13 +299,10 @@ class Runner:
         wanted = f"\n{block.text()}\n"
         if not wanted.strip():
             raise Failure("is empty")
-        run = self.root / "tests/examples.sh"
         for path in files_below(self.root / "examples", EXCERPTS[block.language]):
             if wanted in f"\n{path.read_text()}\n":
                 name = path.relative_to(self.root)
-                # By the folder: a compiled example is run under another name.
-                if not re.search(rf"\b{re.escape('/'.join(name.parts[:2]))}\b", run.read_text()):
-                    raise Failure(f"tests/examples.sh does not run {name}")
+                self.must_be_run("/".join(name.parts[:2]))
                 return f"from {name}"
         raise Failure("is not part of a file below examples/")
 

@@ -83,6 +83,7 @@ step_conformance() { tests/conformance/run.sh --check; }
 step_real() { tests/real/run.sh; }
 step_examples() { tests/examples.sh; }
 step_hosts() { tests/hosts.sh; }
+step_servers() { /usr/bin/python3 tests/servers.py; }
 step_readme() { /usr/bin/python3 tests/readme.py --self-test && /usr/bin/python3 tests/readme.py && /usr/bin/python3 tests/blocking.py; }
 step_demo() {
     # Not by a pipe: grep that has found would end the demo.
@@ -94,7 +95,7 @@ step_cache() { tests/cache/run.sh; }
 step_bench() { bench/run.sh --short; }
 step_fuzz() { fuzz/run.sh 20; }
 
-steps=(packages release fmt unit fake sqlite asan valgrind proxysql rusqlite libsql limbo turso conformance clippy features docs tls cache sdk real demo examples hosts readme bench fuzz msrv deny)
+steps=(packages release fmt unit fake sqlite asan valgrind proxysql rusqlite libsql limbo turso conformance clippy features docs tls cache sdk real demo examples hosts servers readme bench fuzz msrv deny)
 [ $# = 0 ] || steps=("$@")
 
 mkdir -p target/tests
