@@ -117,12 +117,12 @@ def replicates_as_data(fake, primary, replica):
     check("a SELECT runs on the server that is asked, and gives the same vector", (same, stats) == ("1", 1), f"requests of the replica: {stats}")
 
 
-def clients(primary, replica, folder):
+def clients(primary, folder):
     asked = subprocess.run([SQLD / "ask.sh", primary, "SELECT length(rembed('docs', 'by hand'))"], capture_output=True, text=True)
     check("Hrana over HTTP, by curl", '"3072"' in asked.stdout, asked.stdout or asked.stderr)
     for name, server, command, wanted in (
-        ("npm @libsql/client", replica, ["node", SQLD / "search.mjs"], "Return an item within 30 days for a refund."),
-        ("PyPI libsql", replica, [VENV / "bin/python3", SQLD / "search.py"], "Refunds take five days."),
+        ("npm @libsql/client", primary, ["node", SQLD / "search.mjs"], "Return an item within 30 days for a refund."),
+        ("PyPI libsql", primary, [VENV / "bin/python3", SQLD / "search.py"], "Refunds take five days."),
         ("a replica in the process of npm @libsql/client", primary, ["node", SQLD / "replica.mjs", f"{folder}/replica.db"], "The office is closed on Sundays."),
     ):
         done = subprocess.run(command, env={**os.environ, "SERVER": server}, capture_output=True, text=True, timeout=60)
@@ -232,7 +232,7 @@ def main():
         with subprocess.Popen([SQLD / "cluster.sh", folder], env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as cluster:
             primary, replica = (cluster.stdout.readline().split()[-1] for _ in range(2))
             replicates_as_data(fake, primary, replica)
-            clients(primary, replica, folder)
+            clients(primary, folder)
             the_trap(primary, replica, folder)
             waits(fake, primary, replica)
             the_cut(primary)

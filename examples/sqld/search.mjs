@@ -1,11 +1,11 @@
-// Through a replica: writes go to the primary, searches are answered where they are asked.
+// A client of the server: every statement runs there.
 //
 //     npm install
-//     SERVER=http://127.0.0.1:8081 node search.mjs
+//     SERVER=http://127.0.0.1:8080 node search.mjs
 
 import { createClient } from "@libsql/client/web";
 
-const db = createClient({ url: process.env.SERVER ?? "http://127.0.0.1:8081" });
+const db = createClient({ url: process.env.SERVER ?? "http://127.0.0.1:8080" });
 await db.execute("CREATE TABLE IF NOT EXISTS pages(id INTEGER PRIMARY KEY, body TEXT, embedding F32_BLOB(768))");
 for (const body of ["Return an item within 30 days for a refund.", "Invoices are PDF files."]) {
   await db.execute({ sql: "INSERT INTO pages(body, embedding) VALUES (?1, rembed('docs', ?1))", args: [body] });
