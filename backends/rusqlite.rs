@@ -9,7 +9,7 @@
 //! # }
 //! ```
 //!
-//! It is for rusqlite 0.37 to 0.41, of which cargo takes the one that the app has, since a program can link one SQLite by it. An app
+//! It is for rusqlite 0.37 to 0.43, of which cargo takes the one that the app has, since a program can link one SQLite by it. An app
 //! that links a system's SQLite instead of bundling one needs 3.41 or later.
 
 use ::rusqlite::Connection;

@@ -128,7 +128,10 @@ if [ $built = yes ]; then
     check examples/rust "$found" "${CARGO_TARGET_DIR:-examples/rust/target}/debug/search"
 fi
 build examples/node npm_install
-if [ $built = yes ]; then check examples/node "$found" node examples/node/search.mjs; fi
+if [ $built = yes ]; then
+    check examples/node "$found" node examples/node/search.mjs
+    check examples/node/worker.mjs '^768 dimensions; the event loop went on$' node examples/node/worker.mjs
+fi
 build examples/cpp cpp_make
 if [ $built = yes ]; then
     check examples/cpp $'^dimensions: 768\ndistance: 0\\.[0-9]+$' target/examples/cpp "$REMBED_URL"

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
-"""Runs every fenced block of README.md, in order, against the fake provider: nothing is skipped.
+"""Runs every fenced block of README.md and docs/*.md, in order, against the fake provider: nothing is skipped.
 
-    tests/readme.py [FILE]
+    tests/readme.py [FILE …]
     tests/readme.py --self-test
 
 REMBED_LIB=/path/to/libsqlite_rembed.so tests a library that is already built.
@@ -10,7 +10,7 @@ REMBED_LIB=/path/to/libsqlite_rembed.so tests a library that is already built.
   sql     all of them in one session of the sqlite3 shell in the repository, which has sqlite-vec and loads rembed as
           the README says; `-- → value` at the end of a statement, or in lines of its own after it, is what it prints
           (… stands for any text)
-  python js rust cpp c   lines of a file below examples/, character for character, that tests/examples.sh runs
+  python js rust cpp c   lines of a file below examples/, character for character, that one of RUNNERS runs
   json    is valid
   text    output, not run
   other   a failure
@@ -19,8 +19,9 @@ A comment before a block changes that:
   <!-- test: error TEXT -->          sql: one statement fails, with TEXT in its message
   <!-- test: config -->              json: is loaded as REMBED_CONFIG
   <!-- test: by tests/run.sh -->     sh: names executables of the repository that tests/run.sh runs
+  <!-- test: excerpt -->             sh: lines of a script below examples/, as those of python and others
   <!-- test: lines of examples -->   a table: the code in each row is a line of the example that the row links, which
-                                     tests/examples.sh runs
+                                     one of RUNNERS runs
 """
 
 import json
@@ -38,11 +39,16 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parent.parent
 SERVERS = re.compile(r"http://localhost:(11434|8080)\b")
 KEYS = re.compile(r"\b[A-Z][A-Z0-9_]*_KEY\b")
-EXCERPTS = {"python": (".py",), "js": (".js", ".mjs"), "rust": (".rs",), "cpp": (".cpp", ".h"), "c": (".c", ".h")}
+EXCERPTS = {"sh": (".sh",), "python": (".py",), "js": (".js", ".mjs"), "rust": (".rs",), "cpp": (".cpp", ".h"), "c": (".c", ".h")}
+# Of a program that is an example.
+SOURCES = {suffix for each in EXCERPTS.values() for suffix in each} | {
+    ".sql", ".ts", ".php", ".rb", ".pl", ".R", ".go", ".java", ".tcl"
+}
+RUNNERS = ("tests/examples.sh", "tests/hosts.sh", "tests/servers.py")
 SECONDS = {"sh": 900, "sql": 60, "json": 60}
 
 FENCE = re.compile(r"( *)(`{3,}|~{3,})[ \t]*([^`\n]*)$")
-ROW = re.compile(r".*`([^`]+)` \|.*\]\((examples/[\w-]+)\)")
+ROW = re.compile(r".*`([^`]+)` \|.*\]\((?:\.\./)?(examples/[\w-]+)\)")
 COMMENT = re.compile(r"\s*<!--\s*(.*?)\s*-->\s*$")
 EXPECTED = re.compile(r"--\s*→ ?(.*)$")
 
@@ -166,7 +172,10 @@ class Runner:
     def run(self, block):
         """A word about what was done; a Failure otherwise."""
         block.directives = [self.local(d) for d in block.directives]
-        if block.language in EXCERPTS:
+        if block.language == "sh" and block.directives == ["excerpt"]:
+            block.directives.clear()
+            run = self.excerpt
+        elif block.language in EXCERPTS and block.language != "sh":
             run = self.excerpt
         else:
             run = {"sh": self.sh, "sql": self.sql, "json": self.json, "text": self.output, "table": self.table}.get(block.language)
@@ -193,12 +202,17 @@ class Runner:
             if match is None:
                 raise Failure(f"the row has no line of code before its link to an example: {row}")
             line, folder = match.groups()
-            files = files_below(self.root / folder, {suffix for each in EXCERPTS.values() for suffix in each} | {".sql", ".sh"})
+            files = files_below(self.root / folder, SOURCES)
             if not any(line in path.read_text() for path in files):
                 raise Failure(f"`{line}` is in no file of {folder}")
-            if folder not in (self.root / "tests/examples.sh").read_text():
-                raise Failure(f"tests/examples.sh does not run {folder}")
+            self.must_be_run(folder)
         return f"{len(rows)} lines of examples"
+
+    def must_be_run(self, folder):
+        # By the folder: a compiled example is run under another name.
+        runners = [path for name in RUNNERS if (path := self.root / name).is_file()]
+        if not any(re.search(rf"\b{re.escape(folder)}\b", path.read_text()) for path in runners):
+            raise Failure(f"none of {', '.join(RUNNERS)} runs {folder}")
 
     def sh(self, block):
         if block.directives == ["by tests/run.sh"]:
@@ -285,13 +299,10 @@ class Runner:
         wanted = f"\n{block.text()}\n"
         if not wanted.strip():
             raise Failure("is empty")
-        run = self.root / "tests/examples.sh"
         for path in files_below(self.root / "examples", EXCERPTS[block.language]):
             if wanted in f"\n{path.read_text()}\n":
                 name = path.relative_to(self.root)
-                # By the folder: a compiled example is run under another name.
-                if not re.search(rf"\b{re.escape('/'.join(name.parts[:2]))}\b", run.read_text()):
-                    raise Failure(f"tests/examples.sh does not run {name}")
+                self.must_be_run("/".join(name.parts[:2]))
                 return f"from {name}"
         raise Failure("is not part of a file below examples/")
 
@@ -381,9 +392,12 @@ def check_shapes():
 def main():
     self_test = sys.argv[1:] == ["--self-test"]
     root = REPOSITORY / "tests/readme" if self_test else REPOSITORY
-    path = Path(sys.argv[1]) if sys.argv[1:] and not self_test else root / "README.md"
-    if not path.is_file():
-        sys.exit(f"there is no {path}")
+    paths = [root / "README.md", *sorted((root / "docs").glob("*.md"))]
+    if sys.argv[1:] and not self_test:
+        paths = [Path(name) for name in sys.argv[1:]]
+    for path in paths:
+        if not path.is_file():
+            sys.exit(f"there is no {path}")
 
     prepared = subprocess.run([REPOSITORY / "tests/examples.sh", "--prepare"], stdout=subprocess.PIPE, text=True)
     if prepared.returncode != 0:
@@ -393,19 +407,21 @@ def main():
     # The fake ends when its standard input does.
     with subprocess.Popen([made["FAKE"]], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as fake:
         url = fake.stdout.readline().strip()
-        try:
-            passed, failed = check(path, root, made, url)
-        except Failure as error:
-            print(f"FAIL {path.name}: {error}")
-            passed, failed = 0, 1
-        finally:
-            fake.stdin.close()
+        passed = failed = 0
+        for path in paths:
+            try:
+                counts = check(path, root, made, url)
+            except Failure as error:
+                print(f"FAIL {path.name}: {error}")
+                counts = 0, 1
+            # A page without a block would be one that was not read.
+            passed, failed = passed + counts[0], failed + counts[1] + (sum(counts) == 0)
+        fake.stdin.close()
     if self_test:
         more = check_shapes()
         passed, failed = passed + more[0], failed + more[1]
     print(f"{passed} passed, {failed} failed")
-    # A README without a block would be one that was not read.
-    sys.exit(failed > 0 or passed == 0)
+    sys.exit(failed > 0)
 
 
 if __name__ == "__main__":

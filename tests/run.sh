@@ -86,7 +86,12 @@ step_turso() { tests/engines/turso/run.sh; }
 step_conformance() { tests/conformance/run.sh --check; }
 step_real() { tests/real/run.sh; }
 step_examples() { tests/examples.sh; }
-step_readme() { /usr/bin/python3 tests/readme.py --self-test && /usr/bin/python3 tests/readme.py; }
+step_hosts() { tests/hosts.sh; }
+step_servers() { /usr/bin/python3 tests/servers.py; }
+step_readme() { /usr/bin/python3 tests/readme.py --self-test && /usr/bin/python3 tests/readme.py && /usr/bin/python3 tests/blocking.py; }
+step_site() { # docs/ as pages, without a warning
+    tests/venv.sh target/venv/site tests/site/requirements.txt && NO_MKDOCS_2_WARNING=1 target/venv/site/bin/mkdocs build --strict --quiet
+}
 step_demo() {
     # Not by a pipe: grep that has found would end the demo.
     local shown
@@ -97,7 +102,7 @@ step_cache() { tests/cache/run.sh; }
 step_bench() { bench/run.sh --short; }
 step_fuzz() { fuzz/run.sh 20; }
 
-steps=(packages release fmt unit fake sqlite asan valgrind proxysql rusqlite libsql limbo turso conformance clippy features docs tls cache sdk real demo examples readme bench fuzz msrv deny)
+steps=(packages release fmt unit fake sqlite asan valgrind proxysql rusqlite libsql limbo turso conformance clippy features docs tls cache sdk real demo examples hosts servers readme site bench fuzz msrv deny)
 [ $# = 0 ] || steps=("$@")
 
 mkdir -p target/tests

@@ -85,7 +85,7 @@ host() {
 
 export REMBED_README=$root/README.md REMBED_STRANGERS=$root/tests/engines/strangers.txt
 for way in before after system; do
-    host "own-$way" 120 linkage pipeline readme scopes lock errors load lifetime strangers
+    host "own-$way" 120 linkage pipeline readme scopes lock errors client load lifetime strangers
     host "plain-$way" 30 linkage pipeline
 done
 unset REMBED_README REMBED_STRANGERS
@@ -100,6 +100,7 @@ REMBED_CONFIG=$out/run/no-such-file.json host own-after 30 config
 REMBED_LOCK=1 REMBED_CONFIG=$out/run/config.json HOST_SECRET=the-hosts-own-secret host own-after 30 locked
 
 timeout 30 "$out/forgot" own "$out/run" | record || true
+timeout 30 "$out/order" own | record || true
 timeout 30 "$out/header" | record || true
 
 valgrind_host() {

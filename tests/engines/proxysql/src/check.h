@@ -35,6 +35,7 @@ std::vector<Case> readme_cases();
 std::vector<Case> lock_cases();
 std::vector<Case> locked_process_cases();
 std::vector<Case> stranger_cases();
+std::vector<Case> client_cases();
 
 #define REQUIRE(condition)                                                                             \
     do {                                                                                               \

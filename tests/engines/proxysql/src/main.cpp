@@ -24,7 +24,7 @@ int main(int argc, char **argv) {
     const std::map<std::string, std::vector<Case>> groups = {
         {"linkage", linkage_cases()}, {"pipeline", pipeline_cases()}, {"scopes", scope_cases()},
         {"errors", error_cases()},    {"load", load_cases()},         {"lifetime", lifetime_cases()},
-        {"config", config_cases()},  {"readme", readme_cases()},
+        {"config", config_cases()},   {"readme", readme_cases()},     {"client", client_cases()},
         {"lock", lock_cases()},       {"locked", locked_process_cases()},
         {"strangers", stranger_cases()},
     };

