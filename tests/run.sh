@@ -82,6 +82,8 @@ step_turso() { tests/engines/turso/run.sh; }
 step_conformance() { tests/conformance/run.sh --check; }
 step_real() { tests/real/run.sh; }
 step_examples() { tests/examples.sh; }
+# The packages, built and installed as a user would. After the examples, which compile better-sqlite3.
+step_packaging() { packaging/build.sh && packaging/test.sh; }
 step_readme() { /usr/bin/python3 tests/readme.py --self-test && /usr/bin/python3 tests/readme.py; }
 step_demo() {
     # Not by a pipe: grep that has found would end the demo.
@@ -93,7 +95,7 @@ step_cache() { tests/cache/run.sh; }
 step_bench() { bench/run.sh --short; }
 step_fuzz() { fuzz/run.sh 20; }
 
-steps=(packages release fmt unit fake sqlite asan valgrind proxysql rusqlite libsql limbo turso conformance clippy features docs tls cache sdk real demo examples readme bench fuzz msrv deny)
+steps=(packages release fmt unit fake sqlite asan valgrind proxysql rusqlite libsql limbo turso conformance clippy features docs tls cache sdk real demo examples packaging readme bench fuzz msrv deny)
 [ $# = 0 ] || steps=("$@")
 
 mkdir -p target/tests
