@@ -2,6 +2,7 @@
 # Runs every example against the fake provider and checks what it finds.
 # REMBED_LIB=/path/to/libsqlite_rembed.so tests a library that is already built.
 # --prepare only builds and installs what running examples takes, and prints where it is as shell assignments.
+# --node only installs the packages of examples/node, among them better-sqlite3, which is compiled.
 set -euo pipefail
 # Made absolute first: the path is the caller's, and the next line leaves the caller's folder.
 if [ -n "${REMBED_LIB:-}" ]; then REMBED_LIB=$(realpath "$REMBED_LIB") && export REMBED_LIB; fi
@@ -106,6 +107,11 @@ build() { # build NAME COMMAND…
         failed=$((failed + 1))
     fi
 }
+
+if [ "${1:-}" = --node ]; then
+    npm_install
+    exit
+fi
 
 prepare
 if [ "${1:-}" = --prepare ]; then

@@ -36,7 +36,8 @@ only() { # only FEATURES ENGINE-CRATE…: of the engines' crates these are in th
     [ "$(cut -d' ' -f1 <<<"$tree" | sort -u | grep -xE 'sqlite-loadable|libsql|rusqlite|limbo_core|limbo_ext|turso_core|turso_ext|mimalloc|bindgen' | xargs)" = "$*" ] ||
         { echo "$features: $(cut -d' ' -f1 <<<"$tree" | sort -u | xargs)"; return 1; }
 }
-check "tree of sqlite" only sqlite sqlite-loadable
+check "tree of sqlite" only sqlite
+check "tree of static" only static
 # libsql-ffi has bindgen among its build dependencies, and does not run it.
 check "tree of libsql" only libsql bindgen libsql
 check "tree of rusqlite" only rusqlite rusqlite

@@ -87,6 +87,8 @@ step_conformance() { tests/conformance/run.sh --check; }
 step_real() { tests/real/run.sh; }
 step_examples() { tests/examples.sh; }
 step_hosts() { tests/hosts.sh; }
+# The packages, built and installed as a user would. After the examples, which compile better-sqlite3.
+step_packaging() { packaging/build.sh && packaging/test.sh; }
 step_servers() { /usr/bin/python3 tests/servers.py; }
 step_readme() { /usr/bin/python3 tests/readme.py --self-test && /usr/bin/python3 tests/readme.py && /usr/bin/python3 tests/blocking.py; }
 step_site() { # docs/ as pages, without a warning
@@ -102,7 +104,7 @@ step_cache() { tests/cache/run.sh; }
 step_bench() { bench/run.sh --short; }
 step_fuzz() { fuzz/run.sh 20; }
 
-steps=(packages release fmt unit fake sqlite asan valgrind proxysql rusqlite libsql limbo turso conformance clippy features docs tls cache sdk real demo examples hosts servers readme site bench fuzz msrv deny)
+steps=(packages release fmt unit fake sqlite asan valgrind proxysql rusqlite libsql limbo turso conformance clippy features docs tls cache sdk real demo examples packaging hosts servers readme site bench fuzz msrv deny)
 [ $# = 0 ] || steps=("$@")
 
 mkdir -p target/tests

@@ -1,5 +1,5 @@
 //! SQLite's C API by its own names, from whoever supplies it: the table that a host passes to the entry point
-//! ([`table`], with sqlite-loadable's types), or the library that an app links (libsql, rusqlite).
+//! ([`table`], with the types of `bindings.rs`), or the library that an app links (libsql, rusqlite).
 
 use std::collections::BTreeMap;
 use std::ffi::{c_char, c_int, c_void};
@@ -10,8 +10,12 @@ use crate::process::PerProcess;
 
 cfg_if::cfg_if! {
     if #[cfg(feature = "sqlite")] {
+        // Written by generate.sh.
+        #[allow(missing_docs, non_camel_case_types, non_snake_case, dead_code, unreachable_pub, clippy::all)]
+        #[rustfmt::skip]
+        mod bindings;
         mod table;
-        pub use sqlite_loadable::ext::{
+        pub use bindings::{
             sqlite3, sqlite3_api_routines, sqlite3_context, sqlite3_index_info, sqlite3_module, sqlite3_stmt,
             sqlite3_value, sqlite3_vtab, sqlite3_vtab_cursor,
         };

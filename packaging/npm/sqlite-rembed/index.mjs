@@ -1,0 +1,3 @@
+import { createRequire } from "node:module";
+
+export const { getLoadablePath } = createRequire(import.meta.url)("./index.cjs");

@@ -1,0 +1,2 @@
+import rembed = require("sqlite-rembed");
+export const path: string = rembed.getLoadablePath();

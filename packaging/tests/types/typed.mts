@@ -1,0 +1,2 @@
+import { getLoadablePath } from "sqlite-rembed";
+export const path: string = getLoadablePath();
