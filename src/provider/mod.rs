@@ -8,6 +8,8 @@ mod failure;
 mod jina;
 mod json;
 mod llamafile;
+#[cfg(feature = "local")]
+mod local;
 mod message;
 mod mixedbread;
 mod nomic;
@@ -38,6 +40,8 @@ static FORMATS: &[&dyn Provider] = &[
     &mixedbread::MIXEDBREAD,
     &ollama::OLLAMA,
     &llamafile::LLAMAFILE,
+    #[cfg(feature = "local")]
+    &local::Local,
     #[cfg(feature = "rigged")]
     &rigged::Rigged,
 ];
