@@ -43,7 +43,7 @@ impl Engine {
         let tokens = Tokens::read(&tokenizer).map_err(|why| folder.bad_tokenizer(&why))?;
         let bytes = folder.model()?;
         let hash = Hasher::default().part(&bytes).part(&tokenizer).finish();
-        let broken = |e: &dyn std::fmt::Display| folder.broken(&bounded(&format!("it ({e})"), 200));
+        let broken = |e: &dyn std::fmt::Display| folder.broken(&bounded(&e.to_string(), 200));
         nesting::check(&bytes).map_err(|why| broken(&why))?;
         let model =
             ModelOptions::with_ops(operators()).prepack_weights(true).load(bytes).map_err(|e| broken(&e))?;
@@ -55,7 +55,9 @@ impl Engine {
                 "attention_mask" => Input::Mask,
                 "token_type_ids" => Input::Types,
                 "position_ids" => Input::Positions,
-                other => return Err(broken(&format!("no model of texts: it has the input '{other}'"))),
+                other => {
+                    return Err(broken(&format!("it has the input '{other}', which is not made of text")));
+                }
             };
             inputs.push((id, input));
         }

@@ -146,7 +146,7 @@ impl Folder {
 
     /// The error of a model that is none.
     pub fn broken(&self, why: &str) -> String {
-        format!("{}: {why} is no ONNX model that can be run here, or it was cut short", self.model.display())
+        format!("{}: no ONNX model that can be run here: {why}", self.model.display())
     }
 
     /// The error of a tokenizer that is none.

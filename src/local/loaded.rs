@@ -15,7 +15,7 @@ use crate::guard::guard;
 use crate::transport::Interrupt;
 
 /// Models that stay in memory while no statement uses them: connections come and go.
-const KEPT: NonZeroUsize = NonZeroUsize::new(4).unwrap();
+const KEPT: NonZeroUsize = NonZeroUsize::new(2).unwrap();
 
 static LOADED: LazyLock<Mutex<LruCache<Stamp, Arc<Engine>>>> =
     LazyLock::new(|| Mutex::new(LruCache::new(KEPT)));
@@ -54,9 +54,9 @@ pub fn get(
         let _one_at_a_time = LOADING.lock().unwrap_or_else(PoisonError::into_inner);
         let engine = match find(&stamp) {
             Some(engine) => Ok(engine),
-            None => {
-                guard(|| Engine::load(&folder)).unwrap_or_else(|_| Err(folder.broken("it"))).map(Arc::new)
-            }
+            None => guard(|| Engine::load(&folder))
+                .unwrap_or_else(|_| Err(folder.broken("reading it fails")))
+                .map(Arc::new),
         };
         if let Ok(engine) = &engine {
             LOADED.lock().unwrap_or_else(PoisonError::into_inner).put(stamp, engine.clone());

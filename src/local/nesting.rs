@@ -45,7 +45,7 @@ pub fn check(file: &[u8]) -> Result<(), &'static str> {
             return Err("it nests too deep");
         }
         while !rest.is_empty() {
-            let (number, content) = field(&mut rest).ok_or("it ends within a message")?;
+            let (number, content) = field(&mut rest).ok_or("it ends too early, or holds something else")?;
             if let (Some(inner), Some(content)) = (message.field(number), content) {
                 open.push((inner, content, depth + 1));
             }

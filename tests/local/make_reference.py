@@ -3,8 +3,8 @@
 The weights are the original ones, in f32, in a real llama-server; the tokens come from Hugging Face's own tokenizer and
 are cut where sentence-transformers cuts them (256). Made once; tests/local/run.sh compares with what is here.
 
-usage: tests/real/install.sh && tests/venv.sh target/venv/local-bench tests/local/bench-requirements.txt --no-deps &&
-       tests/real/server.sh target/venv/local-bench/bin/python3 tests/local/make_reference.py
+usage: tests/real/install.sh && tests/venv.sh target/venv/bench-local bench/local-requirements.txt --no-deps &&
+       tests/real/server.sh target/venv/bench-local/bin/python3 tests/local/make_reference.py
 """
 
 import base64
