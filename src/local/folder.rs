@@ -111,8 +111,10 @@ impl Folder {
             },
         };
         found.ok_or_else(|| {
-            let names: Vec<_> = self.prompts.iter().map(|(name, _)| name.as_str()).collect();
-            format!("the model has no such input type: it has query, document, {}", names.join(", "))
+            let own = self.prompts.iter().map(|(name, _)| name.as_str());
+            let own = own.filter(|name| !["query", "document"].contains(name));
+            let names: Vec<_> = ["query", "document"].into_iter().chain(own).collect();
+            format!("the model has no such input type: it has {}", names.join(", "))
         })
     }
 

@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::channel;
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use lru::LruCache;
@@ -12,14 +12,25 @@ use super::engine::Engine;
 use super::folder::{Folder, Stamp};
 use super::{Trouble, wait};
 use crate::guard::guard;
+use crate::process::PerProcess;
 use crate::transport::Interrupt;
 
 /// Models that stay in memory while no statement uses them: connections come and go.
 const KEPT: NonZeroUsize = NonZeroUsize::new(2).unwrap();
 
-static LOADED: LazyLock<Mutex<LruCache<Stamp, Arc<Engine>>>> =
-    LazyLock::new(|| Mutex::new(LruCache::new(KEPT)));
-static LOADING: Mutex<()> = Mutex::new(());
+static LOADED: PerProcess<Loaded> = PerProcess::new(|parent| {
+    // A child computes with what its parent has loaded.
+    let models = parent.and_then(|parent| parent.models.try_lock().ok().map(|models| models.clone()));
+    Loaded {
+        models: Mutex::new(models.unwrap_or_else(|| LruCache::new(KEPT))),
+        one_at_a_time: Mutex::default(),
+    }
+});
+
+struct Loaded {
+    models: Mutex<LruCache<Stamp, Arc<Engine>>>,
+    one_at_a_time: Mutex<()>,
+}
 
 /// The process that started rten's own threads, which it does with the first model.
 static PROCESS: AtomicU32 = AtomicU32::new(0);
@@ -51,7 +62,7 @@ pub fn get(
     let (send, receive) = channel();
     let folder = folder.clone();
     let load = move || {
-        let _one_at_a_time = LOADING.lock().unwrap_or_else(PoisonError::into_inner);
+        let _loading = LOADED.one_at_a_time.lock().unwrap_or_else(PoisonError::into_inner);
         let engine = match find(&stamp) {
             Some(engine) => Ok(engine),
             None => guard(|| Engine::load(&folder))
@@ -59,7 +70,7 @@ pub fn get(
                 .map(Arc::new),
         };
         if let Ok(engine) = &engine {
-            LOADED.lock().unwrap_or_else(PoisonError::into_inner).put(stamp, engine.clone());
+            LOADED.models.lock().unwrap_or_else(PoisonError::into_inner).put(stamp, engine.clone());
         }
         // Whoever asked may have left.
         let _ = send.send(engine);
@@ -71,5 +82,5 @@ pub fn get(
 }
 
 fn find(stamp: &Stamp) -> Option<Arc<Engine>> {
-    LOADED.lock().unwrap_or_else(PoisonError::into_inner).get(stamp).cloned()
+    LOADED.models.lock().unwrap_or_else(PoisonError::into_inner).get(stamp).cloned()
 }

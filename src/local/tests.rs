@@ -179,3 +179,24 @@ fn similar_lengths_are_computed_together() {
     assert_eq!(batches(&rows), [vec![1, 3], vec![2, 4], vec![5], vec![0]]);
     assert!(batches(&[]).is_empty());
 }
+
+#[test]
+fn a_type_of_the_models_own_is_its_prefix_and_changes_the_cache_key() {
+    let dir = Dir::model();
+    dir.write("config_sentence_transformers.json", r#"{"prompts": {"query": "w3 ", "sts": "w4 "}}"#);
+    let client = crate::client::Client::new("c", dir.options("")).unwrap();
+    let key = |input_type| client.cache_key_with(input_type, &[0; 32]);
+    let keys = [key(None).unwrap(), key(Some("query")).unwrap(), key(Some("sts")).unwrap()];
+    assert!(keys[0] != keys[1] && keys[1] != keys[2] && keys[0] != keys[2]);
+    assert!(key(Some("other")).unwrap_err().contains("query, document, sts"), "{:?}", key(Some("other")));
+    let session = crate::session::Session::new("test", never(), None);
+    let options =
+        serde_json::json!({"format": "local", "model": dir.path().to_string_lossy(), "query_prefix": "w5 "});
+    session.register("c", options.as_object().unwrap().clone()).unwrap();
+    for (input_type, tokens) in [(Some("sts"), [0, 4, 2, 1]), (Some("query"), [0, 5, 2, 1])] {
+        assert!(
+            near(&session.embed_one("c", "w2", input_type).unwrap(), &expected(&tokens, 4)),
+            "{input_type:?}"
+        );
+    }
+}

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use rten::ThreadPool;
 
+use crate::process::PerProcess;
+
 /// What one worker runs models on: itself alone. Batches side by side use two cores better than one batch on both.
 pub type Pool = Arc<ThreadPool>;
 
@@ -15,19 +17,26 @@ pub type Job = Box<dyn FnOnce(&Pool) + Send>;
 /// How long a worker waits for more before it ends.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// A parent's threads, and its work, do not come along into its child.
+static WORKERS: PerProcess<Workers> = PerProcess::new(|_| Workers::default());
+
+#[derive(Default)]
 struct Workers {
-    process: u32,
+    state: Mutex<State>,
+    wake: Condvar,
+}
+
+#[derive(Default)]
+struct State {
     jobs: VecDeque<Job>,
     threads: usize,
     idle: usize,
 }
 
-static WORKERS: Mutex<Workers> =
-    Mutex::new(Workers { process: 0, jobs: VecDeque::new(), threads: 0, idle: 0 });
-static WAKE: Condvar = Condvar::new();
-
-fn lock() -> MutexGuard<'static, Workers> {
-    WORKERS.lock().unwrap_or_else(PoisonError::into_inner)
+impl Workers {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Puts `job` behind what waits already.
@@ -35,11 +44,7 @@ fn lock() -> MutexGuard<'static, Workers> {
 /// # Errors
 /// The system gives no thread.
 pub fn submit(job: Job) -> Result<(), String> {
-    let mut workers = lock();
-    if workers.process != std::process::id() {
-        // A parent's threads, and its work, do not come along into its child.
-        *workers = Workers { process: std::process::id(), jobs: VecDeque::new(), threads: 0, idle: 0 };
-    }
+    let mut workers = WORKERS.lock();
     workers.jobs.push_back(job);
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     if workers.idle < workers.jobs.len() && workers.threads < cores {
@@ -53,20 +58,21 @@ pub fn submit(job: Job) -> Result<(), String> {
         }
     }
     drop(workers);
-    WAKE.notify_one();
+    WORKERS.wake.notify_one();
     Ok(())
 }
 
 fn work() {
     let pool = Arc::new(ThreadPool::with_num_threads(1));
     loop {
-        let mut workers = lock();
+        let mut workers = WORKERS.lock();
         let job = loop {
             if let Some(job) = workers.jobs.pop_front() {
                 break job;
             }
             workers.idle += 1;
-            let (back, waited) = WAKE.wait_timeout(workers, PATIENCE).unwrap_or_else(PoisonError::into_inner);
+            let (back, waited) =
+                WORKERS.wake.wait_timeout(workers, PATIENCE).unwrap_or_else(PoisonError::into_inner);
             workers = back;
             workers.idle -= 1;
             if waited.timed_out() && workers.jobs.is_empty() {
