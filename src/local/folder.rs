@@ -312,7 +312,7 @@ mod tests {
             assert_eq!(folder.prefix(asked), Ok(prefix), "{asked:?}");
         }
         let e = folder.prefix(Some("x")).unwrap_err();
-        assert!(e.contains("query, passage, sts"), "{e}");
+        assert!(e.contains("query, document, passage, sts"), "{e}");
     }
 
     #[test]

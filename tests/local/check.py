@@ -252,7 +252,7 @@ def test_an_interrupt_ends_it_while_it_computes():
 
 
 def test_the_timeout_holds():
-    db = connect(truncate=True, cache="off", timeout=0.3)
+    db = connect(truncate=True, cache="off", timeout=0.3, batch_tokens=1_000_000)
     many = json.dumps([f"{i} {LONG}" for i in range(64)])
     start = time.monotonic()
     message = error_of(lambda: db.execute("SELECT count(embedding) FROM rembed_batch('mini', ?)", [many]).fetchall())
