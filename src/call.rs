@@ -1,8 +1,10 @@
 //! One call: the requests of a statement for one client and input type, and what they share.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Instant;
 
 use crate::cache::disk::{self, Open};
 use crate::cache::flight::Flight;
@@ -10,7 +12,9 @@ use crate::cache::{self, Claim, Key, Memory, Ticket, Vector};
 use crate::check::check;
 use crate::client::Client;
 use crate::error::{Error, RequestError, Result};
+use crate::local::{Loaded, Trouble};
 use crate::options::Cache;
+use crate::provider::Reply;
 use crate::transport::Interrupt;
 use crate::transport::retry::{self, GivenUp};
 use crate::vector::{Vectors, normalize};
@@ -27,6 +31,8 @@ pub type Task = (Ticket, Arc<str>);
 pub struct Call {
     client: Arc<Client>,
     input_type: Option<String>,
+    prefix: String,
+    local: Option<Loaded>,
     key: Key,
     memory: Arc<Memory>,
     disk: Option<Open>,
@@ -40,7 +46,7 @@ impl Call {
     /// [`Client::cache_key`], if it was made before.
     ///
     /// # Errors
-    /// An input type that the format does not have.
+    /// An input type that the format does not have; a local model that cannot be loaded, or an interrupt meanwhile.
     pub fn new(
         client: Arc<Client>,
         input_type: Option<&str>,
@@ -48,10 +54,23 @@ impl Call {
         key: Option<Key>,
         interrupt: &Arc<dyn Interrupt>,
     ) -> Result<Call> {
-        let key = match key {
-            Some(key) => key,
-            None => client.cache_key(input_type, interrupt).map_err(|text| failed(&client, text))?,
+        let wrong = |text| failed(&client, text);
+        let local = match client.local() {
+            Some(model) => {
+                Some(model.load(client.timeout(), interrupt).map_err(|trouble| match trouble {
+                    Trouble::Interrupted => Error::Interrupted,
+                    Trouble::Failed(text) | Trouble::TooLong(text) => wrong(text),
+                })?)
+            }
+            None => None,
         };
+        let key = match (key, &local) {
+            // A model is known by what its files hold, and they may have changed.
+            (_, Some(loaded)) => client.cache_key_with(input_type, &loaded.hash()).map_err(wrong)?,
+            (Some(key), None) => key,
+            (None, None) => client.cache_key(input_type, interrupt).map_err(wrong)?,
+        };
+        let prefix = client.prefix(input_type).map_err(wrong)?.to_owned();
         let memory = match client.cache() {
             // Nothing is kept; a text that is on its way is still not sent again by the same statement.
             Cache::Off => Memory::new(0),
@@ -60,7 +79,7 @@ impl Call {
         let disk = open.filter(|_| client.cache() == Cache::Disk);
         let input_type = input_type.map(str::to_owned);
         let (width, has_changed) = (AtomicUsize::new(0), AtomicBool::new(false));
-        Ok(Call { client, input_type, key, memory, disk, width, has_changed })
+        Ok(Call { client, input_type, prefix, local, key, memory, disk, width, has_changed })
     }
 
     /// What the vectors of the call have in common, hashed.
@@ -213,17 +232,15 @@ impl Call {
         }
     }
 
-    /// Sends `texts` in one request.
+    /// Embeds `texts` in one request.
     fn request(&self, texts: &[&str], interrupt: &Arc<dyn Interrupt>) -> Result<Vectors, GivenUp> {
         let client = &*self.client;
         let failed = |text| GivenUp::Failed(failed(client, text));
-        let input_type = self.input_type.as_deref();
-        let ask = client.ask(input_type);
-        let body = client.provider().request(&ask, texts).map_err(failed)?;
-        let (reply, headers) = retry::send(client, &body, texts, interrupt)?;
-        if client.cache_key_with(input_type, &headers).as_ref() != Ok(&self.key) {
-            self.has_changed.store(true, Ordering::Relaxed);
-        }
+        let texts: Vec<Cow<'_, str>> = texts.iter().map(|text| self.prefixed(text)).collect();
+        let reply = match &self.local {
+            Some(model) => self.compute(model, &texts, interrupt)?,
+            None => self.send(&texts, interrupt)?,
+        };
         let mut vectors = check(reply, texts.len(), client.options().dimensions).map_err(failed)?;
         let now = vectors.width();
         if let Err(first) = self.width.compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed) {
@@ -235,6 +252,55 @@ impl Call {
             vectors.rows_mut().for_each(normalize);
         }
         Ok(vectors)
+    }
+
+    fn prefixed<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        match self.prefix.as_str() {
+            "" => Cow::Borrowed(text),
+            prefix => Cow::Owned([prefix, text].concat()),
+        }
+    }
+
+    /// Asks the provider.
+    fn send(&self, texts: &[Cow<'_, str>], interrupt: &Arc<dyn Interrupt>) -> Result<Reply, GivenUp> {
+        let client = &*self.client;
+        let failed = |text| GivenUp::Failed(failed(client, text));
+        let texts: Vec<&str> = texts.iter().map(|text| &**text).collect();
+        let input_type = self.input_type.as_deref();
+        let ask = client.ask(input_type);
+        let body = client.provider().request(&ask, &texts).map_err(failed)?;
+        let (reply, headers) = retry::send(client, &body, &texts, interrupt)?;
+        if client.cache_key_with(input_type, &headers).as_ref() != Ok(&self.key) {
+            self.has_changed.store(true, Ordering::Relaxed);
+        }
+        Ok(reply)
+    }
+
+    /// Asks the model inside the process.
+    fn compute(
+        &self,
+        model: &Loaded,
+        texts: &[Cow<'_, str>],
+        interrupt: &Arc<dyn Interrupt>,
+    ) -> Result<Reply, GivenUp> {
+        let (client, stats) = (&*self.client, self.client.shared());
+        let (start, owned) = (Instant::now(), texts.iter().map(|text| text.clone().into_owned()).collect());
+        let done = model.embed(owned, client.options(), client.timeout(), interrupt);
+        stats.exchanged(0, 0, start.elapsed());
+        let give_up = |text| {
+            stats.errors.fetch_add(1, Ordering::Relaxed);
+            failed(client, text)
+        };
+        match done {
+            Ok(reply) => {
+                stats.texts.fetch_add(texts.len() as u64, Ordering::Relaxed);
+                stats.tokens.fetch_add(reply.tokens.unwrap_or(0), Ordering::Relaxed);
+                Ok(reply)
+            }
+            Err(Trouble::TooLong(text)) => Err(GivenUp::TooLarge(give_up(text))),
+            Err(Trouble::Failed(text)) => Err(GivenUp::Failed(give_up(text))),
+            Err(Trouble::Interrupted) => Err(GivenUp::Failed(Error::Interrupted)),
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use ureq::http::Uri;
 
 use crate::cache::{Hasher, Key};
 use crate::error::{Error, Result};
+use crate::local;
 use crate::options::{self, Cache, Options, Scope};
 use crate::plan::Limits;
 use crate::provider::{self, Ask, Provider};
@@ -21,6 +22,7 @@ pub struct Client {
     name: String,
     provider: &'static dyn Provider,
     endpoint: Uri,
+    local: Option<local::Model>,
     model: String,
     options: Options,
     identity: Key,
@@ -42,6 +44,11 @@ impl Client {
             return Err(Error::invalid(format!("client '{name}' needs a format: one of {}", formats())));
         };
         let Some(provider) = provider::find(&format) else {
+            if format == "local" {
+                return Err(Error::invalid(format!(
+                    "client '{name}': this library was built without format 'local' (Cargo feature local)"
+                )));
+            }
             return Err(Error::invalid(format!(
                 "client '{name}': unknown format {}. The formats are: {}",
                 crate::error::quoted(&format),
@@ -50,16 +57,26 @@ impl Client {
         };
         let invalid = |text: String| Error::invalid(format!("client '{name}' ({format}): {text}"));
         let spec = provider.spec();
-        let url = options.url.as_deref().unwrap_or(spec.url);
-        let endpoint = provider::complete(url, &spec.paths).map_err(invalid)?;
-        policy::check_host(&endpoint).map_err(invalid)?;
-        let model = options.model.clone().unwrap_or_else(|| name.into());
+        let local = match spec.name {
+            "local" => Some(local::Model::open(&options).map_err(invalid)?),
+            _ => None,
+        };
+        let (endpoint, model) = match &local {
+            Some(local) => (Uri::default(), local.path()),
+            None => {
+                let url = options.url.as_deref().unwrap_or(spec.url);
+                let endpoint = provider::complete(url, &spec.paths).map_err(invalid)?;
+                policy::check_host(&endpoint).map_err(invalid)?;
+                (endpoint, options.model.clone().unwrap_or_else(|| name.into()))
+            }
+        };
         let identity = identity(spec.name, &endpoint, &model, &options);
         let shared = Shared::of(identity);
         let mut client = Client {
             name: name.into(),
             provider: provider.at(endpoint.path()),
             endpoint,
+            local,
             model,
             options,
             identity,
@@ -108,7 +125,12 @@ impl Client {
         &self.endpoint
     }
 
-    /// The model's name as the provider spells it.
+    /// The model inside the process, where that is what it is.
+    pub fn local(&self) -> Option<&local::Model> {
+        self.local.as_ref()
+    }
+
+    /// The model's name as the provider spells it, or the folder of a local one.
     pub fn model(&self) -> &str {
         &self.model
     }
@@ -118,9 +140,15 @@ impl Client {
         &self.options
     }
 
-    /// The URL as given, or the format's own, as it may be shown.
-    pub fn url(&self) -> String {
-        policy::shown_url(&self.options.url.clone().unwrap_or_else(|| self.endpoint.to_string()))
+    /// The URL as given, or the format's own, as it may be shown; `None` where nothing is sent.
+    pub fn url(&self) -> Option<String> {
+        match self.local {
+            Some(_) => None,
+            None => {
+                let url = self.options.url.clone().unwrap_or_else(|| self.endpoint.to_string());
+                Some(policy::shown_url(&url))
+            }
+        }
     }
 
     /// The key as it may be shown; `None` when the format's environment variable is used.
@@ -139,7 +167,7 @@ impl Client {
             0 => Some(self.name().to_owned()),
             1 => Some(self.format().to_owned()),
             2 => Some(self.model().to_owned()),
-            3 => Some(self.url()),
+            3 => self.url(),
             4 => self.shown_key(),
             5 => Some(self.shown_options()),
             _ => None,
@@ -158,13 +186,33 @@ impl Client {
 
     /// What a request asks for, with the input type of a call over the client's own.
     pub fn ask<'a>(&'a self, input_type: Option<&'a str>) -> Ask<'a> {
-        let named = self.provider.spec().model_required || self.options.model.is_some();
+        // Where a local model lies changes no vector: what its files hold is in the cache key instead.
+        let named =
+            self.local.is_none() && (self.provider.spec().model_required || self.options.model.is_some());
         Ask {
             model: named.then_some(self.model.as_str()),
             dimensions: self.options.dimensions,
             input_type: input_type.or(self.options.input_type.as_deref()),
             truncate: self.options.truncate,
             body: &self.options.body,
+        }
+    }
+
+    /// The text that goes before every text of a call with this input type. A text that names no type is a document.
+    ///
+    /// # Errors
+    /// A type that the model inside the process does not have.
+    pub fn prefix(&self, input_type: Option<&str>) -> Result<&str, String> {
+        let asked = input_type.or(self.options.input_type.as_deref());
+        let given = match asked {
+            Some("query") => &self.options.query_prefix,
+            Some("document") | None => &self.options.document_prefix,
+            Some(_) => &None,
+        };
+        match (given, &self.local) {
+            (Some(prefix), _) => Ok(prefix),
+            (None, Some(model)) => model.prefix(asked),
+            (None, None) => Ok(""),
         }
     }
 
@@ -181,7 +229,12 @@ impl Client {
     pub fn concurrency(&self) -> usize {
         // A server on this machine that takes one text at a time computes one at a time.
         let alone = self.limits().texts == 1 && policy::is_loopback(&self.endpoint);
-        self.options.concurrency.unwrap_or(if alone { 1 } else { 8 })
+        self.options.concurrency.unwrap_or(match &self.local {
+            // One is computed while the rows of another leave and come.
+            Some(_) => 2,
+            None if alone => 1,
+            None => 8,
+        })
     }
 
     /// The limits per minute.
@@ -211,7 +264,7 @@ impl Client {
         }
     }
 
-    /// The same for headers of this digest.
+    /// The same for headers of this digest, or for a model inside the process that is known by this hash.
     ///
     /// # Errors
     /// As there.
@@ -227,7 +280,7 @@ impl Client {
     fn request_id(&self, input_type: Option<&str>) -> Result<Key, String> {
         let ask = self.ask(input_type);
         self.provider.input_type(ask.input_type)?;
-        let body = self.provider.request(&ask, &[""])?;
+        let body = self.provider.request(&ask, &[self.prefix(input_type)?])?;
         // Every option is named, so that a new one cannot be forgotten.
         let Options {
             dimensions,
@@ -239,6 +292,8 @@ impl Client {
             key: _,
             input_type: _,
             truncate: _,
+            query_prefix: _,
+            document_prefix: _,
             headers: _,
             body: _,
             // When, how often and with what others a text is sent; where its vector is kept; who sees the client.
@@ -449,6 +504,7 @@ mod tests {
             r#"{"dimensions": 8}"#,
             r#"{"input_type": "query"}"#,
             r#"{"truncate": true}"#,
+            r#"{"document_prefix": "passage: "}"#,
             r#"{"normalize": true}"#,
             r#"{"body": {"a": 2}}"#,
             r#"{"headers": {"x-a": "2"}}"#,

@@ -7,6 +7,9 @@
 //! reply (pure) → [`check`] → the backend hands the bytes to the engine. No step goes back, and no lock is
 //! held while a request is out.
 //!
+//! With the format `local`, [`local`] computes in this process what otherwise provider and transport would fetch; all
+//! else is the same.
+//!
 //! `backends/` teaches one engine each to call it, behind a Cargo feature.
 #![deny(unsafe_code, missing_docs)]
 
@@ -32,6 +35,13 @@ pub mod fuzzing;
 pub mod guard;
 #[forbid(unsafe_code)]
 pub mod input;
+#[cfg(feature = "local")]
+#[forbid(unsafe_code)]
+pub mod local;
+#[cfg(not(feature = "local"))]
+#[forbid(unsafe_code)]
+#[path = "local/absent.rs"]
+pub mod local;
 #[forbid(unsafe_code)]
 pub mod options;
 #[forbid(unsafe_code)]
@@ -82,6 +92,11 @@ compile_error!(
     "Limbo and Turso look for one symbol, register_extension, and call it differently: build a library for each (features \
      `limbo`, `turso`)"
 );
+
+#[cfg(feature = "local")]
+#[allow(unsafe_code)]
+#[path = "../backends/library.rs"]
+mod library;
 
 cfg_if::cfg_if! {
     if #[cfg(any(feature = "sqlite", feature = "libsql", feature = "rusqlite"))] {

@@ -19,6 +19,8 @@ pub const OPTIONS: &[&str] = &[
     "input_type",
     "normalize",
     "truncate",
+    "query_prefix",
+    "document_prefix",
     "headers",
     "body",
     "timeout",
@@ -33,6 +35,9 @@ pub const OPTIONS: &[&str] = &[
     "scope",
     "allow_http",
 ];
+
+/// The longest prefix of a text: it travels with each.
+const PREFIX_MAX: usize = 4096;
 
 /// Where embeddings of a client may be kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -68,6 +73,8 @@ pub struct Options {
     pub input_type: Option<String>,
     pub normalize: bool,
     pub truncate: Option<bool>,
+    pub query_prefix: Option<String>,
+    pub document_prefix: Option<String>,
     pub headers: Vec<(String, Secret)>,
     pub body: Map<String, Value>,
     pub timeout: Option<Duration>,
@@ -229,6 +236,8 @@ fn read(map: &Map<String, Value>) -> Result<Options> {
             "input_type" => options.input_type = Some(at.text()?.into()),
             "normalize" => options.normalize = at.truth()?,
             "truncate" => options.truncate = Some(at.truth()?),
+            "query_prefix" => options.query_prefix = Some(at.prefix()?),
+            "document_prefix" => options.document_prefix = Some(at.prefix()?),
             "headers" => options.headers = at.headers()?,
             "body" => options.body = at.object()?.clone(),
             "timeout" => options.timeout = Some(at.seconds()?),
@@ -291,6 +300,14 @@ impl<'a> At<'a> {
         match self.value.as_str() {
             Some(text) if !text.trim().is_empty() => Ok(text.trim()),
             _ => Err(self.wants("text")),
+        }
+    }
+
+    /// Text as it is written: a space at its end counts, and `''` is none.
+    fn prefix(&self) -> Result<String> {
+        match self.value.as_str() {
+            Some(text) if text.len() <= PREFIX_MAX => Ok(text.into()),
+            _ => Err(self.wants(&format!("text of at most {PREFIX_MAX} bytes"))),
         }
     }
 
@@ -387,7 +404,8 @@ mod tests {
     fn every_documented_option_is_accepted_in_json_and_in_pairs() {
         let examples = json!({
             "format": "openai", "model": "m", "url": "http://localhost", "key": "env:K", "dimensions": 256,
-            "input_type": "query", "normalize": true, "truncate": false, "headers": {"X-A": "1"},
+            "input_type": "query", "normalize": true, "truncate": false, "query_prefix": "q: ",
+            "document_prefix": "d: ", "headers": {"X-A": "1"},
             "body": {"user": "u"}, "timeout": 1.5, "connect_timeout": 2, "retries": 0, "batch_size": 10,
             "batch_tokens": 1000, "concurrency": 4, "requests_per_minute": 60, "tokens_per_minute": 1000,
             "cache": "off", "scope": "process", "allow_http": 1

@@ -295,7 +295,7 @@ impl Session {
             None => old_name,
         };
         let mut before = old.client.options().clone();
-        if before.model.is_none() && name != old_name {
+        if before.model.is_none() && name != old_name && old.client.local().is_none() {
             // The model was the old name, and stays it.
             before.model = Some(old_name.to_owned());
         }
@@ -340,6 +340,7 @@ impl Session {
             (cfg!(feature = "limbo-static"), "limbo-static"),
             (cfg!(feature = "turso"), "turso"),
             (cfg!(feature = "turso-static"), "turso-static"),
+            (cfg!(feature = "local"), "local"),
             (cfg!(feature = "rigged"), "rigged"),
         ]
         .iter()
@@ -385,7 +386,7 @@ impl<'a> Columns<'a> {
             name: unless(self.name, Some(old.name().into())),
             format: unless(self.format, Some(old.format().into())),
             model: unless(self.model, Some(old.model().into())),
-            url: unless(self.url, Some(old.url())),
+            url: unless(self.url, old.url()),
             key: unless(self.key, old.shown_key()),
             options: unless(self.options, Some(old.shown_options())),
         }
@@ -516,7 +517,7 @@ mod tests {
         let s = session();
         let id = add(&s, r#"{"format":"openai","dimensions":4,"key":"sk-1","scope":"connection"}"#).unwrap();
         let before = s.row(id).unwrap().unwrap().client;
-        let (url, options) = (before.url(), before.shown_options());
+        let (url, options) = (before.url().unwrap(), before.shown_options());
         let all = Columns {
             name: Some(Some("c")),
             format: Some(Some("openai")),

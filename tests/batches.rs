@@ -288,3 +288,18 @@ fn an_interrupt_ends_the_wait() {
     // The contract says 200 ms; a loaded machine gets some slack, and a wait to the timeout of 60 s still fails.
     assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
 }
+
+#[test]
+fn a_prefix_is_part_of_the_text_that_is_sent() {
+    let server = Scenario::new("prefix", json!({}));
+    let prefixes = json!({"query_prefix": "query: ", "document_prefix": "passage: "});
+    let session = uncached(&server, "openai", "/v1", prefixes);
+    let plain = uncached(&server, "openai", "/v1", json!({}));
+    for (input_type, sent) in
+        [(Some("query"), "query: cats"), (Some("document"), "passage: cats"), (None, "passage: cats")]
+    {
+        let vectors = session.embed("c", &["cats", "dogs"], input_type).unwrap();
+        assert_eq!(vectors[0], plain.embed("c", &[sent], None).unwrap()[0], "{input_type:?}");
+        assert_eq!(vectors[0], session.embed_one("c", "cats", input_type).unwrap(), "{input_type:?}");
+    }
+}

@@ -14,7 +14,7 @@ check() { # check WHAT COMMAND…
 }
 
 lints() { cargo clippy --quiet --locked --no-default-features --features "$1" -- -D warnings; }
-for features in sqlite sqlite,static,rigged libsql rusqlite limbo limbo-static turso turso-static sqlite,limbo sqlite,turso; do
+for features in sqlite sqlite,static,rigged libsql rusqlite limbo limbo-static turso turso-static sqlite,limbo sqlite,turso local sqlite,local; do
     check "clippy of $features" lints "$features"
 done
 check "clippy of the core alone" cargo clippy --quiet --locked --no-default-features -- -D warnings
@@ -46,6 +46,7 @@ check "tree of limbo-static" only limbo-static limbo_core limbo_ext mimalloc
 check "tree of turso" only turso turso_ext
 check "tree of turso-static" only turso-static turso_core turso_ext
 check "tree of the core" only rigged
+check "tree of local" only local
 
 echo "$passed passed, $failed failed"
 [ $failed = 0 ]

@@ -101,10 +101,11 @@ step_demo() {
 }
 step_tls() { tests/tls.sh; }
 step_cache() { tests/cache/run.sh; }
+step_local() { tests/local/run.sh; } # about 40 s, and 4 minutes where rten is not built yet
 step_bench() { bench/run.sh --short; }
 step_fuzz() { fuzz/run.sh 20; }
 
-steps=(packages release fmt unit fake sqlite asan valgrind proxysql rusqlite libsql limbo turso conformance clippy features docs tls cache sdk real demo examples packaging hosts servers readme site bench fuzz msrv deny)
+steps=(packages release fmt unit fake sqlite asan valgrind proxysql rusqlite libsql limbo turso conformance clippy features docs tls cache local sdk real demo examples packaging hosts servers readme site bench fuzz msrv deny)
 [ $# = 0 ] || steps=("$@")
 
 mkdir -p target/tests

@@ -8,6 +8,8 @@ mod failure;
 mod jina;
 mod json;
 mod llamafile;
+#[cfg(feature = "local")]
+mod local;
 mod message;
 mod mixedbread;
 mod nomic;
@@ -38,6 +40,8 @@ static FORMATS: &[&dyn Provider] = &[
     &mixedbread::MIXEDBREAD,
     &ollama::OLLAMA,
     &llamafile::LLAMAFILE,
+    #[cfg(feature = "local")]
+    &local::Local,
     #[cfg(feature = "rigged")]
     &rigged::Rigged,
 ];
@@ -193,7 +197,7 @@ pub trait Provider: Send + Sync {
     /// # Errors
     /// An input type that the format does not have.
     fn request(&self, ask: &Ask<'_>, texts: &[&str]) -> Result<Vec<u8>, String> {
-        let typed = input_type(self.spec(), ask.input_type)?;
+        let typed = self.input_type(ask.input_type)?;
         write(self.spec(), ask, typed, texts).map_err(|e| e.to_string())
     }
 

@@ -188,7 +188,7 @@ mod tests {
 
     #[test]
     fn every_default_url_is_its_own_completion() {
-        for provider in super::super::all() {
+        for provider in super::super::all().filter(|p| !p.spec().url.is_empty()) {
             let spec = provider.spec();
             assert_eq!(complete(spec.url, &spec.paths).unwrap().to_string(), spec.url);
         }

@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# Format `local` with a real model, in a real SQLite: builds the library with the feature and runs check.py.
+# REMBED_LIB=/path/to/libsqlite_rembed.so tests a library that is already built.
+set -euo pipefail
+if [ -n "${REMBED_LIB:-}" ]; then REMBED_LIB=$(realpath "$REMBED_LIB"); fi
+cd "$(dirname "$0")/../.."
+tests/local/model.sh >/dev/null
+if [ -z "${REMBED_LIB:-}" ]; then
+    # In a folder of its own: the other steps test the library without the feature.
+    cargo build --release --locked --features local --target-dir target/local
+    REMBED_LIB=$PWD/target/local/release/libsqlite_rembed.so
+fi
+export REMBED_LIB
+strip -o target/local/stripped.so "$REMBED_LIB"
+echo "stripped: $(stat -c %s target/local/stripped.so) bytes"
+exec target/venv/local/bin/python3 tests/local/check.py
