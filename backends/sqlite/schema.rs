@@ -54,14 +54,18 @@ unsafe fn reset(db: *mut sqlite3) -> Result<(), String> {
     unsafe {
         let mut stmt = std::ptr::null_mut();
         let sql = c"PRAGMA writable_schema = RESET";
-        let rc = ffi::prepare_v2(db, sql.as_ptr(), -1, &mut stmt, std::ptr::null_mut());
+        let mut rc = ffi::prepare_v2(db, sql.as_ptr(), -1, &mut stmt, std::ptr::null_mut());
         if rc == code::OK && is_parsed(db) {
             match ffi::libversion_number() < RESETS_SINCE {
                 true => ffi::imposter_off(db),
-                false => drop(ffi::step(stmt)),
+                false => rc = ffi::step(stmt),
             }
         }
         ffi::finalize(stmt);
+        // Inside a running statement it stays, and whatever is registered from now on fails and is freed.
+        if rc & 0xff == code::NOMEM {
+            return Err(super::OUT_OF_MEMORY.into());
+        }
         // An authorizer denies a statement, or lets it do nothing.
         if is_parsed(db) { Err(refusal(db, sql)) } else { Ok(()) }
     }
