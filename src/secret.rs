@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use zeroize::Zeroizing;
 
-use crate::cache::{Hasher, Key};
+use crate::cache::{Key, hash_secrets};
 use crate::error::{Error, Result};
 
 /// How a literal key is shown.
@@ -64,7 +64,7 @@ impl Secret {
             Secret::Env(name) => ("env", Cow::Borrowed(name.as_str())),
             Secret::File(path) => ("file", path.to_string_lossy()),
         };
-        Hasher::default().part(kind.as_bytes()).part(text.as_bytes()).finish()
+        hash_secrets([kind.as_bytes(), text.as_bytes()])
     }
 
     /// Reads the key now.

@@ -22,7 +22,7 @@ use ureq::unversioned::transport::{ConnectProxyConnector, Connector, RustlsConne
 use ureq::{Agent, Proxy, Timeout, http};
 use zeroize::Zeroizing;
 
-use crate::cache::{Hasher, Key};
+use crate::cache::{Key, hash_secrets};
 use crate::client::Client;
 use crate::error::{PROVIDER_MESSAGE_MAX, bounded};
 use crate::process::PerProcess;
@@ -229,10 +229,11 @@ fn read<'a>(client: &'a Client, interrupt: &Arc<dyn Interrupt>) -> Result<Vec<He
 fn digest(headers: &[Header<'_>]) -> Key {
     let mut sorted: Vec<_> = headers.iter().collect();
     sorted.sort_by_key(|header| header.name);
-    let part = |hasher: Hasher, header: &Header<'_>| {
-        hasher.part(header.name.as_bytes()).part(header.prefix.as_bytes()).part(header.value.as_bytes())
-    };
-    sorted.into_iter().fold(Hasher::default(), part).finish()
+    hash_secrets(
+        sorted
+            .into_iter()
+            .flat_map(|header| [header.name.as_bytes(), header.prefix.as_bytes(), header.value.as_bytes()]),
+    )
 }
 
 struct Wiped(Zeroizing<Vec<u8>>);
