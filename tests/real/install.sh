@@ -23,6 +23,10 @@ if [ "$(uname -sm)" != "Linux x86_64" ]; then
     echo "the packaged llama-server is for Linux on x86_64 only; this is $(uname -sm)" >&2
     exit 1
 fi
+if ! grep -qw avx2 /proc/cpuinfo; then
+    echo "the packaged llama-server is built for CPUs with AVX2, and this one has none: use examples/demo.sh, or a server of your own" >&2
+    exit 1
+fi
 need "$python -c 'import sqlite3; sqlite3.connect(\":memory:\").enable_load_extension(True)'" python3
 need "$python -c 'import ctypes; ctypes.CDLL(\"libgomp.so.1\")'" libgomp1
 
