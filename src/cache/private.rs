@@ -39,6 +39,9 @@ pub fn folder(path: &Path, is_ours: impl Fn(&str) -> bool) -> Result<PathBuf, St
     if found.uid() != me() {
         return wrong("belongs to another user: name a folder of your own, which may be one in it");
     }
+    if found.mode() & 0o1000 != 0 {
+        return wrong("is for all users to share (as /tmp is): name a folder in it");
+    }
     if found.mode() & 0o077 != 0 {
         // Nothing else that is kept there is locked up.
         let mut names = std::fs::read_dir(&path).map_err(failed)?.flatten();
@@ -132,4 +135,26 @@ pub fn folder(path: &Path, _: impl Fn(&str) -> bool) -> Result<PathBuf, String> 
 #[cfg(not(unix))]
 pub fn database(_: &Path) -> Result<(), String> {
     Ok(())
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    /// An empty `/tmp` of a container, whose user is its owner, stays everybody's.
+    #[test]
+    fn a_folder_that_all_users_share_keeps_its_rights() {
+        let path = std::env::temp_dir().join(format!("rembed-shared-{}", std::process::id()));
+        std::fs::create_dir(&path).unwrap();
+        for (mode, after) in [(0o1777, None), (0o777, Some(0o700))] {
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+            let made = folder(&path, |_| true);
+            let now = std::fs::metadata(&path).unwrap().permissions().mode() & 0o7777;
+            assert_eq!(now, after.unwrap_or(mode));
+            assert_eq!(made.is_ok(), after.is_some());
+        }
+        std::fs::remove_dir(path).unwrap();
+    }
 }
