@@ -15,6 +15,9 @@ pub const HIDDEN: &str = "***";
 /// The largest file that a key is read from.
 const FILE_MAX: usize = 64 << 10;
 
+/// The longest key: it stands in a header, and all headers of a request in one buffer. Servers take less.
+const KEY_MAX: usize = 16 << 10;
+
 /// A key, or the place to read it from when a request is made.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Secret {
@@ -92,6 +95,9 @@ impl Secret {
         if key.is_empty() {
             return Err(format!("the key ({self}) is empty"));
         }
+        if key.len() > KEY_MAX {
+            return Err(format!("the key ({self}) is longer than {} KiB", KEY_MAX >> 10));
+        }
         if !key.bytes().all(|b| (0x20..0x7f).contains(&b)) {
             return Err(format!("the key ({self}) has characters that cannot stand in an HTTP header"));
         }
@@ -160,5 +166,12 @@ mod tests {
     fn a_key_with_a_line_break_is_refused_without_showing_it() {
         let e = Secret::parse("sk-a\nb").unwrap().read().unwrap_err();
         assert!(!e.contains("sk-a"), "{e}");
+    }
+
+    #[test]
+    fn a_key_that_no_header_holds_is_refused_as_such() {
+        let read = |length| Secret::parse(&"k".repeat(length)).unwrap().read();
+        assert!(read(KEY_MAX).is_ok());
+        assert_eq!(read(KEY_MAX + 1).unwrap_err(), "the key (***) is longer than 16 KiB");
     }
 }
