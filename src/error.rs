@@ -124,7 +124,7 @@ pub(crate) fn quoted(word: &str) -> String {
 
 /// Whether a word looks like a key rather than like a name: it begins as keys do, or has a long stretch that no word of
 /// a language has. A model's name is words and numbers between hyphens.
-fn looks_like_a_key(word: &str) -> bool {
+pub(crate) fn looks_like_a_key(word: &str) -> bool {
     const STARTS: &[&str] = &[
         "sk-", "sk_", "pk-", "pk_", "rk-", "rk_", "nk-", "pa-", "fw_", "hf_", "gsk_", "mxb_", "jina_",
         "nvapi-", "xai-", "tgp_", "aiza", "eyj", "ghp_", "akia", "key-", "bearer ", "basic ",

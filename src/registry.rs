@@ -34,14 +34,15 @@ const CONFIG_MAX: usize = 4 << 20;
 
 static PROCESS: PerProcess<RwLock<Clients>> = PerProcess::new(|parent| RwLock::new(inherited(parent)));
 
-static CONFIG: PerProcess<Result<Clients, String>> =
-    PerProcess::new(|parent| match (parent, std::env::var_os("REMBED_CONFIG")) {
+static CONFIG: PerProcess<Result<Clients, String>> = PerProcess::new(|parent| {
+    match (parent, std::env::var_os("REMBED_CONFIG").filter(|path| !path.is_empty())) {
         (Some(parent), _) => parent.as_ref().map(renewed).map_err(String::clone),
         (None, Some(path)) => {
             read_config(&path).map_err(|e| format!("REMBED_CONFIG ({}): {e}", path.to_string_lossy()))
         }
         (None, None) => Ok(Clients::new()),
-    });
+    }
+});
 
 /// The clients that a parent process had, for its child. None if another thread was changing them just then.
 fn inherited(parent: Option<&RwLock<Clients>>) -> Clients {

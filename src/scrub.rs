@@ -269,17 +269,17 @@ fn escape(text: &[u8]) -> Option<(u8, usize)> {
         [b'\\', b'x', ..] => Some((hex(2, 2)?, 4)),
         [b'\\', b't' | b'n' | b'r' | b'b' | b'f', ..] => Some((b' ', 2)),
         [b'\\', byte, ..] if byte.is_ascii_punctuation() => Some((*byte, 2)),
+        [b'&', b'#', rest @ ..] => {
+            let (at, radix) = if let [b'x' | b'X', ..] = rest { (1, 16) } else { (0, 10) };
+            let digits = rest[at..].iter().take(12).take_while(|byte| char::from(**byte).is_digit(radix));
+            let n = at + digits.count();
+            // HTML does without the semicolon.
+            Some((number(&rest[at..n], radix)?, 2 + n + usize::from(rest.get(n) == Some(&b';'))))
+        }
         [b'&', rest @ ..] => {
             let n = rest.iter().take(12).position(|byte| *byte == b';')?;
-            let byte = match &rest[..n] {
-                [b'#', b'x' | b'X', hex @ ..] => number(hex, 16)?,
-                [b'#', decimal @ ..] => number(decimal, 10)?,
-                name => {
-                    let name = std::str::from_utf8(name).ok()?;
-                    NAMED.iter().find(|(known, _)| known.eq_ignore_ascii_case(name))?.1
-                }
-            };
-            Some((byte, n + 2))
+            let name = std::str::from_utf8(&rest[..n]).ok()?;
+            Some((NAMED.iter().find(|(known, _)| known.eq_ignore_ascii_case(name))?.1, n + 2))
         }
         _ => None,
     }
@@ -379,6 +379,7 @@ mod tests {
                 .replace('=', "&equals;"),
             html.replace('&', "&amp;"),
             each(key, |b| format!("&#{b};")),
+            each(key, |b| format!("&#{b}")),
             each(key, |b| format!("&#x{b:x};")),
             each(key, |b| format!("&#X{b:X};")),
             each(key, |b| format!("%{b:02x}")),

@@ -28,10 +28,12 @@ pub fn complete(url: &str, paths: &Paths) -> Result<Uri, String> {
     };
     // What stands before an @ may be a password, and the query may hold a key: neither is repeated.
     let (scheme, rest) = address.split_once("://").unwrap_or(("", address));
-    let shown = match (address.contains('@'), scheme) {
-        (true, _) => "the url".into(),
-        (false, "") => format!("url {}", crate::error::quoted(address)),
-        (false, _) => format!("url '{}'", crate::error::bounded(address, 200)),
+    let holds_a_key = || rest.split(['/', ':']).any(crate::error::looks_like_a_key);
+    let shown = match scheme {
+        _ if address.contains('@') => "the url".into(),
+        "" => format!("url {}", crate::error::quoted(address)),
+        _ if holds_a_key() => "the url".into(),
+        _ => format!("url '{}'", crate::error::bounded(address, 200)),
     };
     let wrong = |why: &str| format!("{shown} {why}");
     let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
@@ -61,13 +63,13 @@ pub fn complete(url: &str, paths: &Paths) -> Result<Uri, String> {
 /// Whether `authority` is a host, or a host and a port. What reads the URL later would take a port that is none for
 /// the scheme's own.
 fn check_authority(authority: &str) -> Result<(), String> {
-    let (host, port) = match authority.find(']') {
+    let port = match authority.find(']') {
         Some(end) if authority.starts_with('[') => {
             let (host, port) = authority.split_at(end + 1);
             if host[1..end].parse::<Ipv6Addr>().is_err() {
                 return Err("has no IPv6 address in its brackets".into());
             }
-            (host, port)
+            port
         }
         _ => {
             let (host, port) = authority.split_at(authority.find(':').unwrap_or(authority.len()));
@@ -81,16 +83,17 @@ fn check_authority(authority: &str) -> Result<(), String> {
                         .into(),
                 );
             }
-            (host, port)
+            port
         }
     };
     let digits = |port: &str| !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit());
     match port.strip_prefix(':') {
         None if port.is_empty() => Ok(()),
         Some(port) if digits(port) && port.parse().is_ok_and(|n: u16| n > 0) => Ok(()),
-        _ => Err(format!(
-            "has a port that is none: after {host} comes ':' and a number from 1 to 65535, or nothing"
-        )),
+        _ => {
+            Err("has a port that is none: after the host comes ':' and a number from 1 to 65535, or nothing"
+                .into())
+        }
     }
 }
 
