@@ -73,6 +73,8 @@ JSON
     check "Bun" prints "3072 bytes" "$hosts/node_modules/@oven/bun-linux-x64/bin/bun" hosts.mjs bun:sqlite "$url"
     check "Deno" prints "3072 bytes" env DENO_NO_UPDATE_CHECK=1 "$hosts/node_modules/@deno/linux-x64-glibc/deno" run --no-lock --allow-ffi --allow-read \
         --allow-env --allow-sys hosts.mjs node:sqlite "$url"
+    cp "$root/packaging/tests/local.cjs" .
+    check "format local searches" prints "Return an item" node local.cjs "$root/examples/node/" "$("$root/tests/local/model.sh")"
     check "CommonJS" prints rembed0.so node -p 'require("sqlite-rembed").getLoadablePath()'
     check "the types" node "$hosts/node_modules/typescript/bin/tsc" --noEmit --strict --module nodenext typed.mts typed.cts
     check "another platform" refuses "no library for linux-riscv64, only for darwin-arm64, " \
