@@ -549,7 +549,7 @@ def full_disk(checks, fake, work):
 @contextlib.contextmanager
 def file_system(folder, kib):
     """A small file system at `folder`; yields whether there is one."""
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={kib}k", "tmpfs", folder]
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={kib}k,mode=755", "tmpfs", folder]
     mounted = subprocess.run(mount, stderr=subprocess.DEVNULL).returncode == 0
     try:
         yield mounted
