@@ -5,6 +5,7 @@ set -euo pipefail
 if [ -n "${REMBED_LIB:-}" ]; then REMBED_LIB=$(realpath "$REMBED_LIB"); fi
 cd "$(dirname "$0")/../.."
 tests/local/model.sh >/dev/null
+tests/venv.sh target/venv/local tests/local/requirements.txt --no-deps --only-binary :all:
 if [ -z "${REMBED_LIB:-}" ]; then
     # In a folder of its own: the other steps test the library without the feature.
     cargo build --release --locked --features local --target-dir target/local
