@@ -307,7 +307,7 @@ fn a_storm_of_429_is_sat_out() {
 #[test]
 fn a_pause_that_one_reply_announces_holds_the_others_back() {
     let fault =
-        json!({"requests": [0], "delay_ms": 100, "status": 429, "headers": {"retry-after-ms": "700"}});
+        json!({"requests": [0], "delay_ms": 100, "status": 429, "headers": {"retry-after-ms": "1500"}});
     let server = server("pause", json!({"latency_ms": 30, "faults": [fault]}));
     let options = json!({"batch_size": 1, "concurrency": 4});
     let texts = texts(60);
@@ -319,8 +319,8 @@ fn a_pause_that_one_reply_announces_holds_the_others_back() {
         }
     });
     let at = arrivals(&server);
-    // From when the reply has surely arrived until the announced time is over.
-    let pause = at[0] + 100 + 30 + 70..at[0] + 100 + 700;
+    // From when the reply has surely arrived, and what left before it, also on a busy machine, until the announced time is over.
+    let pause = at[0] + 100 + 30 + 400..at[0] + 100 + 1500;
     let within: Vec<_> = at.iter().filter(|at| pause.contains(at)).collect();
     assert!(within.is_empty(), "in the pause {pause:?}: {within:?}");
     assert!(at.iter().filter(|at| **at < pause.start).count() >= 8, "{at:?}");
