@@ -36,8 +36,7 @@ pub struct Hasher(blake3::Hasher);
 impl Hasher {
     /// Adds a part.
     pub fn part(mut self, bytes: &[u8]) -> Hasher {
-        self.0.update(&(bytes.len() as u64).to_le_bytes());
-        self.0.update(bytes);
+        add(&mut self.0, bytes);
         self
     }
 
@@ -47,13 +46,18 @@ impl Hasher {
     }
 }
 
+/// Adds a part, with its length before it.
+fn add(hasher: &mut blake3::Hasher, part: &[u8]) {
+    hasher.update(&(part.len() as u64).to_le_bytes());
+    hasher.update(part);
+}
+
 /// The hash of parts of which some are secret, with no copy of them left behind.
 pub fn hash_secrets<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Key {
     // In one place: a hasher that is moved would leave its buffer where it was.
     let mut hasher = blake3::Hasher::new();
     for part in parts {
-        hasher.update(&(part.len() as u64).to_le_bytes());
-        hasher.update(part);
+        add(&mut hasher, part);
     }
     // Two blocks, so that neither its buffer nor the last block, which finalize() copies, has any of them.
     hasher.update(&[0; 128]);
