@@ -323,13 +323,15 @@ def a_hundred_thousand_calls_leave_nothing(host, _):
         grown.append(host.memory() - before)
     # An argument of each call that is left would be 10 MB.
     assert sum(grown[1:]) < 1500, grown
-    for _ in range(2):
+    # What an allocator keeps for itself comes once; what is left by each error comes every time.
+    errors = []
+    while len(errors) < 5 and min(errors, default=1500) >= 500:
         before = host.memory()
         for i in range(20_000):
             host.fails(f"SELECT rembed('nobody', 'x{i % 10}')")
-        errors = host.memory() - before
-    assert errors < 1500, errors
-    print(f"     3 × 100,000 calls: {sum(grown[1:])} KiB; 20,000 errors: {errors} KiB", flush=True)
+        errors.append(host.memory() - before)
+    assert min(errors) < 500, errors
+    print(f"     3 × 100,000 calls: {sum(grown[1:])} KiB; 20,000 errors: {min(errors)} KiB", flush=True)
 
 
 @alone
