@@ -23,7 +23,7 @@ use std::task::{Context, Poll, Waker};
 
 use ::libsql::{Builder, Database, ffi};
 
-use crate::error::{Error, Result};
+use crate::base::error::{Error, Result};
 use crate::sqlite;
 
 /// Gives every connection that this process opens from now on the functions and the table `rembed_clients`: those of

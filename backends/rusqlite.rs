@@ -14,7 +14,7 @@
 
 use ::rusqlite::Connection;
 
-use crate::error::{Error, Result};
+use crate::base::error::{Error, Result};
 use crate::sqlite;
 
 /// Gives `connection` the functions and the table `rembed_clients`. Where it has them, by a call before or by loading the

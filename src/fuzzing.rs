@@ -9,10 +9,10 @@ use ureq::http::HeaderMap;
 /// # Errors
 /// Text that is none.
 pub fn config(text: &str) -> Result<Vec<String>, String> {
-    crate::registry::parse_config(text.as_bytes()).map(|clients| clients.into_keys().collect())
+    crate::client::registry::parse_config(text.as_bytes()).map(|clients| clients.into_keys().collect())
 }
 
 /// The wait that the headers of a reply ask for.
 pub fn wait_asked(headers: &HeaderMap) -> Option<Duration> {
-    crate::transport::retry::wait_asked(headers)
+    crate::transport::asked::wait_asked(headers)
 }

@@ -1,77 +1,67 @@
 //! Embeddings from inside SQL, on every engine of the SQLite family.
 //!
-//! `src/` is the provider core: text in, vectors out, and no SQL engine in sight. A text takes this way:
-//! a backend turns engine values into `&str` → [`session::Session::embed`] → [`registry::Registry`] gives a
-//! [`client::Client`] → [`call`] looks in the [`cache`] → [`stream`] cuts requests and keeps several in flight → the
-//! [`provider`] describes each request (pure) → [`transport`] sends it (pooled, paced, retried, bounded, interruptible) → the provider reads the
-//! reply (pure) → [`check`] → the backend hands the bytes to the engine. No step goes back, and no lock is
-//! held while a request is out.
+//! `src/` is the provider core: text in, vectors out, and no SQL engine in sight. Its wings stand one above the other,
+//! and each uses only those below it:
 //!
-//! With the format `local`, [`local`] computes in this process what otherwise provider and transport would fetch; all
-//! else is the same.
+//! | wing | what it has |
+//! | --- | --- |
+//! | `sql` | what SQL users meet: functions, rows, the table of clients |
+//! | `embed` | the requests of a statement, their retries, the caches |
+//! | `client` | one configured endpoint: options, keys, pace, the registry |
+//! | `transport` | one exchange with a server: sockets, TLS, proxies |
+//! | `local` | the model inside the process (format `local`) |
+//! | `provider` | wire formats, without any IO |
+//! | `base` | errors, hashes, interrupts, files |
+//!
+//! A text takes this way: a backend turns engine values into `&str` → [`Session::embed`] → the registry gives a
+//! [`Client`] → `embed::call` looks in the caches → `embed::stream` cuts requests and keeps several in flight → the
+//! provider describes each request → `embed::retry` has the transport send it → the provider reads the reply →
+//! `embed::check` → the backend hands the bytes to the engine. No step goes back, and no lock is held while a request
+//! is out.
 //!
 //! `backends/` teaches one engine each to call it, behind a Cargo feature.
+//!
+//! What Rust users need is [`Session`], [`Client`], [`Options`], [`Error`], [`Interrupt`] and an engine's `register()`.
+//! The wings are public for this crate's own tests; they change without notice.
 #![deny(unsafe_code, missing_docs)]
 
+#[doc(hidden)]
 #[forbid(unsafe_code)]
-pub mod cache;
-#[forbid(unsafe_code)]
-pub mod call;
-#[forbid(unsafe_code)]
-pub mod check;
+pub mod base;
+#[doc(hidden)]
 #[forbid(unsafe_code)]
 pub mod client;
+#[doc(hidden)]
 #[forbid(unsafe_code)]
-pub mod error;
-#[forbid(unsafe_code)]
-pub mod file;
-#[forbid(unsafe_code)]
-pub mod functions;
+pub mod embed;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 #[forbid(unsafe_code)]
 pub mod fuzzing;
-#[forbid(unsafe_code)]
-pub mod guard;
-#[forbid(unsafe_code)]
-pub mod input;
 #[cfg(feature = "local")]
+#[doc(hidden)]
 #[forbid(unsafe_code)]
 pub mod local;
 #[cfg(not(feature = "local"))]
+#[doc(hidden)]
 #[forbid(unsafe_code)]
 #[path = "local/absent.rs"]
 pub mod local;
-#[forbid(unsafe_code)]
-pub mod options;
-#[forbid(unsafe_code)]
-pub mod plan;
-#[forbid(unsafe_code)]
-pub mod process;
-#[forbid(unsafe_code)]
-pub mod progress;
+#[doc(hidden)]
 #[forbid(unsafe_code)]
 pub mod provider;
+#[doc(hidden)]
 #[forbid(unsafe_code)]
-pub mod registry;
-#[forbid(unsafe_code)]
-pub mod rows;
-#[forbid(unsafe_code)]
-pub mod scrub;
-#[forbid(unsafe_code)]
-pub mod secret;
-#[forbid(unsafe_code)]
-pub mod session;
-#[forbid(unsafe_code)]
-pub mod stats;
-#[forbid(unsafe_code)]
-pub mod stream;
+pub mod sql;
+#[doc(hidden)]
 #[forbid(unsafe_code)]
 pub mod transport;
-#[forbid(unsafe_code)]
-pub mod value;
-#[forbid(unsafe_code)]
-pub mod vector;
+
+pub use base::error::Error;
+pub use base::interrupt::Interrupt;
+pub use client::Client;
+pub use client::options::Options;
+pub use sql::session::Session;
 
 #[cfg(all(feature = "sqlite", any(feature = "libsql", feature = "rusqlite")))]
 compile_error!(

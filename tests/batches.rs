@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use sqlite_rembed::cache::Vector;
-use sqlite_rembed::error::{Error, Result};
-use sqlite_rembed::session::Session;
-use sqlite_rembed::transport::Interrupt;
+use sqlite_rembed::Session;
+use sqlite_rembed::base::error::{Error, Result};
+use sqlite_rembed::base::interrupt::Interrupt;
+use sqlite_rembed::embed::cache::Vector;
 use support::{Scenario, texts};
 
 /// The client `c` at `server`, without the cache: what is asked for is sent.

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use sqlite_rembed::session::Session;
-use sqlite_rembed::transport::Never;
+use sqlite_rembed::Session;
+use sqlite_rembed::base::interrupt::Never;
 
 #[global_allocator]
 static ALLOCATOR: counting::Counting = counting::Counting;

@@ -14,8 +14,8 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection};
 use serde_json::json;
-use sqlite_rembed::session::Session;
-use sqlite_rembed::transport::Never;
+use sqlite_rembed::Session;
+use sqlite_rembed::base::interrupt::Never;
 
 /// When the leftover comes.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -13,11 +13,11 @@ use std::sync::{Arc, Barrier, LazyLock, mpsc};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use sqlite_rembed::cache::Vector;
-use sqlite_rembed::error::{Error, Result};
-use sqlite_rembed::session::Session;
-use sqlite_rembed::stream::{Outcome, Text};
-use sqlite_rembed::transport::{Interrupt, Never};
+use sqlite_rembed::Session;
+use sqlite_rembed::base::error::{Error, Result};
+use sqlite_rembed::base::interrupt::{Interrupt, Never};
+use sqlite_rembed::embed::cache::Vector;
+use sqlite_rembed::embed::stream::{Outcome, Text};
 use support::{Scenario, texts};
 
 /// A scenario with narrow vectors.

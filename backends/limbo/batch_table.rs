@@ -11,10 +11,10 @@ use limbo_ext::VTabKind;
 use super::SESSION;
 use super::value::RawValue;
 use super::vtab::{Cursor, Table};
-use crate::error::Error;
-use crate::functions::Asked;
-use crate::rows::{self, ERROR_COLUMN, Rows};
-use crate::value::Output;
+use crate::base::error::Error;
+use crate::sql::functions::Asked;
+use crate::sql::rows::{self, ERROR_COLUMN, Rows};
+use crate::sql::value::Output;
 
 const EMBEDDING: usize = 2;
 

@@ -11,10 +11,10 @@ use limbo_ext::VTabKind;
 use super::SESSION;
 use super::value::RawValue;
 use super::vtab::{Cursor, Table};
-use crate::error::Error;
-use crate::registry::Entry;
-use crate::session::{Columns, Given};
-use crate::value::{Output, Value};
+use crate::base::error::Error;
+use crate::client::registry::Entry;
+use crate::sql::clients::{Columns, Given};
+use crate::sql::value::{Output, Value};
 
 /// The argument of CREATE VIRTUAL TABLE for a table that takes INSERT.
 const ONE_ROW_INSERTS: &[u8] = b"one_row_inserts";
@@ -53,7 +53,7 @@ impl Table for Clients {
             ONE_ROW_INSERTS => Ok((&OF_INSERTS, SCHEMA_OF_INSERTS)),
             _ => Err(Error::invalid(format!(
                 "rembed_clients knows no argument {}: USING rembed_clients, or USING rembed_clients(one_row_inserts)",
-                crate::error::quoted(&String::from_utf8_lossy(word))
+                crate::base::words::quoted(&String::from_utf8_lossy(word))
             ))),
         }
     }

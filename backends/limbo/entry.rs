@@ -9,7 +9,7 @@ use limbo_ext::{Conn, ExtensionApi, ResultCode, VTabCreateResult, VTabModuleImpl
 
 use super::batch_table::Batch;
 use super::{attempt, register_all, vtab};
-use crate::error::Error;
+use crate::base::error::Error;
 
 /// The host's allocator, in a copy of our own: each frees what the other has allocated.
 #[global_allocator]

@@ -4,8 +4,8 @@ use limbo_ext::{ExtensionApi, ScalarFunction};
 
 use super::value::{self, RawValue, arguments, give, give_error};
 use super::{SESSION, clients_table, registered};
-use crate::error::Error;
-use crate::functions::Function;
+use crate::base::error::Error;
+use crate::sql::functions::Function;
 
 /// The callback of each function of [`Function::ALL`].
 const CALLBACKS: [ScalarFunction; 11] = [

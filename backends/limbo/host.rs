@@ -5,7 +5,7 @@ use std::sync::Arc;
 use limbo_core::{Connection, LimboError, StepResult};
 
 use super::{attempt, register_all};
-use crate::error::Error;
+use crate::base::error::Error;
 
 /// Registers the functions and the table `rembed_clients` in `connection`. May be called again.
 ///

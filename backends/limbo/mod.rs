@@ -27,11 +27,11 @@ pub use entry::register_extension;
 #[cfg(feature = "limbo-static")]
 pub use host::register;
 
-use crate::error::Error;
-use crate::guard::guard;
-use crate::process::PerProcess;
-use crate::session::Session;
-use crate::transport::Never;
+use crate::base::error::Error;
+use crate::base::guard::guard;
+use crate::base::interrupt::Never;
+use crate::base::process::PerProcess;
+use crate::sql::session::Session;
 
 /// What every connection of the process sees. Limbo cannot interrupt an extension, and has no disk cache for it.
 static SESSION: PerProcess<Session> = PerProcess::new(|parent| match parent {

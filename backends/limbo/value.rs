@@ -9,8 +9,8 @@ use std::ffi::c_int;
 
 use limbo_ext::ResultCode;
 
-use crate::value::{Kind, Output, Value, real_text};
-use crate::vector;
+use crate::base::vector;
+use crate::sql::value::{Kind, Output, Value, real_text};
 
 const NULL: c_int = 0;
 const INTEGER: c_int = 1;

@@ -12,9 +12,9 @@ use limbo_ext::{
 
 use super::value::{RawValue, arguments, give, give_error};
 use super::{attempt, registered};
-use crate::error::Error;
-use crate::guard::guard;
-use crate::value::Output;
+use crate::base::error::Error;
+use crate::base::guard::guard;
+use crate::sql::value::Output;
 
 /// What is different in each table. `Self` is a table as it was declared; it is static, since the engine makes one
 /// for each statement that calls a table-valued function, and never gives it back.

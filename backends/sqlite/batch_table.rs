@@ -11,11 +11,11 @@ use super::ffi::{
 use super::select::Select;
 use super::value::{arguments, give, give_error};
 use super::{Connection, destroy_connection};
-use crate::error::Result;
-use crate::functions::Asked;
-use crate::guard::guard;
-use crate::rows::{self, ERROR_COLUMN, Rows};
-use crate::value::Output;
+use crate::base::error::Result;
+use crate::base::guard::guard;
+use crate::sql::functions::Asked;
+use crate::sql::rows::{self, ERROR_COLUMN, Rows};
+use crate::sql::value::Output;
 
 /// Which of the two functions a table is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

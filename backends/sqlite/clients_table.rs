@@ -10,11 +10,11 @@ use super::ffi::{
 };
 use super::value::{RawValue, arguments, give, give_error};
 use super::{Connection, destroy_connection, schema};
-use crate::error::Error;
-use crate::guard::guard;
-use crate::registry::Entry;
-use crate::session::{Columns, Given};
-use crate::value::{Kind, Output, Value};
+use crate::base::error::Error;
+use crate::base::guard::guard;
+use crate::client::registry::Entry;
+use crate::sql::clients::{Columns, Given};
+use crate::sql::value::{Kind, Output, Value};
 
 const SCHEMA: &CStr = c"CREATE TABLE rembed_clients(
     name TEXT NOT NULL PRIMARY KEY, format TEXT, model TEXT, url TEXT, key TEXT, options TEXT)";

@@ -4,7 +4,7 @@ use std::ffi::{c_char, c_int};
 
 use super::ffi::{self, code, sqlite3, sqlite3_api_routines};
 use super::{c_string, register};
-use crate::guard::guard;
+use crate::base::guard::guard;
 
 /// Entry point of `rembed0.so`, and of hosts that link the library: registers everything in `db`.
 /// See <https://www.sqlite.org/loadext.html> and `include/rembed.h`.

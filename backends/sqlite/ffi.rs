@@ -6,7 +6,7 @@ use std::ffi::{c_char, c_int, c_void};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::process::PerProcess;
+use crate::base::process::PerProcess;
 
 cfg_if::cfg_if! {
     if #[cfg(feature = "sqlite")] {

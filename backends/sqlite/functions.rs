@@ -6,8 +6,8 @@ use std::sync::Arc;
 use super::ffi::{self, code, sqlite3, sqlite3_context, sqlite3_value};
 use super::value::{RawValue, arguments, give, give_error};
 use super::{Connection, destroy_connection, schema};
-use crate::error::Error;
-use crate::functions::{Function, Purity};
+use crate::base::error::Error;
+use crate::sql::functions::{Function, Purity};
 
 /// What SQLite hands back to a call of a function.
 struct Registered {

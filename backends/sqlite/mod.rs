@@ -28,11 +28,11 @@ pub use entry::{sqlite3_rembed_init, sqlite3_sqliterembed_init};
 
 use value::RawValue;
 
-use crate::error::Error;
-use crate::guard::guard;
-use crate::session::Session;
-use crate::transport::Interrupt;
-use crate::value::Value;
+use crate::base::error::Error;
+use crate::base::guard::guard;
+use crate::base::interrupt::Interrupt;
+use crate::sql::session::Session;
+use crate::sql::value::Value;
 
 /// A connection's state. It lives as long as one of its functions or its table is registered.
 pub(crate) struct Connection {
@@ -81,7 +81,7 @@ unsafe fn register(db: *mut sqlite3, in_use: ffi::InUse) -> Result<(), String> {
     unsafe {
         // A second copy of the library, linked and loaded, has a memory of its own. One of another version takes over,
         // but not from one that is locked.
-        if answer(db, c"SELECT rembed_version()")?.as_deref() == Some(crate::session::VERSION)
+        if answer(db, c"SELECT rembed_version()")?.as_deref() == Some(crate::sql::session::VERSION)
             || answer(db, c"SELECT instr(rembed_debug(), 'Locked: by ') > 0")?.as_deref() == Some("1")
         {
             return Ok(());

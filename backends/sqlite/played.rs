@@ -11,8 +11,8 @@ use super::ffi::{
     sqlite3_vtab, sqlite3_vtab_cursor,
 };
 use super::{Connection, batch_table, clients_table};
-use crate::session::Session;
-use crate::transport::Never;
+use crate::base::interrupt::Never;
+use crate::sql::session::Session;
 
 /// What a `sqlite3_value` points to here.
 enum Value {
@@ -282,7 +282,7 @@ fn the_table_of_clients_is_read_and_written() {
 #[test]
 fn a_scan_within_a_scan() {
     let (connection, _one) = connection();
-    connection.session.register("c", crate::options::document("openai").unwrap()).unwrap();
+    connection.session.register("c", crate::client::options::document("openai").unwrap()).unwrap();
     let vtab = batch_table::instance(DB, connection, batch_table::Kind::Rows);
     let table = Table { module: &batch_table::MODULE, vtab };
     STEP.set(Some(Box::new(move || {
@@ -305,7 +305,7 @@ fn a_scan_within_a_scan() {
 #[test]
 fn a_batch_of_json() {
     let (connection, _one) = connection();
-    connection.session.register("c", crate::options::document("openai").unwrap()).unwrap();
+    connection.session.register("c", crate::client::options::document("openai").unwrap()).unwrap();
     let vtab = batch_table::instance(DB, connection, batch_table::Kind::Batch);
     let table = Table { module: &batch_table::MODULE, vtab };
     let cursor = table.open();

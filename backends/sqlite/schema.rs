@@ -8,7 +8,7 @@ use std::ffi::{CStr, CString, c_int};
 
 use super::ffi::{self, code, sqlite3, sqlite3_stmt};
 use super::value::RawValue;
-use crate::value::Value;
+use crate::sql::value::Value;
 
 /// Has SQLite parse the schema anew at its next use. Nothing is read here, so a file that is encrypted or damaged
 /// does no harm.

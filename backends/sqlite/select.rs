@@ -5,9 +5,9 @@ use std::ffi::{CStr, c_char, c_int};
 
 use super::ffi::{self, code, sqlite3, sqlite3_stmt};
 use super::value::RawValue;
-use crate::error::{Error, Result};
-use crate::stream::Text;
-use crate::value::{Kind, Output, Value};
+use crate::base::error::{Error, Result};
+use crate::embed::stream::Text;
+use crate::sql::value::{Kind, Output, Value};
 
 /// How deep queries may stand in each other.
 const DEPTH: usize = 8;

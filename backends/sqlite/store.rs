@@ -11,9 +11,10 @@ use std::time::Duration;
 use super::ffi::{self, code, sqlite3, sqlite3_stmt};
 use super::schema;
 use super::value::RawValue;
-use crate::cache::disk::{BOUND, Store};
-use crate::cache::{Key, private};
-use crate::value::Value;
+use crate::base::hash::Key;
+use crate::embed::cache::disk::{BOUND, Store};
+use crate::embed::cache::private;
+use crate::sql::value::Value;
 
 const FILE: &str = "vectors-1.sqlite";
 const PAGE: u64 = 8192;

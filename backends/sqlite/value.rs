@@ -5,8 +5,8 @@ use std::ffi::c_int;
 use std::marker::PhantomData;
 
 use super::ffi::{self, code, sqlite3_context, sqlite3_stmt, sqlite3_value};
-use crate::value::{Kind, Output, Value};
-use crate::vector;
+use crate::base::vector;
+use crate::sql::value::{Kind, Output, Value};
 
 /// The subtype by which sqlite-vec knows a vector of f32.
 const SUBTYPE_F32: u32 = 223;

@@ -2,10 +2,11 @@
 //! and tell nothing that the table does not.
 
 use super::value::RawValue;
-use crate::error::Error;
-use crate::functions::{Function, Purity};
-use crate::session::{Columns, Given, Session};
-use crate::value::{Output, Value};
+use crate::base::error::Error;
+use crate::sql::clients::{Columns, Given};
+use crate::sql::functions::{Function, Purity};
+use crate::sql::session::Session;
+use crate::sql::value::{Output, Value};
 
 /// Theirs, beside those that every engine has.
 pub const FUNCTIONS: &[Function<RawValue>] = &[

@@ -5,9 +5,9 @@ use std::sync::{Arc, Weak};
 use turso_core::{Connection, MAIN_DB_ID};
 
 use super::functions;
-use crate::error::Error;
-use crate::session::Session;
-use crate::transport::Interrupt;
+use crate::base::error::Error;
+use crate::base::interrupt::Interrupt;
+use crate::sql::session::Session;
 
 /// The statements that make `temp.rembed_clients`, of the clients that the connection has by now.
 pub const CLIENTS_SQL: &str = include_str!("rembed_clients.sql");
@@ -31,7 +31,7 @@ impl Interrupt for Asked {
 /// # fn open() -> Arc<turso_core::Connection> { unimplemented!() }
 /// let connection = open();
 /// sqlite_rembed::turso::register(&connection)?;
-/// # Ok::<(), sqlite_rembed::error::Error>(())
+/// # Ok::<(), sqlite_rembed::base::error::Error>(())
 /// ```
 ///
 /// # Errors

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use turso_ext::{ExtensionApi, ResultCode};
 
 use super::functions;
-use crate::guard::guard;
-use crate::session::Session;
-use crate::transport::Never;
+use crate::base::guard::guard;
+use crate::base::interrupt::Never;
+use crate::sql::session::Session;
 
 /// The API does not tell the engine's version; nor does it make a table, so whoever asks is told what does.
 const ENGINE: &str = "Turso 0.7 to 0.9, loaded\n\

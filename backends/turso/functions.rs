@@ -7,9 +7,9 @@ use turso_ext::{ContextDestructor, ExtensionApi, ResultCode, Value, ValueDestruc
 
 use super::clients;
 use super::value::{RawValue, arguments, give};
-use crate::functions::{Function, Purity};
-use crate::guard::guard;
-use crate::session::Session;
+use crate::base::guard::guard;
+use crate::sql::functions::{Function, Purity};
+use crate::sql::session::Session;
 
 /// By this one it is known whether a connection has the functions; it needs no session.
 const MARK: &CStr = c"rembed_version";

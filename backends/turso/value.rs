@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use turso_ext::ValueType;
 
-use crate::value::{Kind, Output, Value, real_text};
-use crate::vector;
+use crate::base::vector;
+use crate::sql::value::{Kind, Output, Value, real_text};
 
 /// An argument of a function.
 #[repr(transparent)]

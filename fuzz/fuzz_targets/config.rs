@@ -3,8 +3,8 @@
 
 use libfuzzer_sys::fuzz_target;
 use rembed_fuzz::json::{self, Json};
+use sqlite_rembed::client::options::Options;
 use sqlite_rembed::fuzzing;
-use sqlite_rembed::options::Options;
 
 fuzz_target!(|data: &str| {
     let ours = fuzzing::config(data);

@@ -5,7 +5,7 @@
 use libfuzzer_sys::fuzz_target;
 use rembed_fuzz::json;
 use serde_json::Value;
-use sqlite_rembed::error::PROVIDER_MESSAGE_MAX;
+use sqlite_rembed::base::words::PROVIDER_MESSAGE_MAX;
 use sqlite_rembed::provider::{self, HttpReply, Verdict};
 
 const STATUSES: [u16; 8] = [400, 401, 404, 413, 422, 429, 500, 307];

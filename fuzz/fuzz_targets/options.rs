@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
 use serde_json::{Map, Value};
-use sqlite_rembed::options::{OPTIONS, Options, from_pairs};
+use sqlite_rembed::client::options::{OPTIONS, Options, from_pairs};
 
 fuzz_target!(|data: &str| {
     let ours = Options::parse(data);

@@ -3,7 +3,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use rembed_fuzz::{json, reply};
-use sqlite_rembed::error::PROVIDER_MESSAGE_MAX;
+use sqlite_rembed::base::words::PROVIDER_MESSAGE_MAX;
 use sqlite_rembed::provider;
 
 fuzz_target!(|data: &[u8]| {

@@ -4,8 +4,8 @@
 use libfuzzer_sys::fuzz_target;
 use rembed_fuzz::json::{self, Json};
 use serde_json::Value;
-use sqlite_rembed::input;
-use sqlite_rembed::stream::Text;
+use sqlite_rembed::embed::stream::Text;
+use sqlite_rembed::sql::input;
 
 fuzz_target!(|data: &str| {
     let Some(tree) = json::read(data.as_bytes()) else {

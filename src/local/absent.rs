@@ -3,10 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::cache::Key;
-use crate::options::Options;
+use crate::base::hash::Key;
+use crate::base::interrupt::Interrupt;
 use crate::provider::Reply;
-use crate::transport::Interrupt;
 
 /// Why there are no vectors.
 #[allow(missing_docs)]
@@ -20,12 +19,20 @@ pub enum Trouble {
 #[derive(Debug, Clone)]
 pub enum Model {}
 
+/// What the vectors are to be like.
+#[derive(Debug, Clone, Copy, Default)]
+#[allow(missing_docs)]
+pub struct Shape {
+    pub dimensions: Option<usize>,
+    pub truncate: bool,
+}
+
 /// A model that is ready.
 pub enum Loaded {}
 
 #[allow(missing_docs, clippy::missing_errors_doc)]
 impl Model {
-    pub fn open(_: &Options) -> Result<Model, String> {
+    pub fn open(_: Option<&str>) -> Result<Model, String> {
         Err("this library was built without the feature local".into())
     }
 
@@ -51,7 +58,7 @@ impl Loaded {
     pub fn embed(
         &self,
         _: Vec<String>,
-        _: &Options,
+        _: Shape,
         _: Duration,
         _: &Arc<dyn Interrupt>,
     ) -> Result<Reply, Trouble> {

@@ -8,8 +8,8 @@ use super::nesting;
 use super::pool::Pooling;
 use super::tokenize::Tokens;
 use super::workers::Pool;
-use crate::cache::{Hasher, Key};
-use crate::error::bounded;
+use crate::base::hash::{Hasher, Key};
+use crate::base::words::bounded;
 
 /// A model and its tokenizer.
 pub struct Engine {

@@ -11,9 +11,9 @@ use lru::LruCache;
 use super::engine::Engine;
 use super::folder::{Folder, Stamp};
 use super::{Trouble, wait};
-use crate::guard::guard;
-use crate::process::PerProcess;
-use crate::transport::Interrupt;
+use crate::base::guard::guard;
+use crate::base::interrupt::Interrupt;
+use crate::base::process::PerProcess;
 
 /// Models that stay in memory while no statement uses them: connections come and go.
 const KEPT: NonZeroUsize = NonZeroUsize::new(2).unwrap();

@@ -19,12 +19,11 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{OnceLock, mpsc::Sender};
 use std::time::{Duration, Instant};
 
-use crate::cache::{Hasher, Key};
-use crate::guard::guard;
-use crate::options::Options;
+use crate::base::guard::guard;
+use crate::base::hash::{Hasher, Key};
+use crate::base::interrupt::{Interrupt, SLICE};
+use crate::base::vector::normalize;
 use crate::provider::Reply;
-use crate::transport::{Interrupt, SLICE};
-use crate::vector::normalize;
 
 use engine::Engine;
 use folder::Folder;
@@ -32,22 +31,6 @@ use folder::Folder;
 /// Tokens that are computed at once, padding included: enough to keep a core busy, and a fraction of a second of a
 /// small model.
 const BATCH_TOKENS: usize = 256;
-
-/// The options that mean something without a server.
-const OPTIONS: &[&str] = &[
-    "dimensions",
-    "input_type",
-    "normalize",
-    "truncate",
-    "query_prefix",
-    "document_prefix",
-    "timeout",
-    "batch_size",
-    "batch_tokens",
-    "concurrency",
-    "cache",
-    "scope",
-];
 
 /// Why there are no vectors.
 #[derive(Debug, PartialEq)]
@@ -66,6 +49,15 @@ pub struct Model {
     folder: Arc<Folder>,
 }
 
+/// What the vectors are to be like.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Shape {
+    /// Their width, where it is not the model's own.
+    pub dimensions: Option<usize>,
+    /// Whether a text that is too long is cut.
+    pub truncate: bool,
+}
+
 /// A model that is ready.
 pub struct Loaded {
     folder: Arc<Folder>,
@@ -73,28 +65,16 @@ pub struct Loaded {
 }
 
 impl Model {
-    /// Finds the model that `options` name, or the one that lies beside the library, and reads what its folder says.
+    /// Finds the model in the folder `path`, or the one that lies beside the library, and reads what its folder says.
     ///
     /// # Errors
-    /// A folder that holds no model, an option that means nothing without a server; in words for the user.
-    pub fn open(options: &Options) -> Result<Model, String> {
-        let given = [("url", options.url.is_some()), ("key", options.key.is_some())];
-        let given = given.iter().filter(|(_, given)| *given).map(|(name, _)| *name);
-        let shown = options.shown.keys().map(String::as_str);
-        if let Some(name) = given.chain(shown).find(|name| !OPTIONS.contains(name)) {
-            return Err(format!(
-                "the model runs in this process, so the option '{name}' means nothing: leave it out. The options are: \
-                 format, model, {}",
-                OPTIONS.join(", ")
-            ));
-        }
-        let folder = match &options.model {
+    /// A folder that holds no model, in words for the user.
+    pub fn open(path: Option<&str>) -> Result<Model, String> {
+        let folder = match path {
             Some(path) => Folder::open(path.as_ref())?,
             None => Folder::beside_the_library()?,
         };
-        let model = Model { folder: Arc::new(folder) };
-        model.prefix(options.input_type.as_deref())?;
-        Ok(model)
+        Ok(Model { folder: Arc::new(folder) })
     }
 
     /// The folder's path.
@@ -139,12 +119,12 @@ impl Loaded {
     pub fn embed(
         &self,
         texts: Vec<String>,
-        options: &Options,
+        shape: Shape,
         timeout: Duration,
         interrupt: &Arc<dyn Interrupt>,
     ) -> Result<Reply, Trouble> {
         let full = self.engine.width;
-        let width = options.dimensions.unwrap_or(full);
+        let width = shape.dimensions.unwrap_or(full);
         if width > full {
             return Err(Trouble::Failed(format!(
                 "the option dimensions asks for {width}, and the model has {full}"
@@ -152,7 +132,7 @@ impl Loaded {
         }
         let count = texts.len();
         let run = Run::new(timeout, interrupt);
-        let (engine, limit, truncate) = (self.engine.clone(), self.limit(), options.truncate == Some(true));
+        let (engine, limit, truncate) = (self.engine.clone(), self.limit(), shape.truncate);
         let read = run.start(move || {
             texts
                 .iter()
@@ -280,6 +260,6 @@ impl From<String> for Trouble {
 }
 
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;

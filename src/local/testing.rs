@@ -1,9 +1,8 @@
 //! A model for tests: a table of embeddings, and a tokenizer that knows eight words.
 
+use crate::base::vector::normalize;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
-
-use crate::options::Options;
 
 /// A folder that is gone with its holder.
 pub struct Dir(PathBuf);
@@ -34,12 +33,6 @@ impl Dir {
         let path = self.0.join(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, content).unwrap();
-    }
-
-    /// The options of a client of this model, with others.
-    pub fn options(&self, more: &str) -> Options {
-        let path = serde_json::Value::from(self.0.to_string_lossy());
-        Options::parse(&format!(r#"{{"format": "local", "model": {path}{more}}}"#)).unwrap()
     }
 }
 
@@ -131,4 +124,21 @@ pub fn nest(first: &[u64], again: &[u64], depth: usize) -> Vec<u8> {
     first.iter().rev().for_each(&mut wrap);
     reversed.reverse();
     [number(1, 8), reversed].concat()
+}
+
+/// What the model of [`Dir::model`] gives for tokens.
+pub fn expected(tokens: &[usize], dimensions: usize) -> Vec<f32> {
+    let mut sum = vec![0.0; 4];
+    for &token in tokens {
+        for (place, x) in sum.iter_mut().enumerate() {
+            *x += if place == token % 4 { (token + 1) as f32 } else { 0.5 };
+        }
+    }
+    sum.truncate(dimensions);
+    normalize(&mut sum);
+    sum
+}
+
+pub fn near(a: &[f32], b: &[f32]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).all(|(x, y)| (x - y).abs() < 1e-6)
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rten::ThreadPool;
 
-use crate::process::PerProcess;
+use crate::base::process::PerProcess;
 
 /// What one worker runs models on: itself alone. Batches side by side use two cores better than one batch on both.
 pub type Pool = Arc<ThreadPool>;

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::message;
-use crate::error::{PROVIDER_MESSAGE_MAX, bounded};
+use crate::base::words::{PROVIDER_MESSAGE_MAX, bounded};
 
 /// A reply that is no success.
 #[derive(Debug, Clone, Copy)]

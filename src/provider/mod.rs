@@ -291,7 +291,7 @@ fn input_type<'a>(spec: &Spec, asked: Option<&'a str>) -> Result<Option<(&'stati
                 "format '{}' has no input types, so {} cannot be sent: put the model's prefix into the text, \
                  or set the server's own field by the option 'body'",
                 spec.name,
-                crate::error::quoted(word)
+                crate::base::words::quoted(word)
             )),
         };
     };

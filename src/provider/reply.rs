@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use super::failure::{Failure, Verdict};
 use super::json::{After, Error, GoOn, Kind, Reader};
-use crate::error::{PROVIDER_MESSAGE_MAX, bounded};
+use crate::base::words::{PROVIDER_MESSAGE_MAX, bounded};
 
 /// Numbers that any reply may hold, whatever its size: 1 MiB of them.
 const NUMBERS_FREE: usize = 1 << 18;

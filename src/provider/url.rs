@@ -28,12 +28,12 @@ pub fn complete(url: &str, paths: &Paths) -> Result<Uri, String> {
     };
     // What stands before an @ may be a password, and the query may hold a key: neither is repeated.
     let (scheme, rest) = address.split_once("://").unwrap_or(("", address));
-    let holds_a_key = || rest.split(['/', ':']).any(crate::error::looks_like_a_key);
+    let holds_a_key = || rest.split(['/', ':']).any(crate::base::words::looks_like_a_key);
     let shown = match scheme {
         _ if address.contains('@') => "the url".into(),
-        "" => format!("url {}", crate::error::quoted(address)),
+        "" => format!("url {}", crate::base::words::quoted(address)),
         _ if holds_a_key() => "the url".into(),
-        _ => format!("url '{}'", crate::error::bounded(address, 200)),
+        _ => format!("url '{}'", crate::base::words::bounded(address, 200)),
     };
     let wrong = |why: &str| format!("{shown} {why}");
     let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));

@@ -12,8 +12,6 @@ use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTi
 use ureq::{Error, Timeout};
 use zeroize::Zeroizing;
 
-use super::BUFFER;
-
 thread_local! {
     static PROBING: Cell<bool> = const { Cell::new(false) };
     static AFRESH: Cell<bool> = const { Cell::new(false) };
@@ -43,6 +41,9 @@ fn set(flag: &'static std::thread::LocalKey<Cell<bool>>) -> impl Drop {
     }
     Restore(flag, flag.replace(true))
 }
+
+/// A connection's buffers, which it keeps while it is idle.
+pub(super) const BUFFER: usize = 32 << 10;
 
 /// How long a look may take where it cannot be had at once (a SOCKS proxy's connection, which is ureq's own).
 const LOOK: Duration = Duration::from_millis(1);

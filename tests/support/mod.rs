@@ -7,8 +7,8 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Arc, LazyLock};
 
 use serde_json::Value;
-use sqlite_rembed::session::Session;
-use sqlite_rembed::transport::Never;
+use sqlite_rembed::base::interrupt::Never;
+use sqlite_rembed::sql::session::Session;
 
 static FAKE: LazyLock<Fake> = LazyLock::new(Fake::start);
 

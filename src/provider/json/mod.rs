@@ -151,7 +151,7 @@ impl<'a> Reader<'a> {
     pub fn unexpected(&mut self, wanted: &str) -> Error {
         match self.raw() {
             Ok(raw) => {
-                let start = &raw[..raw.len().min(4 * crate::error::PROVIDER_MESSAGE_MAX)];
+                let start = &raw[..raw.len().min(4 * crate::base::words::PROVIDER_MESSAGE_MAX)];
                 self.shape(format!("{wanted} expected, not {}", String::from_utf8_lossy(start)))
             }
             Err(e) => e,

@@ -26,7 +26,7 @@ async fn later_connections_have_the_surface_and_earlier_ones_do_not() {
         let other = Builder::new_local(path).build().await.unwrap();
         let connection = other.connect().unwrap();
         let version = text(one(&connection, "SELECT rembed_version()").await.unwrap());
-        assert_eq!(version, sqlite_rembed::session::VERSION);
+        assert_eq!(version, sqlite_rembed::sql::session::VERSION);
         let debug = text(one(&connection, "SELECT rembed_debug()").await.unwrap());
         assert!(debug.contains("Engine: libSQL (SQLite 3."), "{debug}");
     }

@@ -1,0 +1,116 @@
+//! What can go wrong, in words that tell the user what to do.
+
+use std::fmt;
+
+/// Result of the core.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// An error of the core. `Display` is the text a user of SQL sees; it never holds a key.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// No client of this name is visible in the session.
+    #[error("{name} was not registered with rembed_clients. {}", known_names(known))]
+    NotRegistered {
+        /// The name asked for, in quotes.
+        name: String,
+        /// The names that are visible, or why they could not be read.
+        known: Vec<String>,
+    },
+    /// A constraint of the table `rembed_clients` is violated.
+    #[error("{constraint} constraint failed: rembed_clients.{column}{}", exists(value))]
+    Constraint {
+        /// `UNIQUE` or `NOT NULL`.
+        constraint: &'static str,
+        /// The column.
+        column: &'static str,
+        /// The value that is taken; empty for NULL.
+        value: String,
+    },
+    /// A client, an option or an argument is not acceptable; the text says why.
+    #[error("{0}")]
+    Invalid(String),
+    /// A request for embeddings failed.
+    #[error(transparent)]
+    Request(Box<RequestError>),
+    /// The statement was interrupted while it waited.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+impl Error {
+    /// A name or rowid that is taken.
+    pub fn taken(column: &'static str, value: impl ToString) -> Error {
+        Error::Constraint { constraint: "UNIQUE", column, value: value.to_string() }
+    }
+
+    /// An [`Error::Invalid`] of this text.
+    pub fn invalid(text: impl Into<String>) -> Error {
+        Error::Invalid(text.into())
+    }
+}
+
+fn exists(value: &str) -> String {
+    if value.is_empty() { String::new() } else { format!(": {value} exists already") }
+}
+
+fn known_names(known: &[String]) -> String {
+    if known.is_empty() {
+        return "No client is registered: SELECT rembed_register(name, 'format', …) first".into();
+    }
+    format!("Registered are: {}", known.join(", "))
+}
+
+/// Why a client could not embed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestError {
+    /// The client's name.
+    pub client: String,
+    /// Its wire format.
+    pub format: &'static str,
+    /// The HTTP status, where a reply came.
+    pub status: Option<u16>,
+    /// The provider's own message or ours, at most [`PROVIDER_MESSAGE_MAX`](crate::base::words::PROVIDER_MESSAGE_MAX) characters of the former.
+    pub message: String,
+    /// How many requests were sent for it.
+    pub attempts: u32,
+}
+
+impl fmt::Display for RequestError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "client '{}' ({})", self.client, self.format)?;
+        if let Some(status) = self.status {
+            write!(f, ": HTTP {status}")?;
+        }
+        write!(f, ": {}", self.message)?;
+        if self.attempts > 1 {
+            write!(f, " (after {} attempts)", self.attempts)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for RequestError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_client_lists_the_known_ones() {
+        let e = Error::NotRegistered { name: "'x'".into(), known: vec!["a".into(), "b".into()] };
+        assert_eq!(e.to_string(), "'x' was not registered with rembed_clients. Registered are: a, b");
+    }
+
+    #[test]
+    fn a_request_error_names_client_format_status_and_message() {
+        let e = RequestError {
+            client: "gpt".into(),
+            format: "openai",
+            status: Some(401),
+            message: "bad key".into(),
+            attempts: 1,
+        };
+        assert_eq!(e.to_string(), "client 'gpt' (openai): HTTP 401: bad key");
+    }
+}

@@ -1,0 +1,11 @@
+//! What every wing needs and what needs none of them.
+
+pub mod error;
+pub mod file;
+pub mod guard;
+pub mod hash;
+pub mod host;
+pub mod interrupt;
+pub mod process;
+pub mod vector;
+pub mod words;

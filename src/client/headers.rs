@@ -1,0 +1,146 @@
+//! The headers of a request, keys among them: read when it is made, wiped after it, hidden in what comes back.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use ureq::http::Uri;
+use ureq::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use zeroize::Zeroizing;
+
+use super::Client;
+use super::policy;
+use super::scrub::Scrubber;
+use crate::base::hash::{Key, hash_secrets};
+use crate::base::interrupt::{Interrupt, interruptible};
+use crate::base::words::{PROVIDER_MESSAGE_MAX, bounded};
+
+/// The headers of a client's requests, with keys read at the time of the call.
+pub struct Headers {
+    map: HeaderMap,
+    scrubber: Scrubber,
+    has_key: bool,
+    digest: Key,
+}
+
+impl Headers {
+    /// Those of what was `read` for requests to `endpoint`.
+    fn new(endpoint: &Uri, read: Vec<Header<'_>>) -> Result<Headers, String> {
+        let (map, digest) = (HeaderMap::new(), digest(&read));
+        let mut headers = Headers { map, scrubber: Scrubber::default(), has_key: false, digest };
+        headers.map.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        for header in read {
+            if header.is_secret {
+                headers.scrubber.add(&header.value);
+            }
+            headers.has_key |= policy::authenticates(header.name);
+            let name = HeaderName::from_bytes(header.name.as_bytes()).map_err(|e| e.to_string())?;
+            headers.insert(name, header.prefix, &header.value);
+        }
+        for value in policy::keys_of_query(endpoint) {
+            headers.scrubber.add(value);
+            headers.has_key = true;
+        }
+        Ok(headers)
+    }
+
+    /// A hash of all names and values.
+    pub fn digest(&self) -> &Key {
+        &self.digest
+    }
+
+    fn insert(&mut self, name: HeaderName, prefix: &str, text: &str) {
+        // The value shares this buffer, so that the last holder wipes it.
+        let text = Zeroizing::new([prefix.as_bytes(), text.as_bytes()].concat());
+        if let Ok(mut value) = HeaderValue::from_maybe_shared(bytes::Bytes::from_owner(Wiped(text))) {
+            value.set_sensitive(true);
+            self.map.insert(name, value);
+        }
+    }
+
+    /// Whether a key is among them.
+    pub fn has_key(&self) -> bool {
+        self.has_key
+    }
+
+    /// `text` without any of the keys: a server may repeat what it was sent.
+    pub fn scrub(&self, text: &str) -> Zeroizing<String> {
+        self.scrubber.scrub(text)
+    }
+
+    /// Puts stars over the keys in the body of a reply.
+    pub fn mask(&self, body: &mut [u8]) {
+        self.scrubber.mask(body);
+    }
+
+    /// As they are sent.
+    pub fn map(&self) -> &HeaderMap {
+        &self.map
+    }
+
+    /// What a user is told of `text`, which may be a server's: without any of the keys, and then bounded.
+    pub fn quote(&self, text: &str) -> String {
+        bounded(&self.scrub(text), PROVIDER_MESSAGE_MAX)
+    }
+}
+
+impl Client {
+    /// The headers of a request, with keys read now, in the time that the client has for a request.
+    ///
+    /// # Errors
+    /// A key that cannot be read or may not travel, in words for the user.
+    pub(crate) fn headers(&self, interrupt: &Arc<dyn Interrupt>) -> Result<Headers, String> {
+        Headers::new(self.endpoint(), self.read_headers(interrupt)?)
+    }
+
+    /// The [`Headers::digest`] of what [`Client::headers`] would read.
+    ///
+    /// # Errors
+    /// As there.
+    pub(super) fn headers_digest(&self, interrupt: &Arc<dyn Interrupt>) -> Result<Key, String> {
+        self.read_headers(interrupt).map(|read| digest(&read))
+    }
+
+    /// The key first.
+    fn read_headers(&self, interrupt: &Arc<dyn Interrupt>) -> Result<Vec<Header<'_>>, String> {
+        let _interruptible = interruptible(interrupt, Instant::now() + self.timeout());
+        let mut headers = Vec::new();
+        if let Some(value) = self.key()? {
+            headers.push(Header { name: AUTHORIZATION.as_str(), prefix: "Bearer ", value, is_secret: true });
+        }
+        for (name, value) in &self.options().headers {
+            let is_secret = policy::is_secret(name, value);
+            if is_secret {
+                policy::check_key(self.endpoint(), self.options().allow_http)?;
+            }
+            headers.push(Header { name, prefix: "", value: value.read()?, is_secret });
+        }
+        Ok(headers)
+    }
+}
+
+/// A header of a client's own.
+struct Header<'a> {
+    name: &'a str,
+    prefix: &'static str,
+    value: Zeroizing<String>,
+    is_secret: bool,
+}
+
+/// A hash of all names and values, in whatever order a user wrote them.
+fn digest(headers: &[Header<'_>]) -> Key {
+    let mut sorted: Vec<_> = headers.iter().collect();
+    sorted.sort_by_key(|header| header.name);
+    hash_secrets(
+        sorted
+            .into_iter()
+            .flat_map(|header| [header.name.as_bytes(), header.prefix.as_bytes(), header.value.as_bytes()]),
+    )
+}
+
+struct Wiped(Zeroizing<Vec<u8>>);
+
+impl AsRef<[u8]> for Wiped {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}

@@ -1,0 +1,166 @@
+//! What tells clients and their vectors apart: hashes of what is configured, and of what is sent.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+use ureq::http::Uri;
+
+use super::Client;
+use super::options::{self, Options};
+use crate::base::hash::{Hasher, Key};
+use crate::base::interrupt::Interrupt;
+
+impl Client {
+    /// What all vectors of this client and input type have in common, hashed: the first part of a cache key. It is made
+    /// of what would be sent now, less the texts, so that nothing that a server may choose by can be left out of it.
+    /// The values of headers, the key's too, are read for it and go into the hash alone.
+    ///
+    /// # Errors
+    /// An input type that the format does not have.
+    pub fn cache_key(&self, input_type: Option<&str>, interrupt: &Arc<dyn Interrupt>) -> Result<Key, String> {
+        match self.headers_digest(interrupt) {
+            Ok(digest) => self.cache_key_with(input_type, &digest),
+            // No such request can be sent, so none has a vector. The text that needs it gets the error.
+            Err(why) => {
+                let unreadable = Hasher::default().part(b"unreadable").part(why.as_bytes()).finish();
+                self.cache_key_with(input_type, &unreadable)
+            }
+        }
+    }
+
+    /// The same for headers of this digest, or for a model inside the process that is known by this hash.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn cache_key_with(&self, input_type: Option<&str>, headers: &Key) -> Result<Key, String> {
+        let request = match input_type {
+            None => self.default_request.clone()?,
+            asked => self.request_id(asked)?,
+        };
+        Ok(Hasher::default().part(&request).part(headers).finish())
+    }
+
+    /// A request without its texts and headers, and what becomes of its reply.
+    pub(super) fn request_id(&self, input_type: Option<&str>) -> Result<Key, String> {
+        let ask = self.ask(input_type);
+        self.provider.input_type(ask.input_type)?;
+        let body = self.provider.request(&ask, &[self.prefix(input_type)?])?;
+        // Every option is named, so that a new one cannot be forgotten.
+        let Options {
+            dimensions,
+            normalize,
+            // In the endpoint, the body or the headers.
+            format: _,
+            model: _,
+            url: _,
+            key: _,
+            input_type: _,
+            truncate: _,
+            query_prefix: _,
+            document_prefix: _,
+            headers: _,
+            body: _,
+            // When, how often and with what others a text is sent; where its vector is kept; who sees the client.
+            timeout: _,
+            connect_timeout: _,
+            retries: _,
+            batch_size: _,
+            batch_tokens: _,
+            concurrency: _,
+            requests_per_minute: _,
+            tokens_per_minute: _,
+            cache: _,
+            scope: _,
+            allow_http: _,
+            shown: _,
+        } = &self.options;
+        let reading = format!("{dimensions:?} {normalize}");
+        let hasher = Hasher::default().part(self.format().as_bytes()).part(reading.as_bytes());
+        Ok(hasher.part(self.endpoint.to_string().as_bytes()).part(&body).finish())
+    }
+}
+
+/// Who sends: what a provider counts requests by, and a client's own limits.
+pub(super) fn identity(format: &str, endpoint: &Uri, model: &str, options: &Options) -> Key {
+    let body = Value::Object(options.body.clone()).to_string();
+    let asked = format!("{:?} {:?} {}", options.dimensions, options.truncate, options.normalize);
+    let key = match &options.key {
+        Some(options::Key::Secret(secret)) => secret.digest(),
+        Some(options::Key::None) => [1; 32],
+        None => [0; 32],
+    };
+    let limits = format!("{:?} {:?}", options.requests_per_minute, options.tokens_per_minute);
+    let mut hasher = Hasher::default()
+        .part(format.as_bytes())
+        .part(endpoint.to_string().as_bytes())
+        .part(model.as_bytes())
+        .part(asked.as_bytes())
+        .part(body.as_bytes())
+        .part(&key)
+        .part(limits.as_bytes());
+    for (name, value) in &options.headers {
+        hasher = hasher.part(name.as_bytes()).part(&value.digest());
+    }
+    hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::client;
+    use super::*;
+
+    #[test]
+    fn what_reaches_the_wire_is_in_the_cache_key() {
+        let path = std::env::temp_dir().join(format!("rembed-tenant-{}", std::process::id()));
+        std::fs::write(&path, "one").unwrap();
+        let base = serde_json::json!({
+            "format": "jina", "url": "https://h/v1", "model": "m", "key": "k", "body": {"a": 1},
+            "headers": {"x-a": "1", "x-tenant": format!("file:{}", path.display())}
+        });
+        let never: Arc<dyn Interrupt> = Arc::new(crate::base::interrupt::Never);
+        let key_of = |change: &str| {
+            let mut options = base.as_object().unwrap().clone();
+            options.extend(serde_json::from_str::<serde_json::Map<_, _>>(change).unwrap());
+            client(&Value::Object(options).to_string()).unwrap().cache_key(None, &never).unwrap()
+        };
+        let plain = key_of("{}");
+        for same in [
+            r#"{"timeout": 5, "connect_timeout": 5, "retries": 0, "batch_size": 3, "batch_tokens": 9}"#,
+            r#"{"concurrency": 1, "requests_per_minute": 9, "tokens_per_minute": 9, "scope": "process"}"#,
+            r#"{"cache": "disk", "url": "https://h/v1/embeddings", "allow_http": true}"#,
+        ] {
+            assert_eq!(key_of(same), plain, "{same}");
+        }
+        let tenant = base["headers"]["x-tenant"].as_str().unwrap();
+        assert_eq!(key_of(&format!(r#"{{"headers": {{"X-Tenant": "{tenant}", "X-A": "1"}}}}"#)), plain);
+        let mut keys = vec![plain];
+        for other in [
+            r#"{"format": "openai"}"#,
+            r#"{"url": "https://h/v2"}"#,
+            r#"{"url": "https://h:444/v1"}"#,
+            r#"{"url": "https://h/v1?tenant=2"}"#,
+            r#"{"model": "n"}"#,
+            r#"{"key": "l"}"#,
+            r#"{"key": ""}"#,
+            r#"{"dimensions": 8}"#,
+            r#"{"input_type": "query"}"#,
+            r#"{"truncate": true}"#,
+            r#"{"document_prefix": "passage: "}"#,
+            r#"{"normalize": true}"#,
+            r#"{"body": {"a": 2}}"#,
+            r#"{"headers": {"x-a": "2"}}"#,
+            r#"{"headers": {"x-b": "1"}}"#,
+        ] {
+            keys.push(key_of(other));
+        }
+        // The source is the same, what it says is not.
+        std::fs::write(&path, "two").unwrap();
+        keys.push(key_of("{}"));
+        std::fs::remove_file(&path).unwrap();
+        keys.push(key_of("{}"));
+        let n = keys.len();
+        keys.sort_unstable();
+        keys.dedup();
+        assert_eq!(keys.len(), n);
+    }
+}

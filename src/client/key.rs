@@ -1,0 +1,126 @@
+//! The key of a client: which one a request is sent with, and what to say where none is.
+
+use ureq::http::Uri;
+use zeroize::Zeroizing;
+
+use super::Client;
+use super::options::Key;
+use super::policy;
+use super::secret::Secret;
+use crate::base::host::is_loopback;
+
+impl Client {
+    /// The key of a request, read now: the option's, or at the format's own server its environment variable.
+    ///
+    /// # Errors
+    /// A key that is configured and cannot be read or may not travel, or none where the provider's own
+    /// service needs one.
+    pub fn key(&self) -> Result<Option<Zeroizing<String>>, String> {
+        let may_travel = policy::check_key(&self.endpoint, self.options.allow_http);
+        match &self.options.key {
+            Some(Key::None) => Ok(None),
+            Some(Key::Secret(key)) => may_travel.and_then(|()| key.read()).map(Some),
+            // A key of the user's own is in a header: a second one would only tell more.
+            None if self.options.headers.iter().any(|(name, _)| policy::replaces_key(name)) => Ok(None),
+            None if !self.is_at_its_origin() => Ok(None),
+            None => {
+                let is_set = |name: &&&str| std::env::var_os(name).is_some_and(|v| !v.is_empty());
+                match self.key_env().iter().find(is_set) {
+                    Some(name) => Secret::Env((*name).into()).read().map(Some),
+                    None if is_loopback(&self.endpoint) => Ok(None),
+                    None => Err(self.key_hint()),
+                }
+            }
+        }
+    }
+
+    /// Whether requests go where the format's environment variable may go without being named: to the format's own
+    /// https server, or to this machine where that is the format's own.
+    fn is_at_its_origin(&self) -> bool {
+        if self.key_env().is_empty() {
+            return false;
+        }
+        let Ok(own) = self.provider.spec().url.parse::<Uri>() else {
+            return false;
+        };
+        if is_loopback(&own) {
+            return is_loopback(&self.endpoint);
+        }
+        // By the whole text: what a parser makes of a strange port is not to be relied on.
+        let authority = |uri: &Uri| {
+            let text = uri.authority().map(|a| a.as_str().to_ascii_lowercase()).unwrap_or_default();
+            text.strip_suffix(":443").map_or(text.clone(), str::to_owned)
+        };
+        let https = |uri: &Uri| uri.scheme_str() == Some("https");
+        https(&own) && https(&self.endpoint) && authority(&own) == authority(&self.endpoint)
+    }
+
+    fn key_env(&self) -> &'static [&'static str] {
+        self.provider.spec().key_env
+    }
+
+    /// What to do when a key is missing.
+    pub fn key_hint(&self) -> String {
+        match self.key_env() {
+            [] => "no key was sent: give the option key ('env:NAME', 'file:PATH' or the key itself)".into(),
+            [name, ..] if self.is_at_its_origin() => format!(
+                "no key is configured: set the environment variable {name} in this process, or give the \
+                 option key ('env:NAME', 'file:PATH' or the key itself)"
+            ),
+            [name, ..] => format!(
+                "no key was sent, as {name} goes by itself to the format's own server alone: name it, \
+                 `key` = `env:{name}`"
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::client;
+    use crate::provider;
+
+    #[test]
+    fn a_format_has_one_origin() {
+        for (format, url, own) in [
+            ("openai", "https://api.openai.com", true),
+            ("openai", "https://API.OpenAI.com:443/v1", true),
+            ("openai", "https://api.openai.com:8443", false),
+            ("openai", "https://api.openai.com:99999", false),
+            ("openai", "http://api.openai.com", false),
+            ("openai", "https://api.openai.com.evil", false),
+            ("openai", "https://evil/api.openai.com", false),
+            ("openai", "https://api.cohere.com", false),
+            ("openai", "http://127.0.0.1:11434", false),
+            ("cohere", "https://api.cohere.com/v1/embed", true),
+            ("cohere", "https://api.cohere.com/v2/embed", true),
+            ("nomic", "https://api-atlas.nomic.ai", true),
+            ("nomic", "https://api.openai.com", false),
+            ("deepinfra", "https://api.deepinfra.com/v1/openai", true),
+            ("ollama", "http://localhost:11434", true),
+            ("ollama", "http://127.0.0.1:8000/v1", true),
+            ("ollama", "http://[::1]:8000", true),
+            ("ollama", "http://localhost.evil:11434", false),
+            ("ollama", "http://192.0.2.1:11434", false),
+            ("ollama", "https://ollama.example", false),
+            ("llamafile", "http://localhost:8080", false),
+        ] {
+            let options = serde_json::json!({"format": format, "url": url}).to_string();
+            // A port that is none may be refused instead.
+            let Ok(client) = client(&options) else { continue };
+            assert_eq!(client.is_at_its_origin(), own, "{format} {url}");
+        }
+        let presets = provider::all().filter(|p| !p.spec().key_env.is_empty());
+        for format in presets.map(|p| p.spec().name) {
+            assert!(client(format).unwrap().is_at_its_origin(), "{format}");
+        }
+    }
+
+    #[test]
+    fn an_empty_key_means_none() {
+        let c = client(r#"{"format":"openai","key":""}"#).unwrap();
+        assert_eq!(c.key(), Ok(None));
+        let c = client(r#"{"format":"openai","url":"http://127.0.0.1:1","key":"k"}"#).unwrap();
+        assert_eq!(c.key().unwrap().unwrap().as_str(), "k");
+    }
+}

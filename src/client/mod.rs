@@ -1,0 +1,358 @@
+//! A client: one configured endpoint, immutable once registered.
+
+pub mod headers;
+mod identity;
+mod key;
+pub mod options;
+pub mod pace;
+pub mod plan;
+pub mod policy;
+pub mod registry;
+mod scrub;
+pub mod secret;
+pub mod stats;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ureq::http::Uri;
+
+use crate::base::error::{Error, Result};
+use crate::base::hash::Key;
+use crate::base::host::is_loopback;
+use crate::base::words::quoted;
+use crate::local;
+use crate::provider::{self, Ask, Provider};
+use options::{Cache, Options, Scope};
+use plan::Limits;
+use stats::Shared;
+
+/// One configured endpoint.
+#[derive(Debug, Clone)]
+pub struct Client {
+    name: String,
+    provider: &'static dyn Provider,
+    endpoint: Uri,
+    local: Option<local::Model>,
+    model: String,
+    options: Options,
+    identity: Key,
+    default_request: Result<Key, String>,
+    shared: Arc<Shared>,
+}
+
+impl Client {
+    /// Makes the client `name` of what a user said of it.
+    ///
+    /// # Errors
+    /// A format that does not exist or none at all, a URL that cannot work or may not be reached, an option
+    /// that the format cannot carry out.
+    pub fn new(name: &str, options: Options) -> Result<Arc<Client>> {
+        if name.is_empty() {
+            return Err(Error::invalid("a client needs a name"));
+        }
+        let Some(format) = options.format.clone() else {
+            return Err(Error::invalid(format!("client '{name}' needs a format: one of {}", formats())));
+        };
+        let Some(provider) = provider::find(&format) else {
+            if format == "local" {
+                return Err(Error::invalid(format!(
+                    "client '{name}': this library was built without format 'local' (Cargo feature local)"
+                )));
+            }
+            return Err(Error::invalid(format!(
+                "client '{name}': unknown format {}. The formats are: {}",
+                quoted(&format),
+                formats()
+            )));
+        };
+        let invalid = |text: String| Error::invalid(format!("client '{name}' ({format}): {text}"));
+        let spec = provider.spec();
+        let local = match spec.name {
+            "local" => Some(open_local(&options).map_err(invalid)?),
+            _ => None,
+        };
+        let (endpoint, model) = match &local {
+            Some(local) => (Uri::default(), local.path()),
+            None => {
+                let url = options.url.as_deref().unwrap_or(spec.url);
+                let endpoint = provider::complete(url, &spec.paths).map_err(invalid)?;
+                policy::check_host(&endpoint).map_err(invalid)?;
+                (endpoint, options.model.clone().unwrap_or_else(|| name.into()))
+            }
+        };
+        let identity = identity::identity(spec.name, &endpoint, &model, &options);
+        let shared = Shared::of(identity);
+        let mut client = Client {
+            name: name.into(),
+            provider: provider.at(endpoint.path()),
+            endpoint,
+            local,
+            model,
+            options,
+            identity,
+            default_request: Err(String::new()),
+            shared,
+        };
+        client.provider.accepts(&client.ask(None)).map_err(invalid)?;
+        client.default_request = client.request_id(None);
+        if let Some(options::Key::Secret(key)) = &client.options.key {
+            policy::check_key(&client.endpoint, client.options.allow_http)
+                .map_err(|e| invalid(format!("{e} (key: {key})")))?;
+        }
+        if policy::keys_of_query(&client.endpoint).next().is_some() {
+            policy::check_key(&client.endpoint, client.options.allow_http)
+                .map_err(|e| invalid(format!("{e} (the url holds it)")))?;
+        }
+        if let Some((header, _)) = client.options.headers.iter().find(|(n, v)| policy::is_secret(n, v)) {
+            policy::check_key(&client.endpoint, client.options.allow_http)
+                .map_err(|e| invalid(format!("{e} (header: {header})")))?;
+        }
+        Ok(Arc::new(client))
+    }
+
+    /// The same for a child process, which counts and waits on its own.
+    pub fn renewed(&self) -> Arc<Client> {
+        Arc::new(Client { shared: Shared::of(self.identity), ..self.clone() })
+    }
+
+    /// The name it is registered by.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The wire format's name.
+    pub fn format(&self) -> &'static str {
+        self.provider.spec().name
+    }
+
+    /// The wire format.
+    pub fn provider(&self) -> &'static dyn Provider {
+        self.provider
+    }
+
+    /// Where requests go.
+    pub fn endpoint(&self) -> &Uri {
+        &self.endpoint
+    }
+
+    /// The model inside the process, where that is what it is.
+    pub fn local(&self) -> Option<&local::Model> {
+        self.local.as_ref()
+    }
+
+    /// The model's name as the provider spells it, or the folder of a local one.
+    pub fn model(&self) -> &str {
+        &self.model
+    }
+
+    /// What the user said of it.
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// The URL as given, or the format's own, as it may be shown; `None` where nothing is sent.
+    pub fn url(&self) -> Option<String> {
+        match self.local {
+            Some(_) => None,
+            None => {
+                let url = self.options.url.clone().unwrap_or_else(|| self.endpoint.to_string());
+                Some(policy::shown_url(&url))
+            }
+        }
+    }
+
+    /// The key as it may be shown; `None` when the format's environment variable is used.
+    pub fn shown_key(&self) -> Option<String> {
+        self.options.key.as_ref().map(options::Key::shown)
+    }
+
+    /// The JSON of the options that have no column of their own. It holds no key.
+    pub fn shown_options(&self) -> String {
+        serde_json::Value::Object(self.options.shown.clone()).to_string()
+    }
+
+    /// A column of its row in `rembed_clients`: name, format, model, url, key, options.
+    pub fn column(&self, column: usize) -> Option<String> {
+        match column {
+            0 => Some(self.name().to_owned()),
+            1 => Some(self.format().to_owned()),
+            2 => Some(self.model().to_owned()),
+            3 => self.url(),
+            4 => self.shown_key(),
+            5 => Some(self.shown_options()),
+            _ => None,
+        }
+    }
+
+    /// Who sees it.
+    pub fn scope(&self) -> Scope {
+        self.options.scope.unwrap_or_default()
+    }
+
+    /// Where its embeddings may be kept.
+    pub fn cache(&self) -> Cache {
+        self.options.cache
+    }
+
+    /// What a request asks for, with the input type of a call over the client's own.
+    pub fn ask<'a>(&'a self, input_type: Option<&'a str>) -> Ask<'a> {
+        // Where a local model lies changes no vector: what its files hold is in the cache key instead.
+        let named =
+            self.local.is_none() && (self.provider.spec().model_required || self.options.model.is_some());
+        Ask {
+            model: named.then_some(self.model.as_str()),
+            dimensions: self.options.dimensions,
+            input_type: input_type.or(self.options.input_type.as_deref()),
+            truncate: self.options.truncate,
+            body: &self.options.body,
+        }
+    }
+
+    /// The text that goes before every text of a call with this input type. A text that names no type is a document.
+    ///
+    /// # Errors
+    /// A type that the model inside the process does not have.
+    pub fn prefix(&self, input_type: Option<&str>) -> Result<&str, String> {
+        let asked = input_type.or(self.options.input_type.as_deref());
+        let given = match asked {
+            Some("query") => &self.options.query_prefix,
+            Some("document") | None => &self.options.document_prefix,
+            Some(_) => &None,
+        };
+        match (given, &self.local) {
+            (Some(prefix), _) => Ok(prefix),
+            (None, Some(model)) => model.prefix(asked),
+            (None, None) => Ok(""),
+        }
+    }
+
+    /// The ceilings of one request.
+    pub fn limits(&self) -> Limits {
+        let spec = self.provider.spec();
+        Limits {
+            texts: self.options.batch_size.unwrap_or(spec.batch_size),
+            tokens: self.options.batch_tokens.or(spec.batch_tokens),
+        }
+    }
+
+    /// Requests in flight for one statement.
+    pub fn concurrency(&self) -> usize {
+        // A server on this machine that takes one text at a time computes one at a time.
+        let alone = self.limits().texts == 1 && is_loopback(&self.endpoint);
+        self.options.concurrency.unwrap_or(match &self.local {
+            // One is computed while the rows of another leave and come.
+            Some(_) => 2,
+            None if alone => 1,
+            None => 8,
+        })
+    }
+
+    /// The limits per minute.
+    pub fn pacing(&self) -> pace::Limits {
+        pace::Limits { requests: self.options.requests_per_minute, tokens: self.options.tokens_per_minute }
+    }
+
+    /// Counters and clock, shared with all clients that are configured alike.
+    pub fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// Attempts after the first.
+    pub fn retries(&self) -> u32 {
+        self.options.retries.unwrap_or(4)
+    }
+
+    /// Time for one whole call with its retries.
+    pub fn timeout(&self) -> Duration {
+        self.options.timeout.unwrap_or(Duration::from_secs(60))
+    }
+
+    /// Time for connecting.
+    pub fn connect_timeout(&self) -> Duration {
+        self.options.connect_timeout.unwrap_or(Duration::from_secs(10))
+    }
+
+    /// The error of an input that cannot be embedded.
+    pub fn bad_input(&self, why: &str) -> Error {
+        Error::invalid(format!("client '{}' ({}): {why}", self.name, self.format()))
+    }
+}
+
+/// The options that mean something without a server.
+const LOCAL_OPTIONS: &[&str] = &[
+    "dimensions",
+    "input_type",
+    "normalize",
+    "truncate",
+    "query_prefix",
+    "document_prefix",
+    "timeout",
+    "batch_size",
+    "batch_tokens",
+    "concurrency",
+    "cache",
+    "scope",
+];
+
+/// The model inside the process that `options` ask for.
+fn open_local(options: &Options) -> Result<local::Model, String> {
+    let given = [("url", options.url.is_some()), ("key", options.key.is_some())];
+    let given = given.iter().filter(|(_, given)| *given).map(|(name, _)| *name);
+    let shown = options.shown.keys().map(String::as_str);
+    if let Some(name) = given.chain(shown).find(|name| !LOCAL_OPTIONS.contains(name)) {
+        return Err(format!(
+            "the model runs in this process, so the option '{name}' means nothing: leave it out. The options are: \
+             format, model, {}",
+            LOCAL_OPTIONS.join(", ")
+        ));
+    }
+    let model = local::Model::open(options.model.as_deref())?;
+    model.prefix(options.input_type.as_deref())?;
+    Ok(model)
+}
+
+fn formats() -> String {
+    provider::all().map(|p| p.spec().name).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    pub fn client(json: &str) -> Result<Arc<Client>> {
+        Client::new("c", Options::parse(json)?)
+    }
+
+    #[test]
+    fn defaults_come_from_the_format_and_the_name() {
+        let c = client("openai").unwrap();
+        assert_eq!((c.model(), c.format()), ("c", "openai"));
+        assert_eq!(c.endpoint(), "https://api.openai.com/v1/embeddings");
+        assert_eq!(c.limits().texts, 256);
+    }
+
+    #[test]
+    fn what_cannot_work_is_refused_when_registered() {
+        for (json, why) in [
+            (r#"{"model":"m"}"#, "needs a format: one of openai, nomic"),
+            (r#"{"format":"opnai"}"#, "unknown format 'opnai'"),
+            (r#"{"format":"openai","url":"h"}"#, "http://"),
+            (r#"{"format":"openai","truncate":true}"#, "no option 'truncate'"),
+            (r#"{"format":"ollama","input_type":"x"}"#, "no input types"),
+            (r#"{"format":"openai","url":"http://h","key":"sk-1"}"#, "allow_http"),
+        ] {
+            let e = client(json).unwrap_err().to_string();
+            assert!(e.contains(why) && !e.contains("sk-1"), "{e}");
+        }
+        assert!(client(r#"{"format":"openai","url":"http://h","key":"sk-1","allow_http":true}"#).is_ok());
+    }
+
+    #[test]
+    fn debug_shows_no_key() {
+        let c =
+            client(r#"{"format":"openai","key":"sk-secret","headers":{"x-api-key":"sk-other"}}"#).unwrap();
+        let shown = format!("{c:?} {:?} {}", c.shown_key(), c.shown_options());
+        assert!(!shown.contains("sk-"), "{shown}");
+    }
+}

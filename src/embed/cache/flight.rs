@@ -1,0 +1,83 @@
+//! One text on its way to a provider, and those who wait for it.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::ThreadId;
+
+use super::Vector;
+use crate::base::error::{Error, Result};
+use crate::base::interrupt::{Interrupt, SLICE};
+
+/// The answer to one text, as soon as it is there.
+#[derive(Debug)]
+pub struct Flight {
+    owner: u64,
+    thread: ThreadId,
+    sent: AtomicBool,
+    outcome: Mutex<Option<Result<Vector>>>,
+    landed: Condvar,
+}
+
+impl Flight {
+    pub(super) fn new(owner: u64) -> Flight {
+        Flight {
+            owner,
+            thread: std::thread::current().id(),
+            sent: AtomicBool::new(false),
+            outcome: Mutex::new(None),
+            landed: Condvar::new(),
+        }
+    }
+
+    /// The text is on its way, whatever its statement does now.
+    pub fn mark_sent(&self) {
+        self.sent.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the text is on its way. If not, its statement may stand still for ever.
+    pub fn is_sent(&self) -> bool {
+        self.sent.load(Ordering::Relaxed)
+    }
+
+    /// The statement that sends the text.
+    pub fn owner(&self) -> u64 {
+        self.owner
+    }
+
+    /// The outcome, if it is there.
+    pub fn outcome(&self) -> Option<Result<Vector>> {
+        self.lock().clone()
+    }
+
+    /// Waits for the outcome; `None` if the text is not on its way and does not get there soon.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`] where the wait ended before.
+    pub fn wait(&self, interrupt: &Arc<dyn Interrupt>) -> Result<Option<Result<Vector>>> {
+        // A statement of this thread cannot send while it waits here.
+        let mut patience = self.thread != std::thread::current().id();
+        let mut outcome = self.lock();
+        loop {
+            if let Some(outcome) = &*outcome {
+                return Ok(Some(outcome.clone()));
+            }
+            if !self.is_sent() && !std::mem::take(&mut patience) {
+                return Ok(None);
+            }
+            let waited = self.landed.wait_timeout(outcome, SLICE);
+            outcome = waited.unwrap_or_else(PoisonError::into_inner).0;
+            if outcome.is_none() && interrupt.is_interrupted() {
+                return Err(Error::Interrupted);
+            }
+        }
+    }
+
+    pub(super) fn land(&self, outcome: Result<Vector>) {
+        *self.lock() = Some(outcome);
+        self.landed.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Result<Vector>>> {
+        self.outcome.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,37 @@
+//! Vectors that were computed before: in this process, and on disk where a client asks for it.
+//!
+//! Only checked answers are kept, errors never. A text that is on its way is not sent a second time: who asks
+//! for it meanwhile waits for the same answer.
+
+pub mod disk;
+pub mod flight;
+mod memory;
+pub mod private;
+
+use std::sync::Arc;
+
+pub use memory::{Claim, Memory, Ticket};
+
+use crate::base::hash::Key;
+use crate::base::process::PerProcess;
+
+/// An embedding as it is kept and shared.
+pub type Vector = Arc<[f32]>;
+
+/// The cache of the process, bounded by `REMBED_CACHE_BYTES` (64 MiB; 0 turns it off).
+pub static PROCESS: PerProcess<Arc<Memory>> = PerProcess::new(|parent| {
+    if let Some(parent) = parent {
+        return Memory::new(parent.bound());
+    }
+    let bytes = std::env::var("REMBED_CACHE_BYTES").ok().and_then(|b| b.trim().parse().ok());
+    Memory::new(bytes.unwrap_or(64 << 20))
+});
+
+/// The key of `text` for a client whose other parts hash to `client`.
+pub fn key(client: &Key, text: &str) -> Key {
+    let mut hasher = blake3::Hasher::new();
+    // The first part has a fixed length and the second is the rest, so their border needs no mark.
+    hasher.update(client);
+    hasher.update(text.as_bytes());
+    *hasher.finalize().as_bytes()
+}

@@ -1,0 +1,8 @@
+//! Text in, vectors out: the requests of a statement, their retries, and the caches.
+
+pub mod cache;
+pub mod call;
+pub mod check;
+pub mod progress;
+pub mod retry;
+pub mod stream;

@@ -1,0 +1,66 @@
+//! A bar on stderr for long statements, when `REMBED_PROGRESS=1` and stderr is a terminal.
+
+use std::io::IsTerminal;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::base::process::PerProcess;
+use crate::client::Client;
+use crate::client::stats::Shared;
+
+static WANTED: PerProcess<bool> = PerProcess::new(|_| {
+    std::env::var_os("REMBED_PROGRESS").is_some_and(|v| v == "1") && std::io::stderr().is_terminal()
+});
+
+/// The bar of a statement, or nothing.
+pub struct Progress(Option<(ProgressBar, Arc<Shared>)>);
+
+impl Progress {
+    /// A bar for `total` rows, or a counter where the number is not known.
+    pub fn new(client: &Client, total: Option<u64>) -> Progress {
+        if !*WANTED {
+            return Progress(None);
+        }
+        let (bar, template) = match total {
+            Some(total) => (
+                ProgressBar::new(total),
+                "{prefix} [{bar:30}] {human_pos}/{human_len} texts, {per_sec}, {msg}, {eta} left",
+            ),
+            None => (
+                ProgressBar::new_spinner(),
+                "{prefix} {spinner} {human_pos} texts, {per_sec}, {msg}, {elapsed}",
+            ),
+        };
+        let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+        bar.set_style(style.progress_chars("=> "));
+        bar.set_prefix(client.name().to_owned());
+        bar.set_message("0 in flight");
+        bar.enable_steady_tick(Duration::from_millis(200));
+        Progress(Some((bar, client.shared().clone())))
+    }
+
+    /// A row has left.
+    pub fn done(&self) {
+        if let Some((bar, _)) = &self.0 {
+            bar.inc(1);
+        }
+    }
+
+    /// The statement waits for `busy` requests.
+    pub fn waiting(&self, busy: usize) {
+        if let Some((bar, shared)) = &self.0 {
+            bar.set_message(format!("{busy} in flight, {} retries", shared.retries.load(Relaxed)));
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if let Some((bar, _)) = &self.0 {
+            bar.finish_and_clear();
+        }
+    }
+}

@@ -1,0 +1,361 @@
+//! Many texts through one call: rows come in input order while later requests are in flight.
+//!
+//! Memory is bounded by batch × concurrency, whatever the number of rows: the source is read as rows leave.
+//! Threads exist only for requests in flight. The caller's thread waits for the row at the front, and asks the
+//! engine meanwhile whether the statement is interrupted.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+use crate::base::error::{Error, Result};
+use crate::base::hash::Key;
+use crate::base::interrupt::Interrupt;
+use crate::client::plan::Load;
+use crate::embed::cache::flight::Flight;
+use crate::embed::cache::{Claim, Vector};
+use crate::embed::call::{Call, Task};
+use crate::embed::progress::Progress;
+
+/// A text to embed.
+#[derive(Debug)]
+pub enum Text {
+    /// NULL: its embedding is NULL.
+    Null,
+    /// Text.
+    Text(Arc<str>),
+    /// What is no text; the words say why.
+    Bad(String),
+}
+
+/// A row of the source, or of the result.
+#[derive(Debug)]
+pub struct Row<K, T> {
+    /// The caller's name for the row.
+    pub key: K,
+    /// The text, unless it is NULL or none.
+    pub text: Option<Arc<str>>,
+    /// What the text came to.
+    pub value: T,
+}
+
+/// What a row came to: an embedding, NULL for NULL, or the row's own error.
+pub type Outcome = Result<Option<Vector>>;
+
+/// Rows in, rows with embeddings out.
+pub struct Stream<K, I> {
+    source: Option<I>,
+    owner: u64,
+    shared: Arc<Shared>,
+    interrupt: Arc<dyn Interrupt>,
+    window: usize,
+    rows: VecDeque<Row<K, State>>,
+    open: Vec<Task>,
+    load: Load,
+    jobs: u64,
+    workers: Vec<JoinHandle<()>>,
+    fresh: Vec<(Key, Vector)>,
+    progress: Progress,
+}
+
+enum State {
+    Done(Outcome),
+    /// Sent, or to be sent, by this stream in its job of this number.
+    Mine(Arc<Flight>, Option<Key>, u64),
+    /// Sent by another statement.
+    Theirs(Arc<Flight>),
+}
+
+/// What the workers share.
+struct Shared {
+    call: Call,
+    isolate: bool,
+    concurrency: usize,
+    cancelled: Arc<Cancelled>,
+    queue: Mutex<Queue>,
+    wake: Condvar,
+}
+
+#[derive(Default)]
+struct Queue {
+    jobs: VecDeque<Vec<Task>>,
+    idle: usize,
+    closed: bool,
+}
+
+struct Cancelled(AtomicBool);
+
+impl Interrupt for Cancelled {
+    fn is_interrupted(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl<K, I: Iterator<Item = Result<(K, Text)>>> Stream<K, I> {
+    /// Embeds what `source` yields. With `isolate`, a row's error is its own; otherwise one bad text may fail
+    /// those that travel with it. `total` is the number of rows, where it is known.
+    pub fn new(
+        call: Call,
+        source: I,
+        isolate: bool,
+        total: Option<u64>,
+        interrupt: Arc<dyn Interrupt>,
+    ) -> Stream<K, I> {
+        static OWNERS: AtomicU64 = AtomicU64::new(1);
+        let client = call.client();
+        let concurrency = client.concurrency();
+        let window = client.limits().texts.saturating_mul(concurrency).saturating_mul(2);
+        let progress = Progress::new(client, total);
+        let cancelled = Arc::new(Cancelled(AtomicBool::new(false)));
+        let (queue, wake) = (Mutex::default(), Condvar::new());
+        Stream {
+            source: Some(source),
+            owner: OWNERS.fetch_add(1, Ordering::Relaxed),
+            shared: Arc::new(Shared { call, isolate, concurrency, cancelled, queue, wake }),
+            interrupt,
+            window,
+            rows: VecDeque::new(),
+            open: Vec::new(),
+            load: Load::default(),
+            jobs: 0,
+            workers: Vec::new(),
+            fresh: Vec::new(),
+            progress,
+        }
+    }
+
+    /// The call whose texts these are.
+    pub fn call(&self) -> &Call {
+        &self.shared.call
+    }
+
+    /// The next row, in the order of the source; `None` after the last.
+    ///
+    /// # Errors
+    /// What ends the statement: an interrupt, a source that fails. A row's own error is in the row.
+    pub fn next_row(&mut self) -> Result<Option<Row<K, Outcome>>> {
+        loop {
+            self.fill()?;
+            let Some(Row { key, text, value }) = self.rows.pop_front() else {
+                self.flush();
+                return Ok(None);
+            };
+            let value = match value {
+                State::Done(outcome) => outcome,
+                State::Mine(flight, cache_key, job) => self.mine(&flight, cache_key, job)?.map(Some),
+                State::Theirs(flight) => {
+                    // Whoever sent this text may wait for one of ours: ours must be on their way first.
+                    self.submit()?;
+                    match self.wait(&flight)? {
+                        Some(Ok(vector)) => Ok(Some(vector)),
+                        _ => {
+                            self.rows.push_front(Row { key, text, value: State::Theirs(flight) });
+                            self.take_over()?;
+                            continue;
+                        }
+                    }
+                }
+            };
+            self.progress.done();
+            return Ok(Some(Row { key, text, value }));
+        }
+    }
+
+    /// The answer to a text that this stream sends.
+    fn mine(&mut self, flight: &Arc<Flight>, cache_key: Option<Key>, job: u64) -> Result<Result<Vector>> {
+        if job == self.jobs && flight.outcome().is_none() {
+            self.submit()?;
+        }
+        let outcome = match self.wait(flight)? {
+            Some(outcome) => outcome,
+            // Not sent after all: the request that is being filled holds it.
+            None => {
+                self.submit()?;
+                self.wait(flight)?.unwrap_or(Err(Error::Interrupted))
+            }
+        };
+        if outcome == Err(Error::Interrupted) {
+            // The request ran on this thread and was given up: the statement ends, not the row.
+            return Err(Error::Interrupted);
+        }
+        if let (Some(cache_key), Ok(vector)) = (cache_key, &outcome) {
+            self.fresh.push((cache_key, vector.clone()));
+            if self.fresh.len() >= 256 {
+                self.flush();
+            }
+        }
+        Ok(outcome)
+    }
+
+    /// Sends, in one request, the waiting texts that other statements failed to get or have not sent.
+    fn take_over(&mut self) -> Result<()> {
+        for i in 0..self.rows.len() {
+            let Row { text: Some(text), value: State::Theirs(flight), .. } = &self.rows[i] else { continue };
+            let (text, flight) = (text.clone(), flight.clone());
+            let claim = match flight.outcome() {
+                Some(Ok(vector)) => Claim::Hit(vector),
+                None if flight.is_sent() => continue,
+                _ => self.call().claim_again(&text, &flight, self.owner),
+            };
+            self.rows[i].value = self.settle(&text, claim)?;
+        }
+        self.submit()
+    }
+
+    /// Reads the source until the window is full.
+    fn fill(&mut self) -> Result<()> {
+        while self.rows.len() < self.window {
+            let Some(source) = &mut self.source else { break };
+            let Some(item) = source.next() else {
+                self.source = None;
+                self.submit()?;
+                break;
+            };
+            let (key, text) = item?;
+            let (text, value) = match text {
+                Text::Null => (None, State::Done(Ok(None))),
+                Text::Bad(why) => (None, State::Done(Err(self.call().bad_input(&why)))),
+                Text::Text(text) => {
+                    let state = self.place(&text)?;
+                    (Some(text), state)
+                }
+            };
+            self.rows.push_back(Row { key, text, value });
+        }
+        Ok(())
+    }
+
+    /// Finds the vector of `text`, or puts it into the request that is being filled.
+    fn place(&mut self, text: &Arc<str>) -> Result<State> {
+        let claim = self.call().claim(text, self.owner);
+        self.settle(text, claim)
+    }
+
+    fn settle(&mut self, text: &Arc<str>, claim: Claim) -> Result<State> {
+        match claim {
+            Claim::Hit(vector) => {
+                self.call().client().shared().cache_hits.fetch_add(1, Ordering::Relaxed);
+                Ok(State::Done(Ok(Some(vector))))
+            }
+            Claim::Pending(flight) if flight.owner() == self.owner => {
+                // A text that comes twice. Its request is the one being filled or an earlier one.
+                Ok(State::Mine(flight, None, self.jobs))
+            }
+            Claim::Pending(flight) => Ok(State::Theirs(flight)),
+            Claim::Mine(ticket) => {
+                let limits = self.call().client().limits();
+                if !self.load.takes(text, limits) {
+                    self.submit()?;
+                }
+                let key = self.call().keeps().then(|| *ticket.key());
+                let state = State::Mine(ticket.flight().clone(), key, self.jobs);
+                self.load.add(text);
+                self.open.push((ticket, text.clone()));
+                Ok(state)
+            }
+        }
+    }
+
+    /// Sends the request that is being filled.
+    fn submit(&mut self) -> Result<()> {
+        self.load = Load::default();
+        let mut tasks = Vec::with_capacity(self.open.len());
+        for (ticket, text) in self.open.drain(..) {
+            // Somebody who could not wait may have the answer by now.
+            match ticket.answer() {
+                Some(vector) => ticket.land(Ok(vector)),
+                None => {
+                    ticket.flight().mark_sent();
+                    tasks.push((ticket, text));
+                }
+            }
+        }
+        if tasks.is_empty() {
+            return Ok(());
+        }
+        self.jobs += 1;
+        if self.source.is_none() && self.workers.is_empty() {
+            // The only request of the statement needs no thread.
+            self.call().serve(tasks, self.shared.isolate, &self.interrupt);
+            return Ok(());
+        }
+        let mut queue = self.shared.lock();
+        queue.jobs.push_back(tasks);
+        let waiting = queue.jobs.len();
+        let spawn = queue.idle < waiting && self.workers.len() < self.shared.concurrency;
+        drop(queue);
+        if spawn {
+            let shared = self.shared.clone();
+            let thread = std::thread::Builder::new().name("rembed".into());
+            let worker = thread
+                .spawn(move || shared.work())
+                .map_err(|e| Error::invalid(format!("rembed: cannot start a thread: {e}")))?;
+            self.workers.push(worker);
+        }
+        self.shared.wake.notify_one();
+        Ok(())
+    }
+
+    fn wait(&mut self, flight: &Flight) -> Result<Option<Result<Vector>>> {
+        if let Some(outcome) = flight.outcome() {
+            return Ok(Some(outcome));
+        }
+        let idle = self.shared.lock().idle;
+        self.progress.waiting(self.workers.len() - idle.min(self.workers.len()));
+        flight.wait(&self.interrupt)
+    }
+}
+
+impl<K, I> Stream<K, I> {
+    /// Writes to disk what came since the last time.
+    fn flush(&mut self) {
+        self.shared.call.keep(&self.fresh);
+        self.fresh.clear();
+    }
+}
+
+impl<K, I> Drop for Stream<K, I> {
+    /// Ends requests that nobody waits for any more; no thread outlives the statement.
+    fn drop(&mut self) {
+        self.flush();
+        self.shared.cancelled.0.store(true, Ordering::Relaxed);
+        let mut queue = self.shared.lock();
+        queue.closed = true;
+        queue.jobs.clear();
+        drop(queue);
+        self.shared.wake.notify_all();
+        for worker in self.workers.drain(..) {
+            // A panic of the worker failed its tickets, and so reached the statement.
+            let _ = worker.join();
+        }
+    }
+}
+
+impl Shared {
+    fn work(&self) {
+        let interrupt: Arc<dyn Interrupt> = self.cancelled.clone();
+        loop {
+            let mut queue = self.lock();
+            let tasks = loop {
+                if let Some(tasks) = queue.jobs.pop_front() {
+                    break tasks;
+                }
+                if queue.closed {
+                    return;
+                }
+                queue.idle += 1;
+                queue = self.wake.wait(queue).unwrap_or_else(PoisonError::into_inner);
+                queue.idle -= 1;
+            };
+            drop(queue);
+            // A panic fails the tasks that it drops; the thread stays, as more may be in the queue than it.
+            let _ = catch_unwind(AssertUnwindSafe(|| self.call.serve(tasks, self.isolate, &interrupt)));
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,324 @@
+//! The table `rembed_clients`: what a statement on it says, and what becomes of the client.
+
+use std::borrow::Cow;
+
+use super::session::Session;
+use crate::base::error::{Error, Result};
+use crate::client::options::{Key, Options, Scope};
+use crate::client::registry::{Entry, read_only};
+use crate::client::secret::Secret;
+use crate::client::{Client, policy};
+
+/// A column of a statement on `rembed_clients`: not mentioned, NULL, or a text.
+pub type Column<'a> = Option<Option<&'a str>>;
+/// A [`Column`] whose text a backend may have had to make.
+pub type Given<'a> = Option<Option<Cow<'a, str>>>;
+
+/// The columns of a statement on `rembed_clients`.
+#[derive(Debug, Clone, Copy, Default)]
+#[allow(missing_docs)] // each field is the column of its name
+pub struct Columns<'a> {
+    pub name: Column<'a>,
+    pub format: Column<'a>,
+    pub model: Column<'a>,
+    pub url: Column<'a>,
+    pub key: Column<'a>,
+    pub options: Column<'a>,
+}
+
+impl Session {
+    /// The rows of `rembed_clients`.
+    ///
+    /// # Errors
+    /// A `REMBED_CONFIG` that cannot be read.
+    pub fn rows(&self) -> Result<Vec<Entry>> {
+        self.registry.list()
+    }
+
+    /// The row of the client `name`.
+    ///
+    /// # Errors
+    /// A `REMBED_CONFIG` that cannot be read.
+    pub fn row_named(&self, name: &str) -> Result<Option<Entry>> {
+        self.registry.named(name)
+    }
+
+    /// The row `rowid`.
+    ///
+    /// # Errors
+    /// A `REMBED_CONFIG` that cannot be read.
+    pub fn row(&self, rowid: i64) -> Result<Option<Entry>> {
+        self.registry.row(rowid)
+    }
+
+    /// INSERT, or INSERT OR REPLACE. Returns the rowid.
+    ///
+    /// # Errors
+    /// A name or rowid that is taken, or what [`Session::register`] refuses.
+    pub fn insert(&self, columns: &Columns<'_>, rowid: Option<i64>, replace: bool) -> Result<i64> {
+        self.registry.check_unlocked()?;
+        let Some(Some(name)) = columns.name else {
+            return Err(no_name());
+        };
+        let client = Client::new(name, columns.apply(Options::default())?)?;
+        self.registry.insert(client, rowid, replace)
+    }
+
+    /// UPDATE of the row `rowid`. A new server drops the literal key, unless the same statement sets one: a
+    /// key must not follow a URL to another server.
+    ///
+    /// # Errors
+    /// As [`Session::insert`]; a client of `REMBED_CONFIG`. The row stays as it was.
+    pub fn update(&self, rowid: i64, new_rowid: i64, columns: &Columns<'_>, replace: bool) -> Result<()> {
+        self.registry.check_unlocked()?;
+        let Some(old) = self.registry.row(rowid)? else {
+            return Ok(());
+        };
+        let old_name = old.client.name();
+        if old.read_only {
+            return Err(read_only(old_name));
+        }
+        let columns = columns.changed(&old.client);
+        let name = match columns.name {
+            Some(Some(name)) => name,
+            Some(None) => return Err(no_name()),
+            None => old_name,
+        };
+        let mut before = old.client.options().clone();
+        if before.model.is_none() && name != old_name && old.client.local().is_none() {
+            // The model was the old name, and stays it.
+            before.model = Some(old_name.to_owned());
+        }
+        let client = Client::new(name, columns.apply(before)?)?;
+        let moved = new_rowid != rowid;
+        let stays = client.scope() == Scope::Connection && old.client.scope() == Scope::Connection;
+        let rowid = (moved || stays).then_some(new_rowid);
+        self.registry.update(&old, client, rowid, replace)
+    }
+
+    /// DELETE of the row `rowid`.
+    ///
+    /// # Errors
+    /// A client of `REMBED_CONFIG`; a session that is locked.
+    pub fn delete(&self, rowid: i64) -> Result<()> {
+        self.registry.check_unlocked()?;
+        match self.registry.row(rowid)? {
+            Some(entry) => self.registry.remove(entry.client.name()).map(drop),
+            None => Ok(()),
+        }
+    }
+}
+
+impl<'a> Columns<'a> {
+    /// The columns of `rembed_clients`, in their order.
+    pub const NAMES: [&'static str; 6] = ["name", "format", "model", "url", "key", "options"];
+
+    /// Columns given in the order of [`Columns::NAMES`]; those that are missing are not mentioned.
+    pub fn of(texts: &'a [Given<'_>]) -> Columns<'a> {
+        let column = |i: usize| texts.get(i).and_then(|given| given.as_ref().map(Option::as_deref));
+        Columns {
+            name: column(0),
+            format: column(1),
+            model: column(2),
+            url: column(3),
+            key: column(4),
+            options: column(5),
+        }
+    }
+
+    /// Without what is just as the table shows it: UPDATE … FROM writes back what it has read, and `***` is no key.
+    fn changed(self, old: &Client) -> Columns<'a> {
+        let unless =
+            |column: Column<'a>, shown: Option<String>| column.filter(|new| *new != shown.as_deref());
+        Columns {
+            name: unless(self.name, Some(old.name().into())),
+            format: unless(self.format, Some(old.format().into())),
+            model: unless(self.model, Some(old.model().into())),
+            url: unless(self.url, old.url()),
+            key: unless(self.key, old.shown_key()),
+            options: unless(self.options, Some(old.shown_options())),
+        }
+    }
+
+    /// What a client's options become by this statement.
+    fn apply(&self, before: Options) -> Result<Options> {
+        let mut after = match self.options {
+            Some(text) => {
+                let mut given = text.map_or(Ok(Options::default()), Options::parse)?;
+                given.keep_scope(&before);
+                given
+            }
+            // The rest stays as it is; what has a column of its own is settled below.
+            None => Options { format: None, model: None, url: None, key: None, ..before.clone() },
+        };
+        let old_server = (before.url.clone(), before.format.clone());
+        let text = |t: &str| Ok(t.trim().to_owned());
+        let key_given = after.key.is_some() || self.key.is_some();
+        after.format = settle("format", self.format, after.format, before.format, |t| {
+            Ok(t.trim().to_ascii_lowercase())
+        })?;
+        after.model = settle("model", self.model, after.model, before.model, text)?;
+        after.url = settle("url", self.url, after.url, before.url, text)?;
+        after.key = settle("key", self.key, after.key, before.key, |t| match t {
+            "" => Ok(Key::None),
+            key => Ok(Key::Secret(Secret::parse(key)?)),
+        })?;
+        // Without a url, the format says where requests go.
+        if after.url != old_server.0 || (after.url.is_none() && after.format != old_server.1) {
+            if !key_given && matches!(&after.key, Some(Key::Secret(key)) if key.is_literal()) {
+                after.key = None;
+            }
+            if self.options.is_none() {
+                after.drop_headers(|name, value| policy::is_secret(name, value) && value.is_literal());
+            }
+        }
+        Ok(after)
+    }
+}
+
+/// What a column, a field of the options and the old value come to. Column and field may both be there, but must
+/// not differ; a column that is NULL takes the old value away.
+fn settle<T: PartialEq>(
+    name: &str,
+    column: Column<'_>,
+    in_options: Option<T>,
+    before: Option<T>,
+    read: impl Fn(&str) -> Result<T>,
+) -> Result<Option<T>> {
+    match (column, in_options) {
+        (Some(Some(text)), given) => {
+            let new = read(text)?;
+            match given {
+                Some(given) if given != new => Err(Error::invalid(format!(
+                    "'{name}' is given twice: by the column and by the options, with different values"
+                ))),
+                _ => Ok(Some(new)),
+            }
+        }
+        (_, Some(given)) => Ok(Some(given)),
+        (Some(None), None) => Ok(None),
+        (None, None) => Ok(before),
+    }
+}
+
+fn no_name() -> Error {
+    Error::Constraint { constraint: "NOT NULL", column: "name", value: String::new() }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::base::interrupt::Never;
+
+    fn session() -> Session {
+        Session::new("test", Arc::new(Never), None)
+    }
+
+    fn add(session: &Session, options: &str) -> Result<i64> {
+        let columns = Columns { name: Some(Some("c")), options: Some(Some(options)), ..Columns::default() };
+        session.insert(&columns, None, false)
+    }
+
+    fn row(session: &Session) -> (String, Option<String>, String) {
+        let client = session.row_named("c").unwrap().unwrap().client;
+        (client.model().into(), client.shown_key(), client.shown_options())
+    }
+
+    #[test]
+    fn a_new_url_drops_a_literal_key_unless_one_is_given() {
+        let s = session();
+        let id = add(&s, r#"{"format":"openai","key":"sk-1","headers":{"api-key":"k","user-agent":"o"}}"#)
+            .unwrap();
+        let url = Columns { url: Some(Some("http://localhost:1")), ..Columns::default() };
+        s.update(id, id, &url, false).unwrap();
+        assert_eq!(row(&s), ("c".into(), None, r#"{"headers":{"user-agent":"o"}}"#.into()));
+        let both = Columns { url: Some(Some("http://localhost:2")), key: Some(Some("sk-2")), ..url };
+        s.update(id, id, &both, false).unwrap();
+        assert_eq!(row(&s).1.as_deref(), Some("***"));
+        let reference = Columns { key: Some(Some("env:K")), ..Columns::default() };
+        s.update(id, id, &reference, false).unwrap();
+        s.update(id, id, &url, false).unwrap();
+        assert_eq!(row(&s).1.as_deref(), Some("env:K"));
+    }
+
+    #[test]
+    fn an_update_changes_what_it_names_and_a_failed_one_nothing() {
+        let s = session();
+        let id = add(&s, r#"{"format":"openai","dimensions":4,"key":"sk-1"}"#).unwrap();
+        let model = Columns { model: Some(Some("big")), ..Columns::default() };
+        s.update(id, id, &model, false).unwrap();
+        assert_eq!(row(&s), ("big".into(), Some("***".into()), r#"{"dimensions":4}"#.into()));
+        let cohere = Columns { format: Some(Some("cohere")), ..Columns::default() };
+        s.update(id, id, &cohere, false).unwrap();
+        assert_eq!(row(&s).1, None);
+        let back = Columns { format: Some(Some("openai")), key: Some(Some("sk-1")), ..Columns::default() };
+        s.update(id, id, &back, false).unwrap();
+        let bad = Columns { format: Some(Some("nope")), ..Columns::default() };
+        assert!(s.update(id, id, &bad, false).is_err());
+        let options = Columns { options: Some(Some(r#"{"retries":1}"#)), ..Columns::default() };
+        s.update(id, id, &options, false).unwrap();
+        assert_eq!(row(&s), ("big".into(), Some("***".into()), r#"{"retries":1}"#.into()));
+        let name = Columns { name: Some(Some("d")), ..Columns::default() };
+        s.update(id, 9, &name, false).unwrap();
+        assert!(s.row_named("c").unwrap().is_none());
+        assert_eq!(s.row(9).unwrap().unwrap().client.name(), "d");
+    }
+
+    #[test]
+    fn what_is_written_back_as_it_is_shown_changes_nothing() {
+        let s = session();
+        let id = add(&s, r#"{"format":"openai","dimensions":4,"key":"sk-1","scope":"connection"}"#).unwrap();
+        let before = s.row(id).unwrap().unwrap().client;
+        let (url, options) = (before.url().unwrap(), before.shown_options());
+        let all = Columns {
+            name: Some(Some("c")),
+            format: Some(Some("openai")),
+            model: Some(Some("new")),
+            url: Some(Some(&url)),
+            key: Some(Some("***")),
+            options: Some(Some(&options)),
+        };
+        s.update(id, id, &all, false).unwrap();
+        let after = s.row(id).unwrap().unwrap().client;
+        assert_eq!(after.model(), "new");
+        assert_eq!(after.key().unwrap().unwrap().as_str(), "sk-1");
+        assert_eq!(after.shown_options(), options);
+    }
+
+    #[test]
+    fn new_options_keep_the_scope_unless_they_name_one() {
+        let s = session();
+        let id = add(&s, r#"{"format":"openai","scope":"process"}"#).unwrap();
+        let options = Columns { options: Some(Some(r#"{"retries":1}"#)), ..Columns::default() };
+        s.update(id, id, &options, false).unwrap();
+        let client = s.row(id).unwrap().unwrap().client;
+        assert_eq!(client.scope(), Scope::Process);
+        assert_eq!(client.shown_options(), r#"{"retries":1,"scope":"process"}"#);
+        s.unregister("c").unwrap();
+    }
+
+    #[test]
+    fn a_column_and_the_options_may_not_disagree() {
+        let s = session();
+        let columns = Columns {
+            name: Some(Some("c")),
+            model: Some(Some("a")),
+            options: Some(Some(r#"{"format":"openai","model":"b"}"#)),
+            ..Columns::default()
+        };
+        assert!(s.insert(&columns, None, false).unwrap_err().to_string().contains("given twice"));
+        let agree = Columns { model: Some(Some("b")), ..columns };
+        s.insert(&agree, None, false).unwrap();
+    }
+
+    #[test]
+    fn the_model_survives_a_new_name() {
+        let s = session();
+        let id = add(&s, "openai").unwrap();
+        let name = Columns { name: Some(Some("d")), ..Columns::default() };
+        s.update(id, id, &name, false).unwrap();
+        assert_eq!(s.row(id).unwrap().unwrap().client.model(), "c");
+    }
+}

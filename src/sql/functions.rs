@@ -1,0 +1,227 @@
+//! The scalar functions, for every engine: each is a name, its numbers of arguments, and what it does to a session.
+
+use std::borrow::Cow;
+use std::ffi::CStr;
+
+use serde_json::{Map, Value as Json};
+use zeroize::Zeroizing;
+
+use crate::base::error::Error;
+use crate::client::options;
+use crate::sql::session::{Session, VERSION};
+use crate::sql::value::{Kind, Output, Value};
+
+/// What a function does: session and arguments in, a result or an error out.
+pub type Call<V> = fn(&Session, &[V]) -> Result<Output, Error>;
+
+/// A scalar function, for an engine whose arguments are `V`.
+pub struct Function<V: 'static> {
+    /// Its name in SQL.
+    pub name: &'static CStr,
+    /// The numbers of arguments it takes; -1 alone is any.
+    pub args: &'static [i32],
+    /// Who may call it, and how often.
+    pub kind: Purity,
+    /// What it does.
+    pub call: Call<V>,
+}
+
+/// Who may call a function, and how often.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purity {
+    /// The same for the same arguments: a constant call runs once a statement.
+    Deterministic,
+    /// Deterministic, and its BLOB is a vector.
+    Vector,
+    /// Another result each time.
+    Volatile,
+    /// Not from a database file's schema, where the engine can tell (SQLite, libSQL): a hostile file must not redirect
+    /// where text is sent, nor read or change what is the application's. There, a constant call runs once a statement.
+    Direct,
+}
+
+impl<V: Value + 'static> Function<V> {
+    /// Every function there is.
+    ///
+    /// A database file may call two of them (and `rembed_batch`). `rembed()`, neither DIRECTONLY nor INNOCUOUS: embed-on-insert triggers
+    /// work, and `trusted_schema=OFF` blocks them. `rembed_version()`, which tells nothing of the user. The others
+    /// change or tell what is the application's: clients, traffic, errors with pieces of texts, the build.
+    pub const ALL: &'static [Function<V>] = &[
+        Function { name: c"rembed", args: &[2, 3], kind: Purity::Vector, call: rembed },
+        Function { name: c"rembed_register", args: &[-1], kind: Purity::Direct, call: rembed_register },
+        Function { name: c"rembed_unregister", args: &[1], kind: Purity::Direct, call: rembed_unregister },
+        Function {
+            name: c"rembed_client_options",
+            args: &[-1],
+            kind: Purity::Direct,
+            call: rembed_client_options,
+        },
+        Function { name: c"rembed_debug", args: &[0], kind: Purity::Direct, call: rembed_debug },
+        Function { name: c"rembed_prefetch", args: &[2, 3], kind: Purity::Direct, call: rembed_prefetch },
+        Function { name: c"rembed_stats", args: &[0], kind: Purity::Direct, call: rembed_stats },
+        Function { name: c"rembed_cache_clear", args: &[0], kind: Purity::Direct, call: rembed_cache_clear },
+        // A database file must not lock its host either.
+        Function { name: c"rembed_lock", args: &[0], kind: Purity::Direct, call: rembed_lock },
+        Function { name: c"rembed_last_error", args: &[0], kind: Purity::Direct, call: rembed_last_error },
+        // The last: what has it has everything.
+        Function { name: c"rembed_version", args: &[0], kind: Purity::Deterministic, call: rembed_version },
+    ];
+
+    /// Calls it. An error, a panic's included, is kept for `rembed_last_error()`.
+    ///
+    /// # Errors
+    /// What the function says; a number of arguments that it does not take.
+    pub fn run(&self, session: &Session, args: &[V]) -> Result<Output, Error> {
+        let result = crate::base::guard::guard(|| {
+            // Not every engine counts them.
+            let taken = self.args.iter().any(|n| *n < 0 || usize::try_from(*n) == Ok(args.len()));
+            if !taken {
+                let name = self.name.to_string_lossy();
+                return Err(Error::invalid(format!("wrong number of arguments to function {name}()")));
+            }
+            (self.call)(session, args)
+        });
+        let result = result.unwrap_or_else(|panic| Err(Error::Invalid(panic)));
+        if let Err(e) = &result {
+            if !matches!(e, Error::Interrupted) {
+                session.note_error(&e.to_string());
+            }
+        }
+        result
+    }
+}
+
+fn rembed<V: Value>(session: &Session, args: &[V]) -> Result<Output, Error> {
+    let asked = Asked::read(session, &args[0], &args[1], "text", args.get(2))?;
+    match &asked.input {
+        Some(text) => Ok(Output::Vector(session.embed_one(&asked.client, text, asked.input_type())?)),
+        None => Ok(Output::Null),
+    }
+}
+
+fn rembed_prefetch<V: Value>(session: &Session, args: &[V]) -> Result<Output, Error> {
+    let asked = Asked::read(session, &args[0], &args[1], "the list of texts", args.get(2))?;
+    match &asked.input {
+        Some(json) => Ok(Output::Int(session.prefetch(&asked.client, json, asked.input_type())? as i64)),
+        None => Ok(Output::Null),
+    }
+}
+
+fn rembed_stats<V: Value>(session: &Session, _: &[V]) -> Result<Output, Error> {
+    Ok(Output::Text(session.stats()?.into()))
+}
+
+fn rembed_cache_clear<V: Value>(session: &Session, _: &[V]) -> Result<Output, Error> {
+    Ok(Output::Int(session.cache_clear()? as i64))
+}
+
+fn rembed_lock<V: Value>(session: &Session, _: &[V]) -> Result<Output, Error> {
+    session.lock();
+    Ok(Output::Int(1))
+}
+
+fn rembed_register<V: Value>(session: &Session, args: &[V]) -> Result<Output, Error> {
+    let usage = "rembed_register wants a name and options: rembed_register('name', 'format', 'openai', …) or \
+                 rembed_register('name', '{\"format\":\"openai\"}')";
+    let [name, rest @ ..] = args else {
+        return Err(Error::invalid(usage));
+    };
+    let name = required(name, "the client's name")?;
+    let document = match rest {
+        [] => return Err(Error::invalid(usage)),
+        [document] => options::document(&required(document, "options")?)?,
+        pairs => pairs_document(pairs)?,
+    };
+    session.register(&name, document)?;
+    Ok(Output::Text(name.into_owned().into()))
+}
+
+fn rembed_unregister<V: Value>(session: &Session, args: &[V]) -> Result<Output, Error> {
+    let name = required(&args[0], "the client's name")?;
+    Ok(Output::Int(session.unregister(&name)?.into()))
+}
+
+fn rembed_client_options<V: Value>(_: &Session, args: &[V]) -> Result<Output, Error> {
+    let mut document = Json::Object(pairs_document(args)?);
+    let text = document.to_string();
+    options::wipe(&mut document);
+    Ok(Output::Private(Zeroizing::new(text)))
+}
+
+fn rembed_version<V: Value>(_: &Session, _: &[V]) -> Result<Output, Error> {
+    Ok(Output::Text(VERSION.into()))
+}
+
+fn rembed_debug<V: Value>(session: &Session, _: &[V]) -> Result<Output, Error> {
+    Ok(Output::Text(session.debug().into()))
+}
+
+fn rembed_last_error<V: Value>(session: &Session, _: &[V]) -> Result<Output, Error> {
+    Ok(session.last_error().map_or(Output::Null, |text| Output::Text(text.into())))
+}
+
+/// The arguments of whatever embeds: a client, what to embed, and perhaps an input type.
+#[derive(Debug)]
+pub struct Asked<'a> {
+    /// The client's name.
+    pub client: Cow<'a, str>,
+    /// What to embed; `None` for NULL.
+    pub input: Option<Cow<'a, str>>,
+    input_type: Option<Cow<'a, str>>,
+}
+
+impl<'a> Asked<'a> {
+    /// Reads the arguments; `what` names the input in an error.
+    ///
+    /// # Errors
+    /// A client that is NULL, a BLOB, text that is not UTF-8.
+    pub fn read<V: Value>(
+        session: &Session,
+        client: &'a V,
+        input: &'a V,
+        what: &str,
+        input_type: Option<&'a V>,
+    ) -> Result<Asked<'a>, Error> {
+        let client = required(client, "the client's name")?;
+        let bad_input = |why: String| session.bad_input(&client, &why);
+        let input_type = match input_type {
+            Some(word) => word.text("input_type").map_err(bad_input)?,
+            None => None,
+        };
+        let input = input.text(what).map_err(bad_input)?;
+        Ok(Asked { client, input, input_type })
+    }
+
+    /// The input type, where one is given.
+    pub fn input_type(&self) -> Option<&str> {
+        self.input_type.as_deref()
+    }
+}
+
+/// Name/value arguments as a document of options.
+fn pairs_document<V: Value>(args: &[V]) -> Result<Map<String, Json>, Error> {
+    if args.len() % 2 != 0 {
+        return Err(Error::invalid(
+            "options come as pairs of name and value, as in rembed_client_options('format', 'openai')",
+        ));
+    }
+    let pairs = args.chunks_exact(2).map(|pair| {
+        let name = required(&pair[0], "an option's name")?;
+        let value = match pair[1].kind() {
+            Kind::Null => Json::Null,
+            Kind::Integer => pair[1].int().into(),
+            Kind::Real => pair[1].real().into(),
+            Kind::Text | Kind::Blob => text(&pair[1], "an option's value")?.map(Cow::into_owned).into(),
+        };
+        Ok((name.into_owned(), value))
+    });
+    options::from_pairs(pairs.collect::<Result<Vec<_>, Error>>()?)
+}
+
+fn text<'a>(value: &'a impl Value, what: &str) -> Result<Option<Cow<'a, str>>, Error> {
+    value.text(what).map_err(Error::Invalid)
+}
+
+fn required<'a>(value: &'a impl Value, what: &str) -> Result<Cow<'a, str>, Error> {
+    text(value, what)?.ok_or_else(|| Error::invalid(format!("{what} is NULL")))
+}

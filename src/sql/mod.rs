@@ -1,0 +1,11 @@
+//! What SQL users meet, for every engine: functions, rows and the table of clients, over the values of any engine.
+
+pub mod clients;
+pub mod functions;
+pub mod input;
+pub mod rows;
+pub mod session;
+pub mod value;
+
+#[cfg(all(test, feature = "local"))]
+mod local_tests;

@@ -1,0 +1,90 @@
+//! The rows of `rembed_batch` and `rembed_rows`, for the table of any engine.
+
+use crate::base::error::{Error, Result};
+use crate::embed::stream::{Outcome, Row, Stream, Text};
+use crate::sql::functions::Asked;
+use crate::sql::input;
+use crate::sql::session::Session;
+use crate::sql::value::Output;
+
+/// Where rows come from: each a key and a text.
+pub type Source = Box<dyn Iterator<Item = Result<(Output, Text)>>>;
+
+/// The column `error`, the last of `key, text, embedding, error`.
+pub const ERROR_COLUMN: usize = 3;
+
+/// A cursor over rows that are embedded as it goes.
+pub struct Rows {
+    stream: Stream<Output, Source>,
+    current: Option<Row<Output, Outcome>>,
+    isolate: bool,
+}
+
+impl Rows {
+    /// At the first row of what `source` gives, of `total` rows where that is known. With `isolate` a row that
+    /// fails has its message in the column `error`, otherwise it ends the statement.
+    ///
+    /// # Errors
+    /// As [`Session::stream`] and [`Rows::advance`].
+    pub fn new(
+        session: &Session,
+        asked: &Asked<'_>,
+        source: Source,
+        total: Option<u64>,
+        isolate: bool,
+    ) -> Result<Rows> {
+        let stream = session.stream(&asked.client, asked.input_type(), source, isolate, total)?;
+        let mut rows = Rows { stream, current: None, isolate };
+        rows.advance()?;
+        Ok(rows)
+    }
+
+    /// Those of the texts of a JSON value; none of NULL, as `json_each(NULL)`.
+    ///
+    /// # Errors
+    /// As [`Rows::new`]; JSON that holds no texts.
+    pub fn of_json(session: &Session, asked: &Asked<'_>, isolate: bool) -> Result<Rows> {
+        let items = asked.input.as_deref().map_or(Ok(Vec::new()), input::parse)?;
+        let total = Some(items.len() as u64);
+        let source = items.into_iter().map(|(key, text)| Ok((Output::from(key), text)));
+        Rows::new(session, asked, Box::new(source), total, isolate)
+    }
+
+    /// Goes to the next row.
+    ///
+    /// # Errors
+    /// A row that failed, unless rows are isolated; a source that failed; an interrupt.
+    pub fn advance(&mut self) -> Result<()> {
+        self.current = self.stream.next_row()?;
+        match &self.current {
+            Some(Row { value: Err(e), .. }) if !self.isolate => Err(e.clone()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether there is no row any more.
+    pub fn is_done(&self) -> bool {
+        self.current.is_none()
+    }
+
+    /// A column of the row: key, text, embedding, error.
+    pub fn column(&self, column: usize) -> Output {
+        let Some(row) = &self.current else { return Output::Null };
+        match (column, &row.value) {
+            (0, _) => row.key.clone(),
+            (1, _) => row.text.as_deref().map_or(Output::Null, |text| Output::Text(text.to_owned().into())),
+            (2, Ok(Some(vector))) => Output::Vector(vector.clone()),
+            (ERROR_COLUMN, Err(e)) => Output::Text(e.to_string().into()),
+            _ => Output::Null,
+        }
+    }
+}
+
+/// What a query that gives no client or no texts is told.
+pub fn usage(function: &str) -> Error {
+    let example = match function {
+        "rembed_rows" => "'SELECT id, body FROM docs'",
+        _ => "'[\"text\", …]'",
+    };
+    Error::invalid(format!("{function} wants a client and what to embed: {function}('client', {example})"))
+}

@@ -1,0 +1,272 @@
+//! What one connection sees: the core's whole face to a backend.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use serde_json::{Map, Value};
+
+use crate::base::error::{Error, Result};
+use crate::base::interrupt::Interrupt;
+use crate::client::Client;
+use crate::client::options::{Cache, Options};
+use crate::client::registry::Registry;
+use crate::embed::cache::disk::Open;
+use crate::embed::cache::{self, Vector};
+use crate::embed::call::Call;
+use crate::embed::stream::{Stream, Text};
+use crate::sql::input;
+
+/// The crate's version as `rembed_version()` gives it.
+pub const VERSION: &str = concat!("v", env!("CARGO_PKG_VERSION"));
+
+/// The state of one connection.
+pub struct Session {
+    engine: String,
+    pub(super) registry: Registry,
+    interrupt: Arc<dyn Interrupt>,
+    store: Option<Open>,
+    last_error: Mutex<Option<String>>,
+    /// The cache keys of the statement that runs, where the engine tells of statements.
+    recent: Mutex<Option<Vec<Recent>>>,
+}
+
+/// A statement's clients and input types are few; of more, these are known.
+const RECENT: usize = 8;
+
+/// A cache key of the statement that runs.
+struct Recent {
+    client: Weak<Client>,
+    input_type: Option<String>,
+    key: crate::base::hash::Key,
+}
+
+impl Session {
+    /// A session of an `engine` of this name and version. Its waits end when `interrupt` says so; `store` opens the
+    /// disk cache where the engine has one.
+    pub fn new(engine: impl Into<String>, interrupt: Arc<dyn Interrupt>, store: Option<Open>) -> Session {
+        Session {
+            engine: engine.into(),
+            registry: Registry::default(),
+            interrupt,
+            store,
+            last_error: Mutex::new(None),
+            recent: Mutex::new(None),
+        }
+    }
+
+    /// That of a child process, for an engine whose sessions outlive a fork.
+    pub fn renewed(&self) -> Session {
+        let (engine, interrupt) = (self.engine.clone(), self.interrupt.clone());
+        Session { registry: self.registry.renewed(), ..Session::new(engine, interrupt, self.store) }
+    }
+
+    /// Embeds one text by the client of this name.
+    ///
+    /// # Errors
+    /// An unknown client, a request that failed, an interrupt.
+    pub fn embed_one(&self, client: &str, text: &str, input_type: Option<&str>) -> Result<Vector> {
+        let client = self.registry.get(client)?;
+        let known = self.recent().as_ref().and_then(|all| {
+            let same = |recent: &&Recent| {
+                std::ptr::eq(recent.client.as_ptr(), &*client) && recent.input_type.as_deref() == input_type
+            };
+            all.iter().find(same).map(|recent| recent.key)
+        });
+        let call = Call::new(client.clone(), input_type, self.store, known, &self.interrupt)?;
+        if known.is_none() {
+            if let Some(all) = &mut *self.recent() {
+                let input_type = input_type.map(str::to_owned);
+                all.truncate(RECENT - 1);
+                all.insert(0, Recent { client: Arc::downgrade(&client), input_type, key: *call.key() });
+            }
+        }
+        call.embed_one(text, &self.interrupt)
+    }
+
+    /// Says that a statement may have begun since [`Session::embed_one`] was last called. An engine that says so each
+    /// time has what keys and headers say read once a statement; for one that never does, it is read for each text.
+    pub fn begin_statement(&self) {
+        self.recent().get_or_insert_default().clear();
+    }
+
+    fn recent(&self) -> MutexGuard<'_, Option<Vec<Recent>>> {
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Embeds `texts` by the client of this name: one embedding a text, in their order.
+    ///
+    /// # Errors
+    /// An unknown client, the first text that failed, an interrupt.
+    pub fn embed(&self, client: &str, texts: &[&str], input_type: Option<&str>) -> Result<Vec<Vector>> {
+        let items = texts.iter().map(|text| Ok(((), Text::Text((*text).into()))));
+        let mut stream = self.stream(client, input_type, items, false, Some(texts.len() as u64))?;
+        let mut vectors = Vec::with_capacity(texts.len());
+        while let Some(row) = stream.next_row()? {
+            vectors.extend(row.value?);
+        }
+        Ok(vectors)
+    }
+
+    /// Embeds what `source` yields, as it is read. With `isolate`, a row's error is its own; otherwise one bad
+    /// text may fail those that travel with it. `total` is the number of rows, where it is known.
+    ///
+    /// # Errors
+    /// An unknown client, an input type that its format does not have.
+    pub fn stream<K, I: Iterator<Item = Result<(K, Text)>>>(
+        &self,
+        client: &str,
+        input_type: Option<&str>,
+        source: I,
+        isolate: bool,
+        total: Option<u64>,
+    ) -> Result<Stream<K, I>> {
+        let call = self.call(client, input_type)?;
+        Ok(Stream::new(call, source, isolate, total, self.interrupt.clone()))
+    }
+
+    /// Embeds all texts of `json` into the cache. Returns for how many of them a vector is ready.
+    ///
+    /// # Errors
+    /// As [`Session::embed`]; a client that keeps nothing; JSON that holds no texts.
+    pub fn prefetch(&self, client: &str, json: &str, input_type: Option<&str>) -> Result<usize> {
+        let call = self.call(client, input_type)?;
+        if !call.keeps_in_memory() {
+            return Err(call.bad_input(
+                "rembed_prefetch needs the cache, and it is off (option cache, REMBED_CACHE_BYTES)",
+            ));
+        }
+        let items = input::parse(json)?;
+        let total = items.len() as u64;
+        let texts: Vec<_> = items
+            .iter()
+            .filter_map(|(_, text)| match text {
+                Text::Text(text) => Some(text.clone()),
+                _ => None,
+            })
+            .collect();
+        let source = items.into_iter().map(|(_, text)| Ok(((), text)));
+        let mut stream = Stream::new(call, source, false, Some(total), self.interrupt.clone());
+        while let Some(row) = stream.next_row()? {
+            row.value?;
+        }
+        Ok(texts.iter().filter(|text| stream.call().is_ready(text)).count())
+    }
+
+    fn call(&self, client: &str, input_type: Option<&str>) -> Result<Call> {
+        Call::new(self.registry.get(client)?, input_type, self.store, None, &self.interrupt)
+    }
+
+    /// What the clients that this session sees have done, as JSON.
+    ///
+    /// # Errors
+    /// A `REMBED_CONFIG` that cannot be read.
+    pub fn stats(&self) -> Result<String> {
+        let mut stats = Map::new();
+        for entry in self.registry.list()? {
+            let client = entry.client;
+            let mut counters = client.shared().json();
+            if client.cache() == Cache::Disk {
+                let none = || Some("the disk cache is off: this engine has none".to_owned());
+                let warning = if self.store.is_some() { cache::disk::PROCESS.warning() } else { none() };
+                if let Some(warning) = warning {
+                    counters["warning"] = warning.into();
+                }
+            }
+            stats.insert(client.name().to_owned(), counters);
+        }
+        Ok(Value::Object(stats).to_string())
+    }
+
+    /// Drops all cached vectors of the process, and those on disk. Returns how many there were.
+    ///
+    /// # Errors
+    /// A session that is locked.
+    pub fn cache_clear(&self) -> Result<usize> {
+        self.registry.check_unlocked()?;
+        let on_disk = self.store.map_or(0, |open| cache::disk::PROCESS.clear(open));
+        Ok(cache::PROCESS.clear() + on_disk)
+    }
+
+    /// From now on, and for as long as the session lives, its clients are those that it sees now: none is registered,
+    /// changed or removed, and no cache is cleared.
+    pub fn lock(&self) {
+        self.registry.lock();
+    }
+
+    /// The error of an input of `client` that cannot be embedded.
+    pub fn bad_input(&self, client: &str, why: &str) -> Error {
+        match self.registry.get(client) {
+            Ok(client) => client.bad_input(why),
+            Err(e) => e,
+        }
+    }
+
+    /// Registers or replaces a client. No table is touched.
+    ///
+    /// # Errors
+    /// Options that are wrong or that the format cannot carry out; a session that is locked.
+    pub fn register(&self, name: &str, document: Map<String, Value>) -> Result<()> {
+        self.registry.check_unlocked()?;
+        let client = Client::new(name, Options::from_map(document)?)?;
+        self.registry.insert(client, None, true).map(drop)
+    }
+
+    /// Takes a client away. Returns whether there was one.
+    ///
+    /// # Errors
+    /// A client of `REMBED_CONFIG`; a session that is locked.
+    pub fn unregister(&self, name: &str) -> Result<bool> {
+        self.registry.remove(name)
+    }
+
+    /// Keeps the text of an error for [`Session::last_error`].
+    pub fn note_error(&self, text: &str) {
+        *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = Some(text.to_owned());
+    }
+
+    /// The last error's text: some hosts swallow the errors of a SELECT.
+    pub fn last_error(&self) -> Option<String> {
+        self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What a bug report needs: version, source, engine, features, formats, what locks it. Never a key.
+    pub fn debug(&self) -> String {
+        let formats: Vec<_> = crate::provider::all().map(|p| p.spec().name).collect();
+        let features: Vec<_> = [
+            (cfg!(feature = "sqlite"), "sqlite"),
+            (cfg!(feature = "static"), "static"),
+            (cfg!(feature = "libsql"), "libsql"),
+            (cfg!(feature = "rusqlite"), "rusqlite"),
+            (cfg!(feature = "limbo"), "limbo"),
+            (cfg!(feature = "limbo-static"), "limbo-static"),
+            (cfg!(feature = "turso"), "turso"),
+            (cfg!(feature = "turso-static"), "turso-static"),
+            (cfg!(feature = "local"), "local"),
+            (cfg!(feature = "rigged"), "rigged"),
+        ]
+        .iter()
+        .filter_map(|(on, name)| on.then_some(*name))
+        .collect();
+        format!(
+            "Version: {VERSION}\nSource: {}\nEngine: {}\nFeatures: {}\nFormats: {}\nLocked: {}\n",
+            env!("REMBED_COMMIT"),
+            self.engine,
+            features.join(", "),
+            formats.join(", "),
+            self.registry.locked().map_or_else(|| "no".into(), |lock| format!("by {}", lock.name()))
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::interrupt::Never;
+
+    #[test]
+    fn debug_holds_what_a_report_needs() {
+        let text = Session::new("SQLite 3.40.1", Arc::new(Never), None).debug();
+        for part in [VERSION, "SQLite 3.40.1", "openai, nomic, cohere", "Features:", "Source: "] {
+            assert!(text.contains(part), "{text}");
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! Why no reply came, in words for the user.
+
+use ureq::{Timeout, http};
+
+use super::Target;
+use super::agent::AGENT;
+use crate::base::host::is_loopback;
+
+/// Why no reply came.
+#[derive(Debug)]
+pub struct Trouble {
+    /// What happened, in words for the user.
+    pub message: String,
+    /// Whether the same request may be answered later.
+    pub may_retry: bool,
+}
+
+impl Trouble {
+    /// Trouble that stays.
+    pub(super) fn permanent(message: impl Into<String>) -> Trouble {
+        Trouble { message: message.into(), may_retry: false }
+    }
+}
+
+/// Who answers, in words for the user.
+fn server(target: &Target<'_>) -> String {
+    let endpoint = target.endpoint;
+    let server = endpoint.authority().map_or("", http::uri::Authority::as_str);
+    match AGENT.config().proxy().filter(|_| !is_loopback(endpoint)) {
+        Some(proxy) => format!("{server} (through the proxy {}:{})", proxy.host(), proxy.port()),
+        None => server.to_owned(),
+    }
+}
+
+/// The failure of a request whose time is up.
+pub fn too_late(target: &Target<'_>) -> Trouble {
+    let seconds = target.timeout.as_secs_f64();
+    let server = server(target);
+    Trouble::permanent(format!("no complete reply from {server} within {seconds} s (option timeout)"))
+}
+
+/// No reply came: why, in words for the user, and whether to try again.
+pub(super) fn trouble(target: &Target<'_>, error: ureq::Error) -> Trouble {
+    let server = server(target);
+    let retry = |message| Trouble { message, may_retry: true };
+    let permanent = Trouble::permanent;
+    // What ureq reports while it reads a body arrives inside an io::Error.
+    let error = match error {
+        ureq::Error::Io(e) => match e.downcast::<ureq::Error>() {
+            Ok(inner) => inner,
+            Err(e) => ureq::Error::Io(e),
+        },
+        other => other,
+    };
+    match error {
+        ureq::Error::Timeout(Timeout::Connect) => retry(format!(
+            "cannot connect to {server} within {} s (option connect_timeout)",
+            target.connect_timeout.as_secs_f64()
+        )),
+        ureq::Error::Timeout(_) => too_late(target),
+        ureq::Error::HostNotFound => retry(format!("the host of {server} was not found: check 'url'")),
+        ureq::Error::ConnectProxyFailed(e) => retry(format!("the proxy does not connect to {server}: {e}")),
+        ureq::Error::Io(e) if e.kind() == std::io::ErrorKind::ConnectionRefused => {
+            retry(format!("cannot connect to {server}: connection refused (is the server running?)"))
+        }
+        ureq::Error::Io(e) => retry(format!("the connection to {server} failed: {e}")),
+        ureq::Error::Protocol(e) => retry(format!("{server} does not answer in HTTP: {e}")),
+        ureq::Error::ConnectionFailed => retry(format!("cannot connect to {server}")),
+        e => permanent(format!("request to {server}: {e}")),
+    }
+}

@@ -1,0 +1,31 @@
+//! Waits for a socket, in slices: between two of them the statement may be interrupted, and time may be up.
+
+use std::io::{self, ErrorKind};
+use std::time::Instant;
+
+use ureq::unversioned::transport::NextTimeout;
+use ureq::{Error, Timeout};
+
+use crate::base::interrupt::{Stop, may_wait};
+
+/// Asked before every read and write, not only after a wait: a server that trickles bytes never lets one end.
+pub(super) fn check() -> Result<(), Error> {
+    may_wait().map_err(|stop| match stop {
+        // Not ErrorKind::Interrupted: readers take that as "try again".
+        Stop::Interrupted => io::Error::other(stop).into(),
+        Stop::Late => Error::Timeout(Timeout::Global),
+    })
+}
+
+pub(super) fn is_timeout(e: &io::Error) -> bool {
+    matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
+}
+
+/// After a slice of waiting: is it to go on?
+pub(super) fn waited(start: Instant, timeout: NextTimeout) -> Result<(), Error> {
+    check()?;
+    match !timeout.after.is_not_happening() && start.elapsed() >= *timeout.after {
+        true => Err(Error::Timeout(timeout.reason)),
+        false => Ok(()),
+    }
+}
