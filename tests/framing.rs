@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use sqlite_rembed::Session;
-use sqlite_rembed::base::interrupt::Never;
+use sqlite_rembed::base::interrupt::Uninterrupted;
 
 #[global_allocator]
 static ALLOCATOR: counting::Counting = counting::Counting;
@@ -50,7 +50,7 @@ fn embed(url: String) -> (Result<usize, String>, Duration, usize) {
     let options = json!({"format": "openai", "model": "m", "url": url, "cache": "off", "retries": 0,
                          "timeout": TIMEOUT.as_secs_f64()});
     let Value::Object(options) = options else { unreachable!() };
-    let session = Session::new("test", Arc::new(Never), None);
+    let session = Session::new("test", Arc::new(Uninterrupted), None);
     session.register("c", options).unwrap();
     let start = Instant::now();
     let (outcome, peak) = counting::peak_of(|| session.embed("c", &["a"], None));

@@ -15,12 +15,12 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection};
 use serde_json::json;
 use sqlite_rembed::Session;
-use sqlite_rembed::base::interrupt::Never;
+use sqlite_rembed::base::interrupt::Uninterrupted;
 
 /// When the leftover comes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum When {
-    /// Never.
+    /// Uninterrupted.
     Not,
     /// With the reply: one packet, and over TLS one record.
     Same,
@@ -215,7 +215,7 @@ fn reply(number: i32, padding: usize) -> Vec<u8> {
 
 /// A session with the clients `c` and `d`, which have different keys.
 fn session(url: &str) -> Session {
-    let session = Session::new("test", Arc::new(Never), None);
+    let session = Session::new("test", Arc::new(Uninterrupted), None);
     for (name, key) in [("c", "key-of-c"), ("d", "key-of-d")] {
         let options = json!({
             "format": "openai", "model": "m", "url": url, "key": key, "cache": "off", "allow_http": true,

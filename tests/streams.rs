@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use sqlite_rembed::Session;
 use sqlite_rembed::base::error::{Error, Result};
-use sqlite_rembed::base::interrupt::{Interrupt, Never};
+use sqlite_rembed::base::interrupt::{Interrupt, Uninterrupted};
 use sqlite_rembed::embed::cache::Vector;
 use sqlite_rembed::embed::stream::{Outcome, Text};
 use support::{Scenario, texts};
@@ -588,7 +588,7 @@ fn a_server_that_goes_away_half_way_fails_the_rows_it_has_not_answered() {
         "format": "openai", "url": format!("{url}/s/gone/v1"), "batch_size": 4, "concurrency": 4,
         "retries": 1, "timeout": 5
     });
-    let session = client(Arc::new(Never), options);
+    let session = client(Arc::new(Uninterrupted), options);
     let texts = texts(160);
     let want = truth(&texts);
     let mut stream = session.stream("c", None, source(&texts), true, None).unwrap();
@@ -731,7 +731,7 @@ fn whoever_waits_for_a_statement_that_is_interrupted_asks_for_itself() {
         "concurrency": 2
     });
     let first = client(flag.clone(), options.clone());
-    let second = client(Arc::new(Never), options);
+    let second = client(Arc::new(Uninterrupted), options);
     let texts = texts(40);
     std::thread::scope(|scope| {
         let interrupted = scope.spawn(|| all(&first, &texts, false));
@@ -800,14 +800,14 @@ fn the_cache_tells_apart_what_can_change_a_vector_and_nothing_else() {
     let with = |name: &str, value: Value| {
         let mut options = base.clone();
         options[name] = value;
-        client(Arc::new(Never), options)
+        client(Arc::new(Uninterrupted), options)
     };
     let ask = |session: &Session, input_type| {
         let before = server.batches().len();
         session.embed_one("c", "the text", input_type).unwrap();
         server.batches().len() - before
     };
-    let plain = client(Arc::new(Never), base.clone());
+    let plain = client(Arc::new(Uninterrupted), base.clone());
     assert_eq!(ask(&plain, None), 1);
     assert_eq!(ask(&plain, None), 0);
     for (name, value) in [

@@ -12,7 +12,7 @@ use super::SESSION;
 use super::value::RawValue;
 use super::vtab::{Cursor, Table};
 use crate::base::error::Error;
-use crate::sql::functions::Asked;
+use crate::sql::functions::Arguments;
 use crate::sql::rows::{self, ERROR_COLUMN, Rows};
 use crate::sql::value::Output;
 
@@ -55,7 +55,7 @@ impl Cursor for Scan {
             [client, texts, input_type] => (client, texts, Some(input_type)),
             _ => return Err(rows::usage("rembed_batch")),
         };
-        let asked = Asked::read(&SESSION, client, texts, "the second argument", input_type)?;
+        let asked = Arguments::read(&SESSION, client, texts, "the second argument", input_type)?;
         self.rows = Some(Rows::of_json(&SESSION, &asked, true)?);
         Ok(())
     }

@@ -98,7 +98,7 @@ pub struct Scan {
 
 impl Cursor for Scan {
     fn filter(&mut self, _: &[RawValue]) -> Result<(), Error> {
-        self.rows = SESSION.rows()?.into_iter();
+        self.rows = SESSION.clients()?.into_iter();
         self.advance()
     }
 

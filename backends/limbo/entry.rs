@@ -74,7 +74,7 @@ fn wrong_host() -> Error {
 }
 
 type Create = unsafe extern "C" fn(*const limbo_ext::Value, i32) -> VTabCreateResult;
-type Open = unsafe extern "C" fn(*const c_void, *mut Conn) -> *const c_void;
+type OpenModule = unsafe extern "C" fn(*const c_void, *mut Conn) -> *const c_void;
 
 /// Whether the host has called the probe.
 static PROBED: AtomicBool = AtomicBool::new(false);
@@ -91,6 +91,6 @@ fn probe() -> VTabModuleImpl {
     }
     // SAFETY: only a host that takes it for `create`, which it is, calls it. Such a host reads a longer structure than
     // this, of which it uses no more than that field; it keeps the module, whose code stays mapped and makes no table.
-    let open = unsafe { std::mem::transmute::<Create, Open>(probed) };
+    let open = unsafe { std::mem::transmute::<Create, OpenModule>(probed) };
     VTabModuleImpl { create: refuse, open, ..vtab::module::<Batch>() }
 }

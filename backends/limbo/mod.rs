@@ -29,14 +29,14 @@ pub use host::register;
 
 use crate::base::error::Error;
 use crate::base::guard::guard;
-use crate::base::interrupt::Never;
+use crate::base::interrupt::Uninterrupted;
 use crate::base::process::PerProcess;
 use crate::sql::session::Session;
 
 /// What every connection of the process sees. Limbo cannot interrupt an extension, and has no disk cache for it.
 static SESSION: PerProcess<Session> = PerProcess::new(|parent| match parent {
     Some(parent) => parent.renewed(),
-    None => Session::new("Limbo 0.0.22", Arc::new(Never), None),
+    None => Session::new("Limbo 0.0.22", Arc::new(Uninterrupted), None),
 });
 
 /// Registers everything in the connection of `api`.

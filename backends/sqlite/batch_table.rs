@@ -13,7 +13,7 @@ use super::value::{arguments, give, give_error};
 use super::{Connection, destroy_connection};
 use crate::base::error::Result;
 use crate::base::guard::guard;
-use crate::sql::functions::Asked;
+use crate::sql::functions::Arguments;
 use crate::sql::rows::{self, ERROR_COLUMN, Rows};
 use crate::sql::value::Output;
 
@@ -229,7 +229,7 @@ unsafe extern "C" fn filter(
                 return Err(rows::usage(&kind.name().to_string_lossy()));
             };
             let session = &connection.session;
-            let asked = Asked::read(session, client, texts, "the second argument", input_type)?;
+            let asked = Arguments::read(session, client, texts, "the second argument", input_type)?;
             let isolate = plan & READS_ERROR != 0;
             (*cursor).rows = Some(match (kind, asked.input.as_deref()) {
                 (Kind::Rows, Some(sql)) => {

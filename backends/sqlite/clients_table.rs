@@ -190,7 +190,7 @@ unsafe extern "C" fn filter(
                     // A BLOB or NULL equals no name.
                     _ => Vec::new(),
                 },
-                _ => session.rows()?,
+                _ => session.clients()?,
             };
             let cursor = cursor.cast::<Cursor>();
             let mut rows = rows.into_iter();

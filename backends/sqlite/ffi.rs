@@ -104,9 +104,9 @@ static OPEN: PerProcess<Mutex<Connections>> = PerProcess::new(|parent| {
 
 type Connections = BTreeMap<usize, (u64, bool)>;
 
-type Open = MutexGuard<'static, Connections>;
+type Counted = MutexGuard<'static, Connections>;
 
-fn open_connections() -> Open {
+fn open_connections() -> Counted {
     OPEN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -118,7 +118,7 @@ pub struct InUse(usize, u64);
 impl InUse {
     /// Counts `db`; `None` where that was done before, and what was begun then is complete, or where the connection
     /// is one of our own, which needs nothing of ours.
-    fn count(open: &mut Open, db: *mut sqlite3) -> Option<InUse> {
+    fn count(open: &mut Counted, db: *mut sqlite3) -> Option<InUse> {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         if super::store::is_opening() {
             return None;

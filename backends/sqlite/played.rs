@@ -11,7 +11,7 @@ use super::ffi::{
     sqlite3_vtab, sqlite3_vtab_cursor,
 };
 use super::{Connection, batch_table, clients_table};
-use crate::base::interrupt::Never;
+use crate::base::interrupt::Uninterrupted;
 use crate::sql::session::Session;
 
 /// What a `sqlite3_value` points to here.
@@ -162,7 +162,7 @@ fn connection() -> (Arc<Connection>, MutexGuard<'static, ()>) {
     });
     // SAFETY: a table of routines that stays.
     let in_use = unsafe { ffi::attach(DB, std::ptr::from_ref(api).cast_mut()) }.unwrap().unwrap();
-    let session = Session::new("played", Arc::new(Never), None);
+    let session = Session::new("played", Arc::new(Uninterrupted), None);
     (Arc::new(Connection { session, in_use }), one)
 }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::ffi::{self, code, sqlite3, sqlite3_stmt};
 use super::schema;
 use super::value::RawValue;
-use crate::base::hash::Key;
+use crate::base::hash::Digest;
 use crate::embed::cache::disk::{BOUND, Store};
 use crate::embed::cache::private;
 use crate::sql::value::Value;
@@ -76,7 +76,7 @@ pub fn open(folder: &Path) -> Result<Option<Box<dyn Store>>, String> {
 }
 
 impl Store for Database {
-    fn get(&mut self, key: &Key) -> Result<Option<Vec<u8>>, String> {
+    fn get(&mut self, key: &Digest) -> Result<Option<Vec<u8>>, String> {
         // SAFETY: the statement is prepared; the key is bound until it is reset, and the value copied before.
         unsafe {
             ffi::bind_blob(self.get, 1, key.as_ptr().cast(), 32, None);
@@ -89,7 +89,7 @@ impl Store for Database {
         }
     }
 
-    fn put(&mut self, entries: &[(Key, Vec<u8>)]) -> Result<(), String> {
+    fn put(&mut self, entries: &[(Digest, Vec<u8>)]) -> Result<(), String> {
         match self.insert(entries) {
             Err((code::FULL, text)) if !self.is_at_bound() => Err(format!("no room on the disk ({text})")),
             Err((code::FULL, _)) => {
@@ -116,7 +116,7 @@ impl Store for Database {
 
 impl Database {
     /// Inserts all of `entries` in one transaction.
-    fn insert(&mut self, entries: &[(Key, Vec<u8>)]) -> Result<(), (c_int, String)> {
+    fn insert(&mut self, entries: &[(Digest, Vec<u8>)]) -> Result<(), (c_int, String)> {
         self.try_exec(c"BEGIN IMMEDIATE")?;
         for (key, bytes) in entries {
             // SAFETY: the statement is prepared; what is bound outlives the step.

@@ -13,9 +13,9 @@ use crate::sql::session::Session;
 pub const CLIENTS_SQL: &str = include_str!("rembed_clients.sql");
 
 /// Asks the connection. Not its owner: the connection owns the session that asks.
-struct Asked(Weak<Connection>);
+struct ConnectionInterrupt(Weak<Connection>);
 
-impl Interrupt for Asked {
+impl Interrupt for ConnectionInterrupt {
     fn is_interrupted(&self) -> bool {
         self.0.upgrade().is_some_and(|connection| connection.is_interrupted())
     }
@@ -38,7 +38,7 @@ impl Interrupt for Asked {
 /// What the engine says of a function or of the table.
 pub fn register(connection: &Arc<Connection>) -> Result<(), Error> {
     let engine = format!("Turso {}", version(connection));
-    let session = Session::new(engine, Arc::new(Asked(Arc::downgrade(connection))), None);
+    let session = Session::new(engine, Arc::new(ConnectionInterrupt(Arc::downgrade(connection))), None);
     let mut registered = Ok(());
     // SAFETY: the engine passes the API of the connection, which is open.
     connection.register_static_extension(|api| registered = unsafe { functions::register(api, session) });

@@ -9,7 +9,7 @@ use turso_ext::{ExtensionApi, ResultCode};
 
 use super::functions;
 use crate::base::guard::guard;
-use crate::base::interrupt::Never;
+use crate::base::interrupt::Uninterrupted;
 use crate::sql::session::Session;
 
 /// The API does not tell the engine's version; nor does it make a table, so whoever asks is told what does.
@@ -46,7 +46,7 @@ unsafe fn register(api: *const ExtensionApi) -> Result<(), String> {
     if unsafe { !is_current(api) } {
         return Err(TOO_OLD.into());
     }
-    let session = Session::new(ENGINE, Arc::new(Never), None);
+    let session = Session::new(ENGINE, Arc::new(Uninterrupted), None);
     // SAFETY: the table of an engine whose routines these are, during its call.
     unsafe { functions::register(&*api, session) }
 }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use zeroize::Zeroizing;
 
-use crate::base::interrupt::{Interrupt, Never, SLICE, interruptible, may_wait};
+use crate::base::interrupt::{Interrupt, SLICE, Uninterrupted, interruptible, may_wait};
 
 /// How long a file that is read once may take.
 const ONCE: Duration = Duration::from_secs(10);
@@ -32,7 +32,7 @@ pub fn read(path: &Path, most: usize) -> Result<Zeroizing<Vec<u8>>, String> {
 /// # Errors
 /// As [`read`].
 pub fn read_once(path: &Path, most: usize) -> Result<Zeroizing<Vec<u8>>, String> {
-    let never: Arc<dyn Interrupt> = Arc::new(Never);
+    let never: Arc<dyn Interrupt> = Arc::new(Uninterrupted);
     let _deadline = interruptible(&never, Instant::now() + ONCE);
     read(path, most)
 }
@@ -151,7 +151,7 @@ mod tests {
     #[test]
     fn a_read_that_does_not_end_is_left_behind() {
         let start = Instant::now();
-        let never: Arc<dyn Interrupt> = Arc::new(Never);
+        let never: Arc<dyn Interrupt> = Arc::new(Uninterrupted);
         let _deadline = interruptible(&never, start + Duration::from_millis(200));
         let e = within_time(|| {
             std::thread::sleep(Duration::from_secs(20));

@@ -1,7 +1,7 @@
 //! Hashes that name things: vectors in the caches, and clients that are configured alike.
 
 /// A hash that names a thing: everything that makes a difference has gone into it.
-pub type Key = [u8; 32];
+pub type Digest = [u8; 32];
 
 /// Hashes parts, each with its length before it, so that no two lists of parts give the same bytes.
 #[derive(Debug, Default)]
@@ -15,7 +15,7 @@ impl Hasher {
     }
 
     /// The hash of the parts.
-    pub fn finish(&self) -> Key {
+    pub fn finish(&self) -> Digest {
         *self.0.finalize().as_bytes()
     }
 }
@@ -27,7 +27,7 @@ fn add(hasher: &mut blake3::Hasher, part: &[u8]) {
 }
 
 /// The hash of parts of which some are secret, with no copy of them left behind.
-pub fn hash_secrets<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Key {
+pub fn hash_secrets<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Digest {
     // In one place: a hasher that is moved would leave its buffer where it was.
     let mut hasher = blake3::Hasher::new();
     for part in parts {

@@ -15,9 +15,9 @@ pub trait Interrupt: Send + Sync {
 
 /// For engines that cannot tell.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Never;
+pub struct Uninterrupted;
 
-impl Interrupt for Never {
+impl Interrupt for Uninterrupted {
     fn is_interrupted(&self) -> bool {
         false
     }

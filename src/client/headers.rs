@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use super::Client;
 use super::policy;
 use super::scrub::Scrubber;
-use crate::base::hash::{Key, hash_secrets};
+use crate::base::hash::{Digest, hash_secrets};
 use crate::base::interrupt::{Interrupt, interruptible};
 use crate::base::words::{PROVIDER_MESSAGE_MAX, bounded};
 
@@ -19,7 +19,7 @@ pub struct Headers {
     map: HeaderMap,
     scrubber: Scrubber,
     has_key: bool,
-    digest: Key,
+    digest: Digest,
 }
 
 impl Headers {
@@ -44,7 +44,7 @@ impl Headers {
     }
 
     /// A hash of all names and values.
-    pub fn digest(&self) -> &Key {
+    pub fn digest(&self) -> &Digest {
         &self.digest
     }
 
@@ -96,7 +96,7 @@ impl Client {
     ///
     /// # Errors
     /// As there.
-    pub(super) fn headers_digest(&self, interrupt: &Arc<dyn Interrupt>) -> Result<Key, String> {
+    pub(super) fn headers_digest(&self, interrupt: &Arc<dyn Interrupt>) -> Result<Digest, String> {
         self.read_headers(interrupt).map(|read| digest(&read))
     }
 
@@ -127,7 +127,7 @@ struct Header<'a> {
 }
 
 /// A hash of all names and values, in whatever order a user wrote them.
-fn digest(headers: &[Header<'_>]) -> Key {
+fn digest(headers: &[Header<'_>]) -> Digest {
     let mut sorted: Vec<_> = headers.iter().collect();
     sorted.sort_by_key(|header| header.name);
     hash_secrets(

@@ -7,7 +7,7 @@ use ureq::http::Uri;
 
 use super::Client;
 use super::options::{self, Options};
-use crate::base::hash::{Hasher, Key};
+use crate::base::hash::{Digest, Hasher};
 use crate::base::interrupt::Interrupt;
 
 impl Client {
@@ -17,7 +17,11 @@ impl Client {
     ///
     /// # Errors
     /// An input type that the format does not have.
-    pub fn cache_key(&self, input_type: Option<&str>, interrupt: &Arc<dyn Interrupt>) -> Result<Key, String> {
+    pub fn cache_key(
+        &self,
+        input_type: Option<&str>,
+        interrupt: &Arc<dyn Interrupt>,
+    ) -> Result<Digest, String> {
         match self.headers_digest(interrupt) {
             Ok(digest) => self.cache_key_with(input_type, &digest),
             // No such request can be sent, so none has a vector. The text that needs it gets the error.
@@ -32,7 +36,7 @@ impl Client {
     ///
     /// # Errors
     /// As there.
-    pub fn cache_key_with(&self, input_type: Option<&str>, headers: &Key) -> Result<Key, String> {
+    pub fn cache_key_with(&self, input_type: Option<&str>, headers: &Digest) -> Result<Digest, String> {
         let request = match input_type {
             None => self.default_request.clone()?,
             asked => self.request_id(asked)?,
@@ -41,7 +45,7 @@ impl Client {
     }
 
     /// A request without its texts and headers, and what becomes of its reply.
-    pub(super) fn request_id(&self, input_type: Option<&str>) -> Result<Key, String> {
+    pub(super) fn request_id(&self, input_type: Option<&str>) -> Result<Digest, String> {
         let ask = self.ask(input_type);
         self.provider.input_type(ask.input_type)?;
         let body = self.provider.request(&ask, &[self.prefix(input_type)?])?;
@@ -81,7 +85,7 @@ impl Client {
 }
 
 /// Who sends: what a provider counts requests by, and a client's own limits.
-pub(super) fn identity(format: &str, endpoint: &Uri, model: &str, options: &Options) -> Key {
+pub(super) fn identity(format: &str, endpoint: &Uri, model: &str, options: &Options) -> Digest {
     let body = Value::Object(options.body.clone()).to_string();
     let asked = format!("{:?} {:?} {}", options.dimensions, options.truncate, options.normalize);
     let key = match &options.key {
@@ -117,7 +121,7 @@ mod tests {
             "format": "jina", "url": "https://h/v1", "model": "m", "key": "k", "body": {"a": 1},
             "headers": {"x-a": "1", "x-tenant": format!("file:{}", path.display())}
         });
-        let never: Arc<dyn Interrupt> = Arc::new(crate::base::interrupt::Never);
+        let never: Arc<dyn Interrupt> = Arc::new(crate::base::interrupt::Uninterrupted);
         let key_of = |change: &str| {
             let mut options = base.as_object().unwrap().clone();
             options.extend(serde_json::from_str::<serde_json::Map<_, _>>(change).unwrap());

@@ -18,14 +18,14 @@ use std::time::Duration;
 use ureq::http::Uri;
 
 use crate::base::error::{Error, Result};
-use crate::base::hash::Key;
+use crate::base::hash::Digest;
 use crate::base::host::is_loopback;
 use crate::base::words::quoted;
 use crate::local;
 use crate::provider::{self, Ask, Provider};
 use options::{Cache, Options, Scope};
-use plan::Limits;
-use stats::Shared;
+use plan::Ceilings;
+use stats::Stats;
 
 /// One configured endpoint.
 #[derive(Debug, Clone)]
@@ -36,9 +36,9 @@ pub struct Client {
     local: Option<local::Model>,
     model: String,
     options: Options,
-    identity: Key,
-    default_request: Result<Key, String>,
-    shared: Arc<Shared>,
+    identity: Digest,
+    default_request: Result<Digest, String>,
+    stats: Arc<Stats>,
 }
 
 impl Client {
@@ -82,7 +82,7 @@ impl Client {
             }
         };
         let identity = identity::identity(spec.name, &endpoint, &model, &options);
-        let shared = Shared::of(identity);
+        let stats = Stats::of(identity);
         let mut client = Client {
             name: name.into(),
             provider: provider.at(endpoint.path()),
@@ -92,7 +92,7 @@ impl Client {
             options,
             identity,
             default_request: Err(String::new()),
-            shared,
+            stats,
         };
         client.provider.accepts(&client.ask(None)).map_err(invalid)?;
         client.default_request = client.request_id(None);
@@ -113,7 +113,7 @@ impl Client {
 
     /// The same for a child process, which counts and waits on its own.
     pub fn renewed(&self) -> Arc<Client> {
-        Arc::new(Client { shared: Shared::of(self.identity), ..self.clone() })
+        Arc::new(Client { stats: Stats::of(self.identity), ..self.clone() })
     }
 
     /// The name it is registered by.
@@ -228,9 +228,9 @@ impl Client {
     }
 
     /// The ceilings of one request.
-    pub fn limits(&self) -> Limits {
+    pub fn ceilings(&self) -> Ceilings {
         let spec = self.provider.spec();
-        Limits {
+        Ceilings {
             texts: self.options.batch_size.unwrap_or(spec.batch_size),
             tokens: self.options.batch_tokens.or(spec.batch_tokens),
         }
@@ -239,7 +239,7 @@ impl Client {
     /// Requests in flight for one statement.
     pub fn concurrency(&self) -> usize {
         // A server on this machine that takes one text at a time computes one at a time.
-        let alone = self.limits().texts == 1 && is_loopback(&self.endpoint);
+        let alone = self.ceilings().texts == 1 && is_loopback(&self.endpoint);
         self.options.concurrency.unwrap_or(match &self.local {
             // One is computed while the rows of another leave and come.
             Some(_) => 2,
@@ -254,8 +254,8 @@ impl Client {
     }
 
     /// Counters and clock, shared with all clients that are configured alike.
-    pub fn shared(&self) -> &Arc<Shared> {
-        &self.shared
+    pub fn stats(&self) -> &Arc<Stats> {
+        &self.stats
     }
 
     /// Attempts after the first.
@@ -329,7 +329,7 @@ pub(super) mod tests {
         let c = client("openai").unwrap();
         assert_eq!((c.model(), c.format()), ("c", "openai"));
         assert_eq!(c.endpoint(), "https://api.openai.com/v1/embeddings");
-        assert_eq!(c.limits().texts, 256);
+        assert_eq!(c.ceilings().texts, 256);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 /// The ceilings of one request.
 #[derive(Debug, Clone, Copy)]
-pub struct Limits {
+pub struct Ceilings {
     /// Texts.
     pub texts: usize,
     /// Tokens, by [`estimate`].
@@ -25,15 +25,15 @@ pub struct Load {
 }
 
 impl Load {
-    /// Whether `text` still fits within `limits`. The first text always does, a text over the limit by itself
+    /// Whether `text` still fits within `ceilings`. The first text always does, a text over the limit by itself
     /// included. An empty text travels alone, since some providers refuse a whole request for it.
-    pub fn takes(&self, text: &str, limits: Limits) -> bool {
+    pub fn takes(&self, text: &str, ceilings: Ceilings) -> bool {
         let tokens = self.tokens + estimate(text);
         self.texts == 0
             || !(self.closed
                 || text.is_empty()
-                || self.texts >= limits.texts
-                || limits.tokens.is_some_and(|most| tokens > most))
+                || self.texts >= ceilings.texts
+                || ceilings.tokens.is_some_and(|most| tokens > most))
     }
 
     /// Adds `text`.
@@ -50,10 +50,10 @@ mod tests {
 
     /// The sizes of the requests that `texts` are cut into.
     fn cut(texts: &[&str], limit: usize, tokens: Option<usize>) -> Vec<usize> {
-        let limits = Limits { texts: limit, tokens };
+        let ceilings = Ceilings { texts: limit, tokens };
         let (mut sizes, mut load) = (vec![], Load::default());
         for text in texts {
-            if !load.takes(text, limits) {
+            if !load.takes(text, ceilings) {
                 sizes.push(load.texts);
                 load = Load::default();
             }

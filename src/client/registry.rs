@@ -32,7 +32,7 @@ static SHARED_ROWIDS: AtomicI64 = AtomicI64::new(FIRST_SHARED);
 /// The largest `REMBED_CONFIG` that is read.
 const CONFIG_MAX: usize = 4 << 20;
 
-static PROCESS: PerProcess<RwLock<Clients>> = PerProcess::new(|parent| RwLock::new(inherited(parent)));
+static SHARED: PerProcess<RwLock<Clients>> = PerProcess::new(|parent| RwLock::new(inherited(parent)));
 
 static CONFIG: PerProcess<Result<Clients, String>> = PerProcess::new(|parent| {
     match (parent, std::env::var_os("REMBED_CONFIG").filter(|path| !path.is_empty())) {
@@ -119,7 +119,7 @@ impl Registry {
     pub fn lock(&self) {
         // A file that is written later is not the one that whoever locks has seen.
         let _ = config();
-        let (mut own, shared) = (write(&self.own), read(&PROCESS));
+        let (mut own, shared) = (write(&self.own), read(&SHARED));
         if self.lock.get().is_none() {
             for (name, entry) in &*shared {
                 own.entry(name.clone()).or_insert_with(|| entry.clone());
@@ -180,7 +180,7 @@ impl Registry {
             return Ok(Some(entry.clone()));
         }
         if self.lock.get().is_none() {
-            if let Some(entry) = read(&PROCESS).get(name) {
+            if let Some(entry) = read(&SHARED).get(name) {
                 return Ok(Some(entry.clone()));
             }
         }
@@ -195,7 +195,7 @@ impl Registry {
         let mut seen = config()?.clone();
         let own = read(&self.own);
         if self.lock.get().is_none() {
-            seen.extend(read(&PROCESS).clone());
+            seen.extend(read(&SHARED).clone());
         }
         seen.extend(own.clone());
         let mut list: Vec<_> = seen.into_values().collect();
@@ -210,7 +210,7 @@ impl Registry {
     pub fn insert(&self, client: Arc<Client>, rowid: Option<i64>, replace: bool) -> Result<i64> {
         // Where it is not needed, the lock of all connections is left alone.
         let mut own = self.write_own()?;
-        let mut shared = (client.scope() == Scope::Process).then(|| write(&PROCESS));
+        let mut shared = (client.scope() == Scope::Process).then(|| write(&SHARED));
         insert(&mut own, shared.as_deref_mut(), client, rowid, replace)
     }
 
@@ -219,7 +219,7 @@ impl Registry {
     /// # Errors
     /// As [`Registry::insert`]; the old row stays.
     pub fn update(&self, old: &Entry, client: Arc<Client>, rowid: Option<i64>, replace: bool) -> Result<()> {
-        let (mut own, mut shared) = (self.write_own()?, write(&PROCESS));
+        let (mut own, mut shared) = (self.write_own()?, write(&SHARED));
         let process = old.client.scope() == Scope::Process;
         let clients = |own: &mut Clients, shared: &mut Clients| {
             if process { shared.remove(old.client.name()) } else { own.remove(old.client.name()) }
@@ -248,7 +248,7 @@ impl Registry {
     /// # Errors
     /// A client of `REMBED_CONFIG`, which is read-only here.
     pub fn remove(&self, name: &str) -> Result<bool> {
-        if self.write_own()?.remove(name).is_some() || write(&PROCESS).remove(name).is_some() {
+        if self.write_own()?.remove(name).is_some() || write(&SHARED).remove(name).is_some() {
             return Ok(true);
         }
         // Not by named(): another thread may register a client of the process in between.

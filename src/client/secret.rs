@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use zeroize::Zeroizing;
 
 use crate::base::error::{Error, Result};
-use crate::base::hash::{Key, hash_secrets};
+use crate::base::hash::{Digest, hash_secrets};
 use crate::base::words::HIDDEN;
 
 /// The largest file that a key is read from.
@@ -59,7 +59,7 @@ impl Secret {
     }
 
     /// A hash that tells secrets apart and does not tell them.
-    pub fn digest(&self) -> Key {
+    pub fn digest(&self) -> Digest {
         let (kind, text) = match self {
             Secret::Literal(key) => ("literal", Cow::Borrowed(key.as_str())),
             Secret::Env(name) => ("env", Cow::Borrowed(name.as_str())),

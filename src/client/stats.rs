@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::base::hash::Key;
+use crate::base::hash::Digest;
 use crate::base::process::PerProcess;
 use crate::client::pace::Pace;
 
 /// Counters and pacing clock of one client.
 #[derive(Debug, Default)]
-pub struct Shared {
+pub struct Stats {
     /// When the next request may leave.
     pub pace: Pace,
     /// HTTP requests sent, retries included.
@@ -34,16 +34,16 @@ pub struct Shared {
     max_latency: AtomicU64,
 }
 
-static SHARED: PerProcess<Mutex<HashMap<Key, Weak<Shared>>>> = PerProcess::new(|_| Mutex::default());
+static ALL: PerProcess<Mutex<HashMap<Digest, Weak<Stats>>>> = PerProcess::new(|_| Mutex::default());
 
-impl Shared {
+impl Stats {
     /// The one of all clients of this identity.
-    pub fn of(identity: Key) -> Arc<Shared> {
-        let mut all = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+    pub fn of(identity: Digest) -> Arc<Stats> {
+        let mut all = ALL.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(shared) = all.get(&identity).and_then(Weak::upgrade) {
             return shared;
         }
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(Stats::default());
         // Clients come and go with connections: what nobody holds any more is forgotten before the table grows.
         if all.len() == all.capacity() {
             all.retain(|_, old| old.strong_count() > 0);
@@ -87,13 +87,13 @@ mod tests {
 
     #[test]
     fn the_same_identity_shares_and_forgets() {
-        let one = Shared::of([1; 32]);
+        let one = Stats::of([1; 32]);
         one.exchanged(10, 20, Duration::from_millis(3));
         one.exchanged(1, 2, Duration::from_millis(1));
-        assert_eq!(Shared::of([1; 32]).json()["bytes_out"], 11);
+        assert_eq!(Stats::of([1; 32]).json()["bytes_out"], 11);
         assert_eq!(one.json()["total_latency_ms"], 4.0);
         assert_eq!(one.json()["max_latency_ms"], 3.0);
         drop(one);
-        assert_eq!(Shared::of([1; 32]).json()["requests"], 0);
+        assert_eq!(Stats::of([1; 32]).json()["requests"], 0);
     }
 }

@@ -7,12 +7,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use crate::base::error::{Error, RequestError, Result};
-use crate::base::hash::Key;
+use crate::base::hash::Digest;
 use crate::base::interrupt::Interrupt;
 use crate::base::vector::{Vectors, normalize};
 use crate::client::Client;
 use crate::client::options::Cache;
-use crate::embed::cache::disk::{self, Open};
+use crate::embed::cache::disk::{self, OpenStore};
 use crate::embed::cache::flight::Flight;
 use crate::embed::cache::{self, Claim, Memory, Ticket, Vector};
 use crate::embed::check::check;
@@ -34,9 +34,9 @@ pub struct Call {
     input_type: Option<String>,
     prefix: String,
     local: Option<Loaded>,
-    key: Key,
+    key: Digest,
     memory: Arc<Memory>,
-    disk: Option<Open>,
+    disk: Option<OpenStore>,
     width: AtomicUsize,
     /// Whether a request went with other headers than the key was made of: what it brought is kept nowhere.
     has_changed: AtomicBool,
@@ -51,8 +51,8 @@ impl Call {
     pub fn new(
         client: Arc<Client>,
         input_type: Option<&str>,
-        open: Option<Open>,
-        key: Option<Key>,
+        open: Option<OpenStore>,
+        key: Option<Digest>,
         interrupt: &Arc<dyn Interrupt>,
     ) -> Result<Call> {
         let wrong = |text| failed(&client, text);
@@ -75,7 +75,7 @@ impl Call {
         let memory = match client.cache() {
             // Nothing is kept; a text that is on its way is still not sent again by the same statement.
             Cache::Off => Memory::new(0),
-            Cache::Memory | Cache::Disk => cache::PROCESS.clone(),
+            Cache::Memory | Cache::Disk => cache::MEMORY.clone(),
         };
         let disk = open.filter(|_| client.cache() == Cache::Disk);
         let input_type = input_type.map(str::to_owned);
@@ -84,7 +84,7 @@ impl Call {
     }
 
     /// What the vectors of the call have in common, hashed.
-    pub fn key(&self) -> &Key {
+    pub fn key(&self) -> &Digest {
         &self.key
     }
 
@@ -109,7 +109,7 @@ impl Call {
     /// A request that failed, an interrupt.
     pub fn embed_one(&self, text: &str, interrupt: &Arc<dyn Interrupt>) -> Result<Vector> {
         let hit = |vector| {
-            self.client.shared().cache_hits.fetch_add(1, Ordering::Relaxed);
+            self.client.stats().cache_hits.fetch_add(1, Ordering::Relaxed);
             Ok(vector)
         };
         let mut claim = self.claim(text, 0);
@@ -155,7 +155,7 @@ impl Call {
 
     fn or_on_disk(&self, claim: Claim) -> Claim {
         let Claim::Mine(ticket) = claim else { return claim };
-        match self.disk.and_then(|open| disk::PROCESS.get(ticket.key(), open)) {
+        match self.disk.and_then(|open| disk::DISK.get(ticket.key(), open)) {
             Some(vector) => {
                 ticket.land(Ok(vector.clone()));
                 Claim::Hit(vector)
@@ -170,9 +170,9 @@ impl Call {
     }
 
     /// Keeps vectors on disk, where the client asks for it.
-    pub fn keep(&self, fresh: &[(Key, Vector)]) {
+    pub fn keep(&self, fresh: &[(Digest, Vector)]) {
         if let (Some(open), false) = (self.disk, self.has_changed.load(Ordering::Relaxed)) {
-            disk::PROCESS.put(fresh, open);
+            disk::DISK.put(fresh, open);
         }
     }
 
@@ -284,7 +284,7 @@ impl Call {
         texts: &[Cow<'_, str>],
         interrupt: &Arc<dyn Interrupt>,
     ) -> Result<Reply, GivenUp> {
-        let (client, stats) = (&*self.client, self.client.shared());
+        let (client, stats) = (&*self.client, self.client.stats());
         let (start, owned) = (Instant::now(), texts.iter().map(|text| text.clone().into_owned()).collect());
         let options = client.options();
         let shape = Shape { dimensions: options.dimensions, truncate: options.truncate == Some(true) };

@@ -9,14 +9,14 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::base::process::PerProcess;
 use crate::client::Client;
-use crate::client::stats::Shared;
+use crate::client::stats::Stats;
 
 static WANTED: PerProcess<bool> = PerProcess::new(|_| {
     std::env::var_os("REMBED_PROGRESS").is_some_and(|v| v == "1") && std::io::stderr().is_terminal()
 });
 
 /// The bar of a statement, or nothing.
-pub struct Progress(Option<(ProgressBar, Arc<Shared>)>);
+pub struct Progress(Option<(ProgressBar, Arc<Stats>)>);
 
 impl Progress {
     /// A bar for `total` rows, or a counter where the number is not known.
@@ -39,7 +39,7 @@ impl Progress {
         bar.set_prefix(client.name().to_owned());
         bar.set_message("0 in flight");
         bar.enable_steady_tick(Duration::from_millis(200));
-        Progress(Some((bar, client.shared().clone())))
+        Progress(Some((bar, client.stats().clone())))
     }
 
     /// A row has left.
@@ -51,8 +51,8 @@ impl Progress {
 
     /// The statement waits for `busy` requests.
     pub fn waiting(&self, busy: usize) {
-        if let Some((bar, shared)) = &self.0 {
-            bar.set_message(format!("{busy} in flight, {} retries", shared.retries.load(Relaxed)));
+        if let Some((bar, stats)) = &self.0 {
+            bar.set_message(format!("{busy} in flight, {} retries", stats.retries.load(Relaxed)));
         }
     }
 }

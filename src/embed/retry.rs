@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
 use crate::base::error::{Error, RequestError};
-use crate::base::hash::Key;
+use crate::base::hash::Digest;
 use crate::base::interrupt::{Interrupt, SLICE};
 use crate::client::Client;
 use crate::client::headers::Headers;
@@ -42,8 +42,8 @@ pub fn send(
     body: &[u8],
     texts: &[&str],
     interrupt: &Arc<dyn Interrupt>,
-) -> Result<(Reply, Key), GivenUp> {
-    let shared = client.shared();
+) -> Result<(Reply, Digest), GivenUp> {
+    let shared = client.stats();
     let mut deadline = None;
     let mut attempts = 0;
     loop {
@@ -119,7 +119,7 @@ pub fn send(
 /// Waits until the client's limits per minute, and a pause that a reply has asked for, let a request go. This
 /// time does not count against the request's own. Returns whether there was any.
 fn wait_turn(client: &Client, texts: &[&str], interrupt: &Arc<dyn Interrupt>) -> Result<bool, GivenUp> {
-    let pace = &client.shared().pace;
+    let pace = &client.stats().pace;
     let limits = client.pacing();
     let tokens = limits.tokens.map_or(0, |_| texts.iter().map(|text| plan::estimate(text)).sum());
     let turn = pace.book(limits, tokens);
@@ -148,7 +148,7 @@ fn attempt(
     let start = Instant::now();
     let exchange = transport::exchange(&target, headers.map(), body, deadline, interrupt);
     let size = exchange.as_ref().map_or(0, |exchange| exchange.body.len());
-    client.shared().exchanged(body.len(), size, start.elapsed());
+    client.stats().exchanged(body.len(), size, start.elapsed());
     // Every failure leaves by this, so that no message holds a key.
     let quoted = |status, failure: Failure| {
         let text = Zeroizing::new(failure.message);

@@ -11,7 +11,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use crate::base::error::{Error, Result};
-use crate::base::hash::Key;
+use crate::base::hash::Digest;
 use crate::base::interrupt::Interrupt;
 use crate::client::plan::Load;
 use crate::embed::cache::flight::Flight;
@@ -48,28 +48,28 @@ pub type Outcome = Result<Option<Vector>>;
 pub struct Stream<K, I> {
     source: Option<I>,
     owner: u64,
-    shared: Arc<Shared>,
+    workers: Arc<Workers>,
     interrupt: Arc<dyn Interrupt>,
     window: usize,
     rows: VecDeque<Row<K, State>>,
     open: Vec<Task>,
     load: Load,
     jobs: u64,
-    workers: Vec<JoinHandle<()>>,
-    fresh: Vec<(Key, Vector)>,
+    threads: Vec<JoinHandle<()>>,
+    fresh: Vec<(Digest, Vector)>,
     progress: Progress,
 }
 
 enum State {
     Done(Outcome),
     /// Sent, or to be sent, by this stream in its job of this number.
-    Mine(Arc<Flight>, Option<Key>, u64),
+    Mine(Arc<Flight>, Option<Digest>, u64),
     /// Sent by another statement.
     Theirs(Arc<Flight>),
 }
 
 /// What the workers share.
-struct Shared {
+struct Workers {
     call: Call,
     isolate: bool,
     concurrency: usize,
@@ -106,21 +106,21 @@ impl<K, I: Iterator<Item = Result<(K, Text)>>> Stream<K, I> {
         static OWNERS: AtomicU64 = AtomicU64::new(1);
         let client = call.client();
         let concurrency = client.concurrency();
-        let window = client.limits().texts.saturating_mul(concurrency).saturating_mul(2);
+        let window = client.ceilings().texts.saturating_mul(concurrency).saturating_mul(2);
         let progress = Progress::new(client, total);
         let cancelled = Arc::new(Cancelled(AtomicBool::new(false)));
         let (queue, wake) = (Mutex::default(), Condvar::new());
         Stream {
             source: Some(source),
             owner: OWNERS.fetch_add(1, Ordering::Relaxed),
-            shared: Arc::new(Shared { call, isolate, concurrency, cancelled, queue, wake }),
+            workers: Arc::new(Workers { call, isolate, concurrency, cancelled, queue, wake }),
             interrupt,
             window,
             rows: VecDeque::new(),
             open: Vec::new(),
             load: Load::default(),
             jobs: 0,
-            workers: Vec::new(),
+            threads: Vec::new(),
             fresh: Vec::new(),
             progress,
         }
@@ -128,7 +128,7 @@ impl<K, I: Iterator<Item = Result<(K, Text)>>> Stream<K, I> {
 
     /// The call whose texts these are.
     pub fn call(&self) -> &Call {
-        &self.shared.call
+        &self.workers.call
     }
 
     /// The next row, in the order of the source; `None` after the last.
@@ -164,7 +164,7 @@ impl<K, I: Iterator<Item = Result<(K, Text)>>> Stream<K, I> {
     }
 
     /// The answer to a text that this stream sends.
-    fn mine(&mut self, flight: &Arc<Flight>, cache_key: Option<Key>, job: u64) -> Result<Result<Vector>> {
+    fn mine(&mut self, flight: &Arc<Flight>, cache_key: Option<Digest>, job: u64) -> Result<Result<Vector>> {
         if job == self.jobs && flight.outcome().is_none() {
             self.submit()?;
         }
@@ -236,7 +236,7 @@ impl<K, I: Iterator<Item = Result<(K, Text)>>> Stream<K, I> {
     fn settle(&mut self, text: &Arc<str>, claim: Claim) -> Result<State> {
         match claim {
             Claim::Hit(vector) => {
-                self.call().client().shared().cache_hits.fetch_add(1, Ordering::Relaxed);
+                self.call().client().stats().cache_hits.fetch_add(1, Ordering::Relaxed);
                 Ok(State::Done(Ok(Some(vector))))
             }
             Claim::Pending(flight) if flight.owner() == self.owner => {
@@ -245,8 +245,8 @@ impl<K, I: Iterator<Item = Result<(K, Text)>>> Stream<K, I> {
             }
             Claim::Pending(flight) => Ok(State::Theirs(flight)),
             Claim::Mine(ticket) => {
-                let limits = self.call().client().limits();
-                if !self.load.takes(text, limits) {
+                let ceilings = self.call().client().ceilings();
+                if !self.load.takes(text, ceilings) {
                     self.submit()?;
                 }
                 let key = self.call().keeps().then(|| *ticket.key());
@@ -276,25 +276,25 @@ impl<K, I: Iterator<Item = Result<(K, Text)>>> Stream<K, I> {
             return Ok(());
         }
         self.jobs += 1;
-        if self.source.is_none() && self.workers.is_empty() {
+        if self.source.is_none() && self.threads.is_empty() {
             // The only request of the statement needs no thread.
-            self.call().serve(tasks, self.shared.isolate, &self.interrupt);
+            self.call().serve(tasks, self.workers.isolate, &self.interrupt);
             return Ok(());
         }
-        let mut queue = self.shared.lock();
+        let mut queue = self.workers.lock();
         queue.jobs.push_back(tasks);
         let waiting = queue.jobs.len();
-        let spawn = queue.idle < waiting && self.workers.len() < self.shared.concurrency;
+        let spawn = queue.idle < waiting && self.threads.len() < self.workers.concurrency;
         drop(queue);
         if spawn {
-            let shared = self.shared.clone();
+            let shared = self.workers.clone();
             let thread = std::thread::Builder::new().name("rembed".into());
             let worker = thread
                 .spawn(move || shared.work())
                 .map_err(|e| Error::invalid(format!("rembed: cannot start a thread: {e}")))?;
-            self.workers.push(worker);
+            self.threads.push(worker);
         }
-        self.shared.wake.notify_one();
+        self.workers.wake.notify_one();
         Ok(())
     }
 
@@ -302,8 +302,8 @@ impl<K, I: Iterator<Item = Result<(K, Text)>>> Stream<K, I> {
         if let Some(outcome) = flight.outcome() {
             return Ok(Some(outcome));
         }
-        let idle = self.shared.lock().idle;
-        self.progress.waiting(self.workers.len() - idle.min(self.workers.len()));
+        let idle = self.workers.lock().idle;
+        self.progress.waiting(self.threads.len() - idle.min(self.threads.len()));
         flight.wait(&self.interrupt)
     }
 }
@@ -311,7 +311,7 @@ impl<K, I: Iterator<Item = Result<(K, Text)>>> Stream<K, I> {
 impl<K, I> Stream<K, I> {
     /// Writes to disk what came since the last time.
     fn flush(&mut self) {
-        self.shared.call.keep(&self.fresh);
+        self.workers.call.keep(&self.fresh);
         self.fresh.clear();
     }
 }
@@ -320,20 +320,20 @@ impl<K, I> Drop for Stream<K, I> {
     /// Ends requests that nobody waits for any more; no thread outlives the statement.
     fn drop(&mut self) {
         self.flush();
-        self.shared.cancelled.0.store(true, Ordering::Relaxed);
-        let mut queue = self.shared.lock();
+        self.workers.cancelled.0.store(true, Ordering::Relaxed);
+        let mut queue = self.workers.lock();
         queue.closed = true;
         queue.jobs.clear();
         drop(queue);
-        self.shared.wake.notify_all();
-        for worker in self.workers.drain(..) {
+        self.workers.wake.notify_all();
+        for worker in self.threads.drain(..) {
             // A panic of the worker failed its tickets, and so reached the statement.
             let _ = worker.join();
         }
     }
 }
 
-impl Shared {
+impl Workers {
     fn work(&self) {
         let interrupt: Arc<dyn Interrupt> = self.cancelled.clone();
         loop {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::base::hash::Key;
+use crate::base::hash::Digest;
 use crate::base::interrupt::Interrupt;
 use crate::provider::Reply;
 
@@ -51,7 +51,7 @@ impl Model {
 
 #[allow(missing_docs, clippy::missing_errors_doc)]
 impl Loaded {
-    pub fn hash(&self) -> Key {
+    pub fn hash(&self) -> Digest {
         match *self {}
     }
 

@@ -8,7 +8,7 @@ use super::nesting;
 use super::pool::Pooling;
 use super::tokenize::Tokens;
 use super::workers::Pool;
-use crate::base::hash::{Hasher, Key};
+use crate::base::hash::{Digest, Hasher};
 use crate::base::words::bounded;
 
 /// A model and its tokenizer.
@@ -18,7 +18,7 @@ pub struct Engine {
     /// Numbers of an embedding.
     pub width: usize,
     /// Of the contents of both files.
-    pub hash: Key,
+    pub hash: Digest,
     model: Model,
     inputs: Vec<(NodeId, Input)>,
     output: NodeId,

@@ -33,7 +33,7 @@ struct Loaded {
 }
 
 /// The process that started rten's own threads, which it does with the first model.
-static PROCESS: AtomicU32 = AtomicU32::new(0);
+static OWNER: AtomicU32 = AtomicU32::new(0);
 
 /// The model of `folder`: the one that the process has, if its files are still the same.
 ///
@@ -49,9 +49,7 @@ pub fn get(
         return Ok(engine);
     }
     let here = std::process::id();
-    if PROCESS
-        .compare_exchange(0, here, Ordering::Relaxed, Ordering::Relaxed)
-        .is_err_and(|first| first != here)
+    if OWNER.compare_exchange(0, here, Ordering::Relaxed, Ordering::Relaxed).is_err_and(|first| first != here)
     {
         return Err(Trouble::Failed(
             "this process is the fork of one that uses a local model, and can load no other: fork before the first use, \

@@ -20,7 +20,7 @@ use std::sync::{OnceLock, mpsc::Sender};
 use std::time::{Duration, Instant};
 
 use crate::base::guard::guard;
-use crate::base::hash::{Hasher, Key};
+use crate::base::hash::{Digest, Hasher};
 use crate::base::interrupt::{Interrupt, SLICE};
 use crate::base::vector::normalize;
 use crate::provider::Reply;
@@ -102,7 +102,7 @@ impl Model {
 
 impl Loaded {
     /// Everything of the model that can change a vector, hashed.
-    pub fn hash(&self) -> Key {
+    pub fn hash(&self) -> Digest {
         let shape = format!("{:?} {}", self.folder.pooling, self.limit());
         Hasher::default().part(&self.engine.hash).part(shape.as_bytes()).finish()
     }

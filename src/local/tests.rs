@@ -2,7 +2,7 @@ use std::sync::atomic::AtomicBool;
 
 use super::testing::{Dir, expected, near, nest, onnx, tokenizer};
 use super::*;
-use crate::base::interrupt::Never;
+use crate::base::interrupt::Uninterrupted;
 
 struct Flag(AtomicBool);
 
@@ -17,7 +17,7 @@ const WHOLE: Shape = Shape { dimensions: None, truncate: false };
 const CUT: Shape = Shape { dimensions: None, truncate: true };
 
 fn never() -> Arc<dyn Interrupt> {
-    Arc::new(Never)
+    Arc::new(Uninterrupted)
 }
 
 fn load(dir: &Dir) -> Result<Loaded, Trouble> {

@@ -227,7 +227,7 @@ impl Rows {
         }
     }
 
-    /// Makes room for `more` numbers behind those of `data`. Never more than the body is large: what a body of N
+    /// Makes room for `more` numbers behind those of `data`. Uninterrupted more than the body is large: what a body of N
     /// bytes spells in less than 4 bytes a number would take more memory than it.
     fn reserve(&mut self, more: usize, reader: &Reader<'_>) -> Result<(), Error> {
         let data = &mut self.reply.data;

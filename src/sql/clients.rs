@@ -31,7 +31,7 @@ impl Session {
     ///
     /// # Errors
     /// A `REMBED_CONFIG` that cannot be read.
-    pub fn rows(&self) -> Result<Vec<Entry>> {
+    pub fn clients(&self) -> Result<Vec<Entry>> {
         self.registry.list()
     }
 
@@ -210,10 +210,10 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::base::interrupt::Never;
+    use crate::base::interrupt::Uninterrupted;
 
     fn session() -> Session {
-        Session::new("test", Arc::new(Never), None)
+        Session::new("test", Arc::new(Uninterrupted), None)
     }
 
     fn add(session: &Session, options: &str) -> Result<i64> {

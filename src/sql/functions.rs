@@ -11,9 +11,6 @@ use crate::client::options;
 use crate::sql::session::{Session, VERSION};
 use crate::sql::value::{Kind, Output, Value};
 
-/// What a function does: session and arguments in, a result or an error out.
-pub type Call<V> = fn(&Session, &[V]) -> Result<Output, Error>;
-
 /// A scalar function, for an engine whose arguments are `V`.
 pub struct Function<V: 'static> {
     /// Its name in SQL.
@@ -22,8 +19,8 @@ pub struct Function<V: 'static> {
     pub args: &'static [i32],
     /// Who may call it, and how often.
     pub kind: Purity,
-    /// What it does.
-    pub call: Call<V>,
+    /// What it does: session and arguments in, a result or an error out.
+    pub call: fn(&Session, &[V]) -> Result<Output, Error>,
 }
 
 /// Who may call a function, and how often.
@@ -92,7 +89,7 @@ impl<V: Value + 'static> Function<V> {
 }
 
 fn rembed<V: Value>(session: &Session, args: &[V]) -> Result<Output, Error> {
-    let asked = Asked::read(session, &args[0], &args[1], "text", args.get(2))?;
+    let asked = Arguments::read(session, &args[0], &args[1], "text", args.get(2))?;
     match &asked.input {
         Some(text) => Ok(Output::Vector(session.embed_one(&asked.client, text, asked.input_type())?)),
         None => Ok(Output::Null),
@@ -100,7 +97,7 @@ fn rembed<V: Value>(session: &Session, args: &[V]) -> Result<Output, Error> {
 }
 
 fn rembed_prefetch<V: Value>(session: &Session, args: &[V]) -> Result<Output, Error> {
-    let asked = Asked::read(session, &args[0], &args[1], "the list of texts", args.get(2))?;
+    let asked = Arguments::read(session, &args[0], &args[1], "the list of texts", args.get(2))?;
     match &asked.input {
         Some(json) => Ok(Output::Int(session.prefetch(&asked.client, json, asked.input_type())? as i64)),
         None => Ok(Output::Null),
@@ -162,7 +159,7 @@ fn rembed_last_error<V: Value>(session: &Session, _: &[V]) -> Result<Output, Err
 
 /// The arguments of whatever embeds: a client, what to embed, and perhaps an input type.
 #[derive(Debug)]
-pub struct Asked<'a> {
+pub struct Arguments<'a> {
     /// The client's name.
     pub client: Cow<'a, str>,
     /// What to embed; `None` for NULL.
@@ -170,7 +167,7 @@ pub struct Asked<'a> {
     input_type: Option<Cow<'a, str>>,
 }
 
-impl<'a> Asked<'a> {
+impl<'a> Arguments<'a> {
     /// Reads the arguments; `what` names the input in an error.
     ///
     /// # Errors
@@ -181,7 +178,7 @@ impl<'a> Asked<'a> {
         input: &'a V,
         what: &str,
         input_type: Option<&'a V>,
-    ) -> Result<Asked<'a>, Error> {
+    ) -> Result<Arguments<'a>, Error> {
         let client = required(client, "the client's name")?;
         let bad_input = |why: String| session.bad_input(&client, &why);
         let input_type = match input_type {
@@ -189,7 +186,7 @@ impl<'a> Asked<'a> {
             None => None,
         };
         let input = input.text(what).map_err(bad_input)?;
-        Ok(Asked { client, input, input_type })
+        Ok(Arguments { client, input, input_type })
     }
 
     /// The input type, where one is given.

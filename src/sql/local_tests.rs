@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::session::Session;
-use crate::base::interrupt::Never;
+use crate::base::interrupt::Uninterrupted;
 use crate::client::Client;
 use crate::client::options::Options;
 use crate::local::testing::{Dir, expected, near};
@@ -39,7 +39,7 @@ fn a_type_of_the_models_own_is_its_prefix_and_changes_the_cache_key() {
     let keys = [key(None).unwrap(), key(Some("query")).unwrap(), key(Some("sts")).unwrap()];
     assert!(keys[0] != keys[1] && keys[1] != keys[2] && keys[0] != keys[2]);
     assert!(key(Some("other")).unwrap_err().contains("query, document, sts"), "{:?}", key(Some("other")));
-    let session = Session::new("test", Arc::new(Never), None);
+    let session = Session::new("test", Arc::new(Uninterrupted), None);
     let options =
         serde_json::json!({"format": "local", "model": dir.path().to_string_lossy(), "query_prefix": "w5 "});
     session.register("c", options.as_object().unwrap().clone()).unwrap();

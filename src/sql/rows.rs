@@ -2,7 +2,7 @@
 
 use crate::base::error::{Error, Result};
 use crate::embed::stream::{Outcome, Row, Stream, Text};
-use crate::sql::functions::Asked;
+use crate::sql::functions::Arguments;
 use crate::sql::input;
 use crate::sql::session::Session;
 use crate::sql::value::Output;
@@ -28,7 +28,7 @@ impl Rows {
     /// As [`Session::stream`] and [`Rows::advance`].
     pub fn new(
         session: &Session,
-        asked: &Asked<'_>,
+        asked: &Arguments<'_>,
         source: Source,
         total: Option<u64>,
         isolate: bool,
@@ -43,7 +43,7 @@ impl Rows {
     ///
     /// # Errors
     /// As [`Rows::new`]; JSON that holds no texts.
-    pub fn of_json(session: &Session, asked: &Asked<'_>, isolate: bool) -> Result<Rows> {
+    pub fn of_json(session: &Session, asked: &Arguments<'_>, isolate: bool) -> Result<Rows> {
         let items = asked.input.as_deref().map_or(Ok(Vec::new()), input::parse)?;
         let total = Some(items.len() as u64);
         let source = items.into_iter().map(|(key, text)| Ok((Output::from(key), text)));

@@ -9,7 +9,7 @@ use crate::base::interrupt::Interrupt;
 use crate::client::Client;
 use crate::client::options::{Cache, Options};
 use crate::client::registry::Registry;
-use crate::embed::cache::disk::Open;
+use crate::embed::cache::disk::OpenStore;
 use crate::embed::cache::{self, Vector};
 use crate::embed::call::Call;
 use crate::embed::stream::{Stream, Text};
@@ -23,7 +23,7 @@ pub struct Session {
     engine: String,
     pub(super) registry: Registry,
     interrupt: Arc<dyn Interrupt>,
-    store: Option<Open>,
+    store: Option<OpenStore>,
     last_error: Mutex<Option<String>>,
     /// The cache keys of the statement that runs, where the engine tells of statements.
     recent: Mutex<Option<Vec<Recent>>>,
@@ -36,13 +36,17 @@ const RECENT: usize = 8;
 struct Recent {
     client: Weak<Client>,
     input_type: Option<String>,
-    key: crate::base::hash::Key,
+    key: crate::base::hash::Digest,
 }
 
 impl Session {
     /// A session of an `engine` of this name and version. Its waits end when `interrupt` says so; `store` opens the
     /// disk cache where the engine has one.
-    pub fn new(engine: impl Into<String>, interrupt: Arc<dyn Interrupt>, store: Option<Open>) -> Session {
+    pub fn new(
+        engine: impl Into<String>,
+        interrupt: Arc<dyn Interrupt>,
+        store: Option<OpenStore>,
+    ) -> Session {
         Session {
             engine: engine.into(),
             registry: Registry::default(),
@@ -163,10 +167,10 @@ impl Session {
         let mut stats = Map::new();
         for entry in self.registry.list()? {
             let client = entry.client;
-            let mut counters = client.shared().json();
+            let mut counters = client.stats().json();
             if client.cache() == Cache::Disk {
                 let none = || Some("the disk cache is off: this engine has none".to_owned());
-                let warning = if self.store.is_some() { cache::disk::PROCESS.warning() } else { none() };
+                let warning = if self.store.is_some() { cache::disk::DISK.warning() } else { none() };
                 if let Some(warning) = warning {
                     counters["warning"] = warning.into();
                 }
@@ -182,8 +186,8 @@ impl Session {
     /// A session that is locked.
     pub fn cache_clear(&self) -> Result<usize> {
         self.registry.check_unlocked()?;
-        let on_disk = self.store.map_or(0, |open| cache::disk::PROCESS.clear(open));
-        Ok(cache::PROCESS.clear() + on_disk)
+        let on_disk = self.store.map_or(0, |open| cache::disk::DISK.clear(open));
+        Ok(cache::MEMORY.clear() + on_disk)
     }
 
     /// From now on, and for as long as the session lives, its clients are those that it sees now: none is registered,
@@ -228,7 +232,7 @@ impl Session {
         self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// What a bug report needs: version, source, engine, features, formats, what locks it. Never a key.
+    /// What a bug report needs: version, source, engine, features, formats, what locks it. Uninterrupted a key.
     pub fn debug(&self) -> String {
         let formats: Vec<_> = crate::provider::all().map(|p| p.spec().name).collect();
         let features: Vec<_> = [
@@ -260,11 +264,11 @@ impl Session {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::interrupt::Never;
+    use crate::base::interrupt::Uninterrupted;
 
     #[test]
     fn debug_holds_what_a_report_needs() {
-        let text = Session::new("SQLite 3.40.1", Arc::new(Never), None).debug();
+        let text = Session::new("SQLite 3.40.1", Arc::new(Uninterrupted), None).debug();
         for part in [VERSION, "SQLite 3.40.1", "openai, nomic, cohere", "Features:", "Source: "] {
             assert!(text.contains(part), "{text}");
         }

@@ -7,8 +7,8 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Arc, LazyLock};
 
 use serde_json::Value;
-use sqlite_rembed::base::interrupt::Never;
-use sqlite_rembed::sql::session::Session;
+use sqlite_rembed::Session;
+use sqlite_rembed::base::interrupt::Uninterrupted;
 
 static FAKE: LazyLock<Fake> = LazyLock::new(Fake::start);
 
@@ -64,7 +64,7 @@ impl Scenario {
 
     /// A session with the client `c` of `format` at `path` of this scenario.
     pub fn session(&self, format: &str, path: &str, mut options: Value) -> Session {
-        let session = Session::new("test", Arc::new(Never), None);
+        let session = Session::new("test", Arc::new(Uninterrupted), None);
         options["format"] = format.into();
         options["model"] = "m".into();
         options["url"] = format!("{}{path}", self.url()).into();

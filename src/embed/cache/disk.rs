@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::{Vector, private};
-use crate::base::hash::Key;
+use crate::base::hash::Digest;
 use crate::base::process::PerProcess;
 
 /// At most this much is kept on disk; the oldest go first.
@@ -24,13 +24,13 @@ pub trait Store: Send {
     ///
     /// # Errors
     /// A store that cannot be read.
-    fn get(&mut self, key: &Key) -> Result<Option<Vec<u8>>, String>;
+    fn get(&mut self, key: &Digest) -> Result<Option<Vec<u8>>, String>;
 
     /// Keeps all of `entries`, or none.
     ///
     /// # Errors
     /// A store that cannot be written.
-    fn put(&mut self, entries: &[(Key, Vec<u8>)]) -> Result<(), String>;
+    fn put(&mut self, entries: &[(Digest, Vec<u8>)]) -> Result<(), String>;
 
     /// Drops everything. Returns how many entries there were.
     ///
@@ -40,7 +40,7 @@ pub trait Store: Send {
 }
 
 /// Opens the store of a folder; `None` while another process is making it.
-pub type Open = fn(&Path) -> Result<Option<Box<dyn Store>>, String>;
+pub type OpenStore = fn(&Path) -> Result<Option<Box<dyn Store>>, String>;
 
 /// The disk cache of the process, opened when it is first used.
 #[derive(Default)]
@@ -59,7 +59,7 @@ enum State {
 }
 
 /// The one disk cache.
-pub static PROCESS: PerProcess<Disk> =
+pub static DISK: PerProcess<Disk> =
     PerProcess::new(|parent| Disk { state: Mutex::new(parent.map_or(State::New, State::of_child)) });
 
 impl State {
@@ -86,13 +86,13 @@ fn folder() -> Result<PathBuf, String> {
 
 impl Disk {
     /// The vector kept for `key`.
-    pub fn get(&self, key: &Key, open: Open) -> Option<Vector> {
+    pub fn get(&self, key: &Digest, open: OpenStore) -> Option<Vector> {
         let bytes = self.with(open, |store| store.get(key))??;
         unpack(key, &bytes)
     }
 
     /// Keeps vectors.
-    pub fn put(&self, entries: &[(Key, Vector)], open: Open) {
+    pub fn put(&self, entries: &[(Digest, Vector)], open: OpenStore) {
         if !entries.is_empty() {
             let packed: Vec<_> = entries.iter().map(|(key, vector)| (*key, pack(key, vector))).collect();
             self.with(open, |store| store.put(&packed));
@@ -100,7 +100,7 @@ impl Disk {
     }
 
     /// Drops everything. Returns how many entries there were.
-    pub fn clear(&self, open: Open) -> usize {
+    pub fn clear(&self, open: OpenStore) -> usize {
         // What was never made needs no making.
         match folder().is_ok_and(|folder| folder.is_dir()) {
             true => self.with(open, |store| store.clear()).unwrap_or(0),
@@ -119,7 +119,7 @@ impl Disk {
         }
     }
 
-    fn with<T>(&self, open: Open, work: impl FnOnce(&mut dyn Store) -> Result<T, String>) -> Option<T> {
+    fn with<T>(&self, open: OpenStore, work: impl FnOnce(&mut dyn Store) -> Result<T, String>) -> Option<T> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
         if matches!(*state, State::New) || matches!(*state, State::Later(when) if when <= now) {
@@ -145,13 +145,13 @@ impl Disk {
 }
 
 /// A vector as it is kept: 8 bytes of a hash over key and numbers, then the numbers.
-fn pack(key: &Key, vector: &Vector) -> Vec<u8> {
+fn pack(key: &Digest, vector: &Vector) -> Vec<u8> {
     let numbers = crate::base::vector::to_bytes(vector);
     [&checksum(key, &numbers)[..], &numbers].concat()
 }
 
 /// The vector, unless the bytes are not what was kept.
-fn unpack(key: &Key, bytes: &[u8]) -> Option<Vector> {
+fn unpack(key: &Digest, bytes: &[u8]) -> Option<Vector> {
     let (sum, numbers) = bytes.split_at_checked(8)?;
     if numbers.is_empty() || numbers.len() % 4 != 0 || sum != checksum(key, numbers) {
         return None;
@@ -159,7 +159,7 @@ fn unpack(key: &Key, bytes: &[u8]) -> Option<Vector> {
     Some(numbers.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect())
 }
 
-fn checksum(key: &Key, numbers: &[u8]) -> [u8; 8] {
+fn checksum(key: &Digest, numbers: &[u8]) -> [u8; 8] {
     let hash = blake3::Hasher::new().update(key).update(numbers).finalize();
     let mut sum = [0; 8];
     sum.copy_from_slice(&hash.as_bytes()[..8]);
@@ -172,7 +172,7 @@ mod tests {
 
     #[test]
     fn a_changed_byte_is_a_miss() {
-        let (key, vector): (Key, Vector) = ([1; 32], vec![0.5, -1.0].into());
+        let (key, vector): (Digest, Vector) = ([1; 32], vec![0.5, -1.0].into());
         let bytes = pack(&key, &vector);
         assert_eq!(unpack(&key, &bytes), Some(vector));
         for i in 0..bytes.len() {
@@ -200,10 +200,10 @@ mod tests {
     fn a_store_that_fails_is_told_once_and_not_used_again() {
         struct Full;
         impl Store for Full {
-            fn get(&mut self, _: &Key) -> Result<Option<Vec<u8>>, String> {
+            fn get(&mut self, _: &Digest) -> Result<Option<Vec<u8>>, String> {
                 Ok(None)
             }
-            fn put(&mut self, _: &[(Key, Vec<u8>)]) -> Result<(), String> {
+            fn put(&mut self, _: &[(Digest, Vec<u8>)]) -> Result<(), String> {
                 Err("disk full".into())
             }
             fn clear(&mut self) -> Result<usize, String> {
@@ -211,7 +211,7 @@ mod tests {
             }
         }
         let disk = Disk { state: Mutex::new(State::Open(Box::new(Full))) };
-        let open: Open = |_| Err("opened again".into());
+        let open: OpenStore = |_| Err("opened again".into());
         assert_eq!(disk.get(&[1; 32], open), None);
         assert_eq!(disk.warning(), None);
         disk.put(&[([1; 32], vec![1.0].into())], open);

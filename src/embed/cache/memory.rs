@@ -8,7 +8,7 @@ use lru::LruCache;
 use super::Vector;
 use super::flight::Flight;
 use crate::base::error::{Error, Result};
-use crate::base::hash::Key;
+use crate::base::hash::Digest;
 
 /// What an entry takes besides its numbers: key, reference counts, list and table.
 const OVERHEAD: usize = 128;
@@ -22,9 +22,9 @@ pub struct Memory {
 
 #[derive(Debug)]
 struct Inner {
-    vectors: LruCache<Key, Vector>,
+    vectors: LruCache<Digest, Vector>,
     bytes: usize,
-    flights: HashMap<Key, Arc<Flight>>,
+    flights: HashMap<Digest, Arc<Flight>>,
 }
 
 /// What asking for a text came to.
@@ -42,7 +42,7 @@ pub enum Claim {
 #[derive(Debug)]
 pub struct Ticket {
     memory: Arc<Memory>,
-    key: Key,
+    key: Digest,
     flight: Arc<Flight>,
     landed: bool,
 }
@@ -65,7 +65,7 @@ impl Memory {
     }
 
     /// Asks for the vector of `key`, for the statement `owner`.
-    pub fn claim(self: &Arc<Memory>, key: &Key, owner: u64) -> Claim {
+    pub fn claim(self: &Arc<Memory>, key: &Digest, owner: u64) -> Claim {
         let mut inner = self.lock();
         if let Some(vector) = inner.vectors.get(key) {
             return Claim::Hit(vector.clone());
@@ -79,7 +79,7 @@ impl Memory {
     }
 
     /// As [`Memory::claim`], after a wait for `flight` that found it failed or not on its way.
-    pub fn claim_again(self: &Arc<Memory>, key: &Key, flight: &Arc<Flight>, owner: u64) -> Claim {
+    pub fn claim_again(self: &Arc<Memory>, key: &Digest, flight: &Arc<Flight>, owner: u64) -> Claim {
         let mut inner = self.lock();
         if inner.flights.get(key).is_some_and(|now| Arc::ptr_eq(now, flight) && !flight.is_sent()) {
             inner.flights.remove(key);
@@ -89,7 +89,7 @@ impl Memory {
     }
 
     /// Whether the vector of `key` is here.
-    pub fn contains(&self, key: &Key) -> bool {
+    pub fn contains(&self, key: &Digest) -> bool {
         self.lock().vectors.contains(key)
     }
 
@@ -102,7 +102,7 @@ impl Memory {
         n
     }
 
-    fn keep(&self, inner: &mut Inner, key: Key, vector: &Vector) {
+    fn keep(&self, inner: &mut Inner, key: Digest, vector: &Vector) {
         let size = size(vector);
         if size > self.bound {
             return;
@@ -130,7 +130,7 @@ fn size(vector: &Vector) -> usize {
 
 impl Ticket {
     /// The key of the text.
-    pub fn key(&self) -> &Key {
+    pub fn key(&self) -> &Digest {
         &self.key
     }
 

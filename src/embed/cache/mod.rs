@@ -12,14 +12,14 @@ use std::sync::Arc;
 
 pub use memory::{Claim, Memory, Ticket};
 
-use crate::base::hash::Key;
+use crate::base::hash::Digest;
 use crate::base::process::PerProcess;
 
 /// An embedding as it is kept and shared.
 pub type Vector = Arc<[f32]>;
 
 /// The cache of the process, bounded by `REMBED_CACHE_BYTES` (64 MiB; 0 turns it off).
-pub static PROCESS: PerProcess<Arc<Memory>> = PerProcess::new(|parent| {
+pub static MEMORY: PerProcess<Arc<Memory>> = PerProcess::new(|parent| {
     if let Some(parent) = parent {
         return Memory::new(parent.bound());
     }
@@ -28,7 +28,7 @@ pub static PROCESS: PerProcess<Arc<Memory>> = PerProcess::new(|parent| {
 });
 
 /// The key of `text` for a client whose other parts hash to `client`.
-pub fn key(client: &Key, text: &str) -> Key {
+pub fn key(client: &Digest, text: &str) -> Digest {
     let mut hasher = blake3::Hasher::new();
     // The first part has a fixed length and the second is the rest, so their border needs no mark.
     hasher.update(client);
