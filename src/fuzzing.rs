@@ -13,6 +13,6 @@ pub fn config(text: &str) -> Result<Vec<String>, String> {
 }
 
 /// The wait that the headers of a reply ask for.
-pub fn wait_asked(headers: &HeaderMap) -> Option<Duration> {
-    crate::transport::asked::wait_asked(headers)
+pub fn wait_asked(status: u16, headers: &HeaderMap) -> Option<Duration> {
+    crate::transport::asked::wait_asked(status, headers)
 }

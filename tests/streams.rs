@@ -477,16 +477,18 @@ fn when_everything_is_refused_little_is_sent() {
     let session = server.session("openai", "/v1", json!({"batch_size": 256}));
     let outcomes = all(&session, &texts(2048), true).unwrap();
     assert!(outcomes.iter().all(|outcome| outcome.as_ref().unwrap_err().to_string().contains("HTTP 400")));
-    // 8 requests of 256 texts; each is given up after 64 of its parts and 4 texts alone.
+    // All is given up after 24 refusals and 4 texts alone, and what has left by then.
     let requests = server.batches().len();
-    assert!(requests <= 8 * 72, "{requests} requests");
+    assert!(requests <= 24 + 8 * 12, "{requests} requests");
 
     // A wrong key is not a text's fault.
     let server = self::server("all-forbidden", json!({"key": "another"}));
     let session = server.session("openai", "/v1", json!({"batch_size": 256, "key": "wrong"}));
     let outcomes = all(&session, &texts(2048), true).unwrap();
     assert!(outcomes.iter().all(|outcome| outcome.as_ref().unwrap_err().to_string().contains("HTTP 401")));
-    assert_eq!(server.batches(), [256; 8]);
+    // After the fourth the rest gets the same answer; as many as eight have left by then.
+    assert!(matches!(server.batches()[..], [256, 256, 256, 256, ..]), "{:?}", server.batches());
+    assert!(server.batches().iter().all(|n| *n == 256) && server.batches().len() <= 8);
 }
 
 #[test]
@@ -546,7 +548,6 @@ fn an_answer_that_cannot_be_believed_fails_the_rows_of_its_request() {
         (json!({"count": 1}), "11 embeddings for 10"),
         (json!({"empty": true}), "0 embeddings for 10"),
         (json!({"duplicate_index": true}), "comes twice"),
-        (json!({"nan": true}), "not finite"),
         (json!({"width": 8}), "dimensions, an earlier one"),
     ]
     .into_iter()
@@ -922,12 +923,11 @@ fn tokens_per_minute_are_kept_across_connections() {
 }
 
 #[test]
-fn a_wait_for_the_pace_can_be_interrupted_and_takes_nothing_from_the_timeout() {
+fn a_wait_for_the_pace_can_be_interrupted() {
     let server = server("pace", json!({}));
     let flag = Arc::new(Flag(AtomicBool::new(false)));
     let options = json!({
-        "format": "openai", "url": format!("{}/v1", server.url()), "batch_size": 1, "requests_per_minute": 60,
-        "timeout": 0.5
+        "format": "openai", "url": format!("{}/v1", server.url()), "batch_size": 1, "requests_per_minute": 60
     });
     let session = client(flag.clone(), options);
     let rows = all(&session, &texts(2), false).unwrap();

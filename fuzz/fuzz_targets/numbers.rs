@@ -13,10 +13,11 @@ fuzz_target!(|data: &[u8]| {
         Some(Json::Array(items)) => numbers(&items),
         _ => None,
     };
-    // More than one row is another target's.
-    if ours.as_ref().is_some_and(|ours| ours.rows != 1) || data.contains(&b'[') {
+    // More than one row is another target's, and so is what Python writes and JSON does not have.
+    if data.windows(3).any(|word| word == b"NaN" || word == b"Inf") || ours.as_ref().is_some_and(|ours| ours.rows != 1) || data.contains(&b'[') {
         return;
     }
+    let ours = ours.filter(|ours| ours.nulls.is_empty());
     let bits = |data: Vec<f32>| data.into_iter().map(f32::to_bits).collect::<Vec<_>>();
     assert_eq!(ours.map(|ours| bits(ours.data)), reference.map(bits));
 });

@@ -10,6 +10,7 @@ fuzz_target!(|data: &[u8]| {
     let Some((choice, body)) = data.split_first() else { return };
     let formats = provider::all().count();
     let Some(format) = provider::all().nth(usize::from(*choice) % formats) else { return };
+    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
     let ours = format.reply(body, &|| true);
     let tree = json::read(body).filter(|tree| tree.depth() <= 127);
     let reference = tree.as_ref().and_then(reply::read);
@@ -18,8 +19,8 @@ fuzz_target!(|data: &[u8]| {
             let bits = |data: &[f32]| data.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
             assert_eq!(bits(&ours.data), bits(&reference.data));
             assert_eq!(
-                (ours.width, ours.rows, &ours.index, ours.tokens),
-                (reference.width, reference.rows, &reference.index, reference.tokens)
+                (ours.width, ours.rows, &ours.index, &ours.nulls, ours.tokens),
+                (reference.width, reference.rows, &reference.index, &reference.nulls, reference.tokens)
             );
         }
         (Err(e), None) => {
@@ -29,6 +30,10 @@ fuzz_target!(|data: &[u8]| {
             let broken = e.message.contains("not valid JSON") && !e.message.contains("a number expected");
             assert!(tree.is_none() || !broken, "{e:?}");
         }
+        // What Python writes, and JSON does not have.
+        (Ok(_), None) if body.windows(3).any(|word| word == b"NaN" || word == b"Inf") => {}
+        // A reply without rows may hold an error.
+        (Err(_), Some(reference)) if reference.rows == 0 => {}
         _ => panic!("{ours:?}, but {reference:?}"),
     }
 });

@@ -1,5 +1,5 @@
-//! The wait that a reply asks for, beside the standard library's numbers and the crate httpdate. Two header values,
-//! split at the first line break.
+//! The wait that a reply asks for, beside the standard library's numbers and the crate httpdate. Header values,
+//! split at line breaks: two of them, and one that must only not be misread.
 #![no_main]
 
 use std::time::{Duration, SystemTime};
@@ -9,14 +9,14 @@ use libfuzzer_sys::fuzz_target;
 use sqlite_rembed::fuzzing;
 
 fuzz_target!(|data: &[u8]| {
-    let mut parts = data.splitn(2, |byte| *byte == b'\n');
+    let mut parts = data.splitn(3, |byte| *byte == b'\n');
     let mut headers = HeaderMap::new();
     for name in ["retry-after", "retry-after-ms"] {
         if let Some(value) = parts.next().and_then(|part| HeaderValue::from_bytes(part).ok()) {
             headers.insert(name, value);
         }
     }
-    let ours = fuzzing::wait_asked(&headers);
+    let ours = fuzzing::wait_asked(503, &headers);
     assert_ne!(ours, Some(Duration::ZERO));
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
     let number = |text: Option<&str>| text.and_then(|text| text.parse::<f64>().ok());
@@ -45,4 +45,9 @@ fuzz_target!(|data: &[u8]| {
             }
         }
     }
+    let mut limits = HeaderMap::new();
+    if let Some(value) = parts.next().and_then(|part| HeaderValue::from_bytes(part).ok()) {
+        limits.insert("x-ratelimit-reset", value);
+    }
+    assert_ne!(fuzzing::wait_asked(429, &limits), Some(Duration::ZERO));
 });

@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
-use sqlite_rembed::provider::Reply;
+use sqlite_rembed::provider::{NO_INDEX, Reply};
 
 use crate::json::Json;
 
@@ -40,6 +40,9 @@ pub fn read(json: &Json) -> Option<Reply> {
         }
         _ => return None,
     }
+    if reply.index.iter().all(|at| *at == NO_INDEX) {
+        reply.index.clear();
+    }
     Some(reply)
 }
 
@@ -55,7 +58,7 @@ fn list(items: &[Json], reply: &mut Reply) -> Option<()> {
         (of("embedding").count() == 1).then_some(())?;
         of("embedding").try_for_each(|value| row(value, reply))?;
         match of("index").last() {
-            None | Some(Json::Null) => {}
+            None | Some(Json::Null) => reply.index.push(NO_INDEX),
             Some(index) => reply.index.push(index.whole().unwrap_or(u64::MAX)),
         }
     }
@@ -71,6 +74,11 @@ fn row(value: &Json, reply: &mut Reply) -> Option<()> {
         Json::Object(types) => by_type(types)?,
         other => other,
     };
+    if let Json::Null = value {
+        reply.nulls.push(reply.rows as u32);
+        reply.rows += 1;
+        return Some(());
+    }
     let numbers = match value {
         Json::Array(items) => match &items[..] {
             [Json::Array(inner)] if inner.is_empty() => return None,
@@ -88,7 +96,7 @@ fn row(value: &Json, reply: &mut Reply) -> Option<()> {
         }
         _ => return None,
     };
-    if reply.rows > 0 && numbers.len() != reply.width {
+    if reply.rows > reply.nulls.len() && numbers.len() != reply.width {
         return None;
     }
     reply.width = numbers.len();
@@ -97,10 +105,11 @@ fn row(value: &Json, reply: &mut Reply) -> Option<()> {
     Some(())
 }
 
-/// The numbers that `items` are, each the nearest f32.
+/// The numbers that `items` are, each the nearest f32; NaN for null and what f32 does not hold.
 pub fn numbers(items: &[Json]) -> Option<Vec<f32>> {
     let number = |item: &Json| match item {
-        Json::Number(text) => text.parse().ok().filter(|x: &f32| x.is_finite()),
+        Json::Number(text) => text.parse().ok().map(|x: f32| if x.is_finite() { x } else { f32::NAN }),
+        Json::Null => Some(f32::NAN),
         _ => None,
     };
     items.iter().map(number).collect()

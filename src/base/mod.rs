@@ -7,5 +7,6 @@ pub mod hash;
 pub mod host;
 pub mod interrupt;
 pub mod process;
+pub mod span;
 pub mod vector;
 pub mod words;

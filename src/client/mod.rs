@@ -3,6 +3,7 @@
 pub mod headers;
 mod identity;
 mod key;
+pub mod learned;
 pub mod options;
 pub mod pace;
 pub mod plan;
@@ -23,6 +24,7 @@ use crate::base::host::is_loopback;
 use crate::base::words::quoted;
 use crate::local;
 use crate::provider::{self, Ask, Provider};
+use learned::Learned;
 use options::{Cache, Options, Scope};
 use plan::Ceilings;
 use stats::Stats;
@@ -39,6 +41,7 @@ pub struct Client {
     identity: Digest,
     default_request: Result<Digest, String>,
     stats: Arc<Stats>,
+    learned: Arc<Learned>,
 }
 
 impl Client {
@@ -93,6 +96,7 @@ impl Client {
             identity,
             default_request: Err(String::new()),
             stats,
+            learned: Arc::default(),
         };
         client.provider.accepts(&client.ask(None)).map_err(invalid)?;
         client.default_request = client.request_id(None);
@@ -205,6 +209,7 @@ impl Client {
             dimensions: self.options.dimensions,
             input_type: input_type.or(self.options.input_type.as_deref()),
             truncate: self.options.truncate,
+            numbers: false,
             body: &self.options.body,
         }
     }
@@ -230,8 +235,9 @@ impl Client {
     /// The ceilings of one request.
     pub fn ceilings(&self) -> Ceilings {
         let spec = self.provider.spec();
+        let most = self.options.batch_size.unwrap_or(spec.batch_size);
         Ceilings {
-            texts: self.options.batch_size.unwrap_or(spec.batch_size),
+            texts: self.learned.most_texts().map_or(most, |learned| most.min(learned)),
             tokens: self.options.batch_tokens.or(spec.batch_tokens),
         }
     }
@@ -246,6 +252,16 @@ impl Client {
             None if alone => 1,
             None => 8,
         })
+    }
+
+    /// What it has learned of its server.
+    pub(crate) fn learned(&self) -> &Learned {
+        &self.learned
+    }
+
+    /// Whether requests wait for their turn.
+    pub fn has_pace(&self) -> bool {
+        self.options.requests_per_minute.is_some() || self.options.tokens_per_minute.is_some()
     }
 
     /// The limits per minute.

@@ -1,6 +1,6 @@
 //! When the next request of a client may leave: its limits per minute, and pauses that a reply asked for.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Requests may run ahead of an even spacing by what comes in this time.
@@ -30,32 +30,81 @@ struct State {
 }
 
 impl Pace {
-    /// Books a request of `tokens` tokens. Returns how long to wait before it leaves.
-    pub fn book(&self, limits: Limits, tokens: usize) -> Duration {
+    /// Books a request of `tokens` tokens.
+    pub fn book(&self, limits: Limits, tokens: usize) -> Turn<'_> {
         self.book_at(Instant::now(), limits, tokens)
     }
 
-    fn book_at(&self, now: Instant, limits: Limits, tokens: usize) -> Duration {
+    fn book_at(&self, now: Instant, limits: Limits, tokens: usize) -> Turn<'_> {
+        let mut turn = Turn { pace: self, limits, tokens, wait: Duration::ZERO, is_used: false };
         if limits.requests.is_none() && limits.tokens.is_none() {
-            return Duration::ZERO;
+            return turn;
         }
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.lock();
         let requests = book(&mut state.requests, now, limits.requests, 1);
         let tokens = book(&mut state.tokens, now, limits.tokens, tokens);
-        requests.max(tokens)
+        turn.wait = requests.max(tokens);
+        turn
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Holds requests back for `wait`.
     pub fn pause(&self, wait: Duration) {
         let until = Instant::now() + wait;
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.lock();
         state.paused = state.paused.max(Some(until));
     }
 
     /// How long a pause goes on.
     pub fn paused(&self) -> Duration {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = self.lock();
         state.paused.map_or(Duration::ZERO, |until| until.saturating_duration_since(Instant::now()))
+    }
+}
+
+/// A booked place in the order of requests. One that was not used comes back: whoever books next goes earlier.
+#[derive(Debug)]
+pub struct Turn<'a> {
+    pace: &'a Pace,
+    limits: Limits,
+    tokens: usize,
+    wait: Duration,
+    is_used: bool,
+}
+
+impl Turn<'_> {
+    /// How long to wait before the request leaves.
+    pub fn wait(&self) -> Duration {
+        self.wait
+    }
+
+    /// The request leaves.
+    pub fn take(mut self) {
+        self.is_used = true;
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        if self.is_used || (self.limits.requests.is_none() && self.limits.tokens.is_none()) {
+            return;
+        }
+        let mut state = self.pace.lock();
+        give_back(&mut state.requests, self.limits.requests, 1);
+        give_back(&mut state.tokens, self.limits.tokens, self.tokens);
+    }
+}
+
+fn cost_of(per_minute: u32, cost: usize) -> Duration {
+    Duration::from_secs(60).div_f64(f64::from(per_minute)).mul_f64(cost as f64)
+}
+
+fn give_back(paid: &mut Option<Instant>, per_minute: Option<u32>, cost: usize) {
+    if let (Some(until), Some(per_minute)) = (*paid, per_minute) {
+        *paid = until.checked_sub(cost_of(per_minute, cost));
     }
 }
 
@@ -63,7 +112,7 @@ fn book(paid: &mut Option<Instant>, now: Instant, per_minute: Option<u32>, cost:
     let Some(per_minute) = per_minute else { return Duration::ZERO };
     let each = Duration::from_secs(60).div_f64(f64::from(per_minute));
     let start = paid.unwrap_or(now).max(now);
-    *paid = Some(start + each.mul_f64(cost as f64));
+    *paid = Some(start + cost_of(per_minute, cost));
     // One unit is always within the burst, however slow the pace.
     let ahead = start - now;
     ahead.saturating_sub(BURST.saturating_sub(each))
@@ -75,7 +124,8 @@ mod tests {
 
     fn waits(limits: Limits, tokens: usize, n: usize) -> Vec<u128> {
         let (pace, now) = (Pace::default(), Instant::now());
-        (0..n).map(|_| pace.book_at(now, limits, tokens).as_millis()).collect()
+        let booked: Vec<_> = (0..n).map(|_| pace.book_at(now, limits, tokens)).collect();
+        booked.into_iter().map(|turn| (turn.wait().as_millis(), turn.take()).0).collect()
     }
 
     #[test]
@@ -90,6 +140,18 @@ mod tests {
         let waits = waits(limits, 1, 12);
         assert_eq!(waits[..10], [0; 10]);
         assert_eq!(waits[10..], [100, 200]);
+    }
+
+    #[test]
+    fn a_turn_that_is_not_used_comes_back() {
+        let limits = Limits { requests: Some(30), tokens: Some(6000) };
+        let (pace, now) = (Pace::default(), Instant::now());
+        let book = || pace.book_at(now, limits, 100);
+        book().take();
+        let (second, third) = (book(), book());
+        assert_eq!((second.wait().as_millis(), third.wait().as_millis()), (2000, 4000));
+        drop((second, third));
+        assert_eq!(book().wait().as_millis(), 2000);
     }
 
     #[test]

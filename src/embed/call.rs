@@ -2,28 +2,24 @@
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use crate::base::error::{Error, RequestError, Result};
 use crate::base::hash::Digest;
 use crate::base::interrupt::Interrupt;
-use crate::base::vector::{Vectors, normalize};
+use crate::base::vector::normalize;
 use crate::client::Client;
 use crate::client::options::Cache;
 use crate::embed::cache::disk::{self, OpenStore};
-use crate::embed::cache::flight::Flight;
+use crate::embed::cache::flight::{Flight, Waited};
 use crate::embed::cache::{self, Claim, Memory, Ticket, Vector};
-use crate::embed::check::check;
-use crate::embed::retry::{self, GivenUp};
+use crate::embed::check::{Checked, check};
+use crate::embed::retry::{self, GivenUp, Request};
+use crate::embed::tally::Tally;
 use crate::local::{Loaded, Shape, Trouble};
-use crate::provider::Reply;
-
-/// A provider that refuses everything must not be asked text by text. After so many refusals of one request's parts
-/// without a success, a few texts are tried alone; if they are refused too, the rest is given up.
-const REFUSALS: usize = 64;
-const REFUSALS_ALONE: usize = 4;
+use crate::provider::{Ask, Reply};
 
 /// A text that is to be sent, and the duty to answer it.
 pub type Task = (Ticket, Arc<str>);
@@ -38,6 +34,8 @@ pub struct Call {
     memory: Arc<Memory>,
     disk: Option<OpenStore>,
     width: AtomicUsize,
+    tally: Tally,
+    turn: Mutex<()>,
     /// Whether a request went with other headers than the key was made of: what it brought is kept nowhere.
     has_changed: AtomicBool,
 }
@@ -80,7 +78,8 @@ impl Call {
         let disk = open.filter(|_| client.cache() == Cache::Disk);
         let input_type = input_type.map(str::to_owned);
         let (width, has_changed) = (AtomicUsize::new(0), AtomicBool::new(false));
-        Ok(Call { client, input_type, prefix, local, key, memory, disk, width, has_changed })
+        let (tally, turn) = (Tally::of_call(), Mutex::new(()));
+        Ok(Call { client, input_type, prefix, local, key, memory, disk, width, tally, turn, has_changed })
     }
 
     /// What the vectors of the call have in common, hashed.
@@ -113,12 +112,15 @@ impl Call {
             Ok(vector)
         };
         let mut claim = self.claim(text, 0);
+        let deadline = Instant::now() + self.client.timeout();
         loop {
             match claim {
                 Claim::Hit(vector) => return hit(vector),
                 Claim::Pending(flight) => {
-                    if let Some(Ok(vector)) = flight.wait(interrupt)? {
-                        return hit(vector);
+                    match flight.wait(Some(deadline), interrupt)? {
+                        Waited::Landed(Ok(vector)) => return hit(vector),
+                        Waited::TooLong => return Err(self.waited_too_long()),
+                        Waited::Landed(Err(_)) | Waited::NotSent => {}
                     }
                     // The error was another statement's: this one asks for itself.
                     claim = self.claim_again(text, &flight, 0);
@@ -126,9 +128,10 @@ impl Call {
                 Claim::Mine(ticket) => {
                     ticket.flight().mark_sent();
                     let key = *ticket.key();
-                    let outcome = match self.request(&[text], interrupt) {
-                        Ok(vectors) => Ok(Vector::from(vectors.into_data())),
-                        Err(GivenUp::TooLarge(e) | GivenUp::Refused(e) | GivenUp::Failed(e)) => Err(e),
+                    let outcome = match self.request(&[text], self.client.retries(), interrupt) {
+                        Ok(Checked { bad, .. }) if !bad.is_empty() => Err(self.bad_row(&bad[0].1)),
+                        Ok(Checked { vectors, .. }) => Ok(Vector::from(vectors.into_data())),
+                        Err(given_up) => Err(given_up.into_error()),
                     };
                     self.land(ticket, outcome.clone());
                     if let Ok(vector) = &outcome {
@@ -191,68 +194,121 @@ impl Call {
     /// Answers `tasks`, in one request if that goes: a request that is too large is halved, and one that is
     /// refused for what it holds is taken apart if `isolate`, so that the other texts get their answers.
     pub fn serve(&self, tasks: Vec<Task>, isolate: bool, interrupt: &Arc<dyn Interrupt>) {
-        let mut parts = VecDeque::from([tasks]);
-        let (mut served, mut refused, mut refused_alone) = (false, 0, 0);
-        while let Some(mut tasks) = parts.pop_front() {
+        let mut parts = VecDeque::from([(tasks, self.client.retries())]);
+        let mut too_many = false;
+        let parts_tally = Tally::of_request();
+        let tallies = [&self.tally, &parts_tally];
+        while let Some((mut tasks, retries)) = parts.pop_front() {
+            if let Some(error) = tallies.iter().find_map(|tally| tally.given_up()) {
+                tasks.into_iter().for_each(|(ticket, _)| ticket.land(Err(error.clone())));
+                continue;
+            }
             let texts: Vec<&str> = tasks.iter().map(|(_, text)| &**text).collect();
-            let last_hope = !served && refused >= REFUSALS;
-            let error = match self.request(&texts, interrupt) {
-                Ok(vectors) => {
-                    served = true;
-                    for (i, (ticket, _)) in tasks.into_iter().enumerate() {
-                        self.land(ticket, Ok(vectors.row(i).into()));
+            let is_alone = tasks.len() == 1;
+            let given_up = match self.request(&texts, retries, interrupt) {
+                Ok(checked) => {
+                    tallies.iter().for_each(|tally| tally.succeeded());
+                    if std::mem::take(&mut too_many) {
+                        self.client.learned().takes(tasks.len());
                     }
+                    self.land_all(tasks, &checked);
                     continue;
                 }
-                Err(GivenUp::TooLarge(_)) if tasks.len() > 1 => None,
-                Err(GivenUp::Refused(e)) if isolate => {
-                    refused += 1;
-                    refused_alone += usize::from(tasks.len() == 1);
-                    if last_hope && refused_alone >= REFUSALS_ALONE {
-                        parts.drain(..).flatten().for_each(|(ticket, _)| ticket.land(Err(e.clone())));
-                        Some(e)
-                    } else {
-                        (tasks.len() == 1).then_some(e)
-                    }
-                }
-                Err(GivenUp::TooLarge(e) | GivenUp::Refused(e) | GivenUp::Failed(e)) => Some(e),
+                Err(given_up) => given_up,
             };
-            match error {
-                Some(error) => tasks.into_iter().for_each(|(ticket, _)| ticket.land(Err(error.clone()))),
-                None => {
-                    let right = tasks.split_off(tasks.len() / 2);
-                    // Breadth first, as good texts are found soonest in large parts; at last down to single texts.
-                    if last_hope {
-                        parts.push_front(right);
-                        parts.push_front(tasks);
-                    } else {
-                        parts.extend([tasks, right]);
-                    }
+            let may_split = match &given_up {
+                GivenUp::TooMany(_) => {
+                    too_many = true;
+                    true
                 }
+                GivenUp::TooLarge(_) => true,
+                GivenUp::Refused(e) if isolate => {
+                    tallies.iter().for_each(|tally| tally.refused(is_alone, e));
+                    true
+                }
+                GivenUp::Unreachable(e) => {
+                    self.tally.unreachable(e);
+                    false
+                }
+                GivenUp::Failed(e) if isolate => {
+                    self.tally.failed(e);
+                    false
+                }
+                GivenUp::Refused(_) | GivenUp::Failed(_) => false,
+            };
+            if is_alone || !may_split {
+                let error = given_up.into_error();
+                tasks.into_iter().for_each(|(ticket, _)| ticket.land(Err(error.clone())));
+                continue;
+            }
+            // The whole was tried as often as the user wants. A part is tried again only where it is a text's last chance.
+            let retries = |part: &[Task]| match &given_up {
+                GivenUp::Refused(_) => usize::from(part.len() == 1).min(retries as usize) as u32,
+                _ => retries,
+            };
+            let right = tasks.split_off(tasks.len() / 2);
+            let halves =
+                [tasks, right].map(|part| (retries(&part), part)).map(|(retries, part)| (part, retries));
+            // Breadth first, as good texts are found soonest in large parts; at last down to single texts.
+            if tallies.iter().any(|tally| tally.wants_single_texts()) {
+                halves.into_iter().rev().for_each(|part| parts.push_front(part));
+            } else {
+                parts.extend(halves);
             }
         }
     }
 
+    /// Answers each of `tasks` by its row.
+    fn land_all(&self, tasks: Vec<Task>, checked: &Checked) {
+        let mut bad = checked.bad.iter().peekable();
+        for (i, (ticket, _)) in tasks.into_iter().enumerate() {
+            match bad.next_if(|(row, _)| *row == i) {
+                Some((_, why)) => ticket.land(Err(self.bad_row(why))),
+                None => self.land(ticket, Ok(checked.vectors.row(i).into())),
+            }
+        }
+    }
+
+    fn bad_row(&self, why: &str) -> Error {
+        failed(&self.client, why.into())
+    }
+
+    /// The error of who has waited for the request of another statement.
+    pub fn waited_too_long(&self) -> Error {
+        let seconds = self.client.timeout().as_secs_f64();
+        failed(
+            &self.client,
+            format!(
+                "another statement has sent the same text, and had no reply within {seconds} s (option timeout)"
+            ),
+        )
+    }
+
     /// Embeds `texts` in one request.
-    fn request(&self, texts: &[&str], interrupt: &Arc<dyn Interrupt>) -> Result<Vectors, GivenUp> {
+    fn request(
+        &self,
+        texts: &[&str],
+        retries: u32,
+        interrupt: &Arc<dyn Interrupt>,
+    ) -> Result<Checked, GivenUp> {
         let client = &*self.client;
         let failed = |text| GivenUp::Failed(failed(client, text));
         let texts: Vec<Cow<'_, str>> = texts.iter().map(|text| self.prefixed(text)).collect();
         let reply = match &self.local {
             Some(model) => self.compute(model, &texts, interrupt)?,
-            None => self.send(&texts, interrupt)?,
+            None => self.send(&texts, retries, interrupt)?,
         };
-        let mut vectors = check(reply, texts.len(), client.options().dimensions).map_err(failed)?;
-        let now = vectors.width();
+        let mut checked = check(reply, texts.len(), client.options().dimensions).map_err(failed)?;
+        let now = checked.vectors.width();
         if let Err(first) = self.width.compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed) {
             if first != now {
                 return Err(failed(format!("one reply has {now} dimensions, an earlier one {first}")));
             }
         }
         if client.options().normalize {
-            vectors.rows_mut().for_each(normalize);
+            checked.vectors.rows_mut().for_each(normalize);
         }
-        Ok(vectors)
+        Ok(checked)
     }
 
     fn prefixed<'a>(&self, text: &'a str) -> Cow<'a, str> {
@@ -263,14 +319,39 @@ impl Call {
     }
 
     /// Asks the provider.
-    fn send(&self, texts: &[Cow<'_, str>], interrupt: &Arc<dyn Interrupt>) -> Result<Reply, GivenUp> {
+    fn send(
+        &self,
+        texts: &[Cow<'_, str>],
+        retries: u32,
+        interrupt: &Arc<dyn Interrupt>,
+    ) -> Result<Reply, GivenUp> {
         let client = &*self.client;
-        let failed = |text| GivenUp::Failed(failed(client, text));
         let texts: Vec<&str> = texts.iter().map(|text| &**text).collect();
+        let numbers = client.learned().wants_numbers();
+        match self.send_as(numbers, &texts, retries, interrupt) {
+            Err(given_up) if !numbers && refuses_base64(&given_up) => {
+                let reply = self.send_as(true, &texts, retries, interrupt)?;
+                client.learned().refuses_base64();
+                Ok(reply)
+            }
+            done => done,
+        }
+    }
+
+    fn send_as(
+        &self,
+        numbers: bool,
+        texts: &[&str],
+        retries: u32,
+        interrupt: &Arc<dyn Interrupt>,
+    ) -> Result<Reply, GivenUp> {
+        let client = &*self.client;
         let input_type = self.input_type.as_deref();
-        let ask = client.ask(input_type);
-        let body = client.provider().request(&ask, &texts).map_err(failed)?;
-        let (reply, headers) = retry::send(client, &body, &texts, interrupt)?;
+        let ask = Ask { numbers, ..client.ask(input_type) };
+        let body = client.provider().request(&ask, texts);
+        let body = body.map_err(|text| GivenUp::Failed(failed(client, text)))?;
+        let request = Request { body: &body, texts, retries, turn: &self.turn };
+        let (reply, headers) = retry::send(client, &request, interrupt)?;
         if client.cache_key_with(input_type, &headers).as_ref() != Ok(&self.key) {
             self.has_changed.store(true, Ordering::Relaxed);
         }
@@ -305,6 +386,16 @@ impl Call {
             Err(Trouble::Interrupted) => Err(GivenUp::Failed(Error::Interrupted)),
         }
     }
+}
+
+/// Whether a server refuses a request since it asks for base64, which every SDK of OpenAI does.
+fn refuses_base64(given_up: &GivenUp) -> bool {
+    let (GivenUp::Refused(Error::Request(e)) | GivenUp::Failed(Error::Request(e))) = given_up else {
+        return false;
+    };
+    let message = e.message.to_ascii_lowercase();
+    let names = ["encoding_format", "embedding_type", "base64"];
+    matches!(e.status, Some(400 | 422)) && names.iter().any(|name| message.contains(name))
 }
 
 fn failed(client: &Client, message: String) -> Error {

@@ -1,20 +1,29 @@
 //! Is this reply believable? A failed check is an error, never a wrong vector.
 
 use crate::base::vector::Vectors;
-use crate::provider::Reply;
+use crate::provider::{NO_INDEX, Reply};
+
+/// A reply that was checked.
+#[derive(Debug)]
+pub struct Checked {
+    /// The rows in the order of the texts.
+    pub vectors: Vectors,
+    /// The rows that are no vector, and why: null, a number that is not finite, all zeros.
+    pub bad: Vec<(usize, String)>,
+}
 
 /// Checks `reply`, the answer to `texts` texts, and puts its rows into the order of the texts.
 ///
 /// # Errors
-/// Too few or many rows, indexes that are no permutation, another width than `dimensions`, an empty
-/// vector, a number that is not finite, a vector of zeros.
-pub fn check(reply: Reply, texts: usize, dimensions: Option<usize>) -> Result<Vectors, String> {
-    let Reply { mut data, width, rows, mut index, .. } = reply;
+/// Too few or many rows, indexes that are no permutation, another width than `dimensions`, empty vectors.
+pub fn check(reply: Reply, texts: usize, dimensions: Option<usize>) -> Result<Checked, String> {
+    let Reply { mut data, width, rows, mut index, nulls, .. } = reply;
     if rows != texts {
         return Err(format!("the reply has {rows} embeddings for {texts} text(s)"));
     }
     if width == 0 {
-        return Err("the reply has an empty embedding (ollama answers so to an empty text)".into());
+        let what = if nulls.is_empty() { "an empty embedding" } else { "null for an embedding" };
+        return Err(format!("the reply has {what} (ollama answers so to an empty text)"));
     }
     if let Some(wanted) = dimensions.filter(|wanted| *wanted != width) {
         return Err(format!(
@@ -22,27 +31,59 @@ pub fn check(reply: Reply, texts: usize, dimensions: Option<usize>) -> Result<Ve
              'dimensions', or the model cannot be cut to that size"
         ));
     }
-    for (i, row) in data.chunks_exact(width).enumerate() {
-        if row.iter().any(|x| !x.is_finite()) {
-            return Err(format!("embedding {i} of the reply has a number that is not finite"));
-        }
-        if row.iter().all(|x| *x == 0.0) {
-            return Err(format!(
-                "embedding {i} of the reply is all zeros (is the server's embedding mode on?)"
-            ));
-        }
+    if !nulls.is_empty() {
+        data = with_nulls(&data, width, rows, &nulls);
     }
-    if !index.is_empty() {
+    if index.iter().any(|at| *at != NO_INDEX) {
+        fill_gap(&mut index, rows)?;
         place(&mut data, width, &mut index, rows)?;
     }
-    Ok(Vectors::new(data, width))
+    let why = |row: &[f32]| {
+        if row.iter().any(|x| !x.is_finite()) {
+            return Some("is null, or has a number that is not finite");
+        }
+        let is_zero = row.iter().all(|x| *x == 0.0);
+        is_zero.then_some("is all zeros (is the server's embedding mode on?)")
+    };
+    let rows = data.chunks_exact(width).enumerate();
+    let bad =
+        rows.filter_map(|(i, row)| why(row).map(|why| (i, format!("embedding {i} of the reply {why}"))));
+    Ok(Checked { bad: bad.collect(), vectors: Vectors::new(data, width) })
+}
+
+/// `data` with a row of NaN in the place of each row that is null.
+fn with_nulls(data: &[f32], width: usize, rows: usize, nulls: &[u32]) -> Vec<f32> {
+    let mut all = vec![f32::NAN; rows * width];
+    let mut nulls = nulls.iter().map(|row| *row as usize).peekable();
+    let mut rest = data.chunks_exact(width);
+    for (i, row) in all.chunks_exact_mut(width).enumerate() {
+        if nulls.next_if_eq(&i).is_none() {
+            row.copy_from_slice(rest.next().unwrap_or_default());
+        }
+    }
+    all
+}
+
+/// Gives the one row without an index the one that is left: proto3 leaves a 0 out.
+fn fill_gap(index: &mut [u64], rows: usize) -> Result<(), String> {
+    let with = index.iter().filter(|at| **at != NO_INDEX).count();
+    if index.len() != rows || with + 1 < rows {
+        return Err(format!("{with} of {rows} embeddings in the reply have an index"));
+    }
+    if let Some(gap) = index.iter().position(|at| *at == NO_INDEX) {
+        let mut seen = vec![false; rows];
+        for at in &*index {
+            if let Some(seen) = usize::try_from(*at).ok().and_then(|at| seen.get_mut(at)) {
+                *seen = true;
+            }
+        }
+        index[gap] = seen.iter().position(|seen| !seen).unwrap_or(rows) as u64;
+    }
+    Ok(())
 }
 
 /// Puts rows at their `index`, within `data`: providers may answer out of order.
 fn place(data: &mut [f32], width: usize, index: &mut [u64], rows: usize) -> Result<(), String> {
-    if index.len() != rows {
-        return Err(format!("{} of {rows} embeddings in the reply have an index", index.len()));
-    }
     let mut seen = vec![false; rows];
     for at in &*index {
         match usize::try_from(*at).ok().and_then(|at| seen.get_mut(at)) {
@@ -70,12 +111,12 @@ mod tests {
 
     fn reply(data: &[f32], width: usize, index: &[u64]) -> Reply {
         let rows = data.len().checked_div(width).unwrap_or(1);
-        Reply { data: data.into(), width, rows, index: index.into(), tokens: None }
+        Reply { data: data.into(), width, rows, index: index.into(), nulls: vec![], tokens: None }
     }
 
     #[test]
     fn rows_are_placed_by_index() {
-        let v = check(reply(&[1.0, 2.0, 3.0, 4.0], 2, &[1, 0]), 2, Some(2)).unwrap();
+        let v = check(reply(&[1.0, 2.0, 3.0, 4.0], 2, &[1, 0]), 2, Some(2)).unwrap().vectors;
         assert_eq!((v.row(0), v.row(1)), (&[3.0, 4.0][..], &[1.0, 2.0][..]));
     }
 
@@ -86,7 +127,7 @@ mod tests {
                 // A permutation of 0..7, as 7 is prime.
                 let index: Vec<u64> = (0..7).map(|i| (i * step + shift) % 7).collect();
                 let data: Vec<f32> = index.iter().flat_map(|i| [*i as f32, *i as f32 + 0.5]).collect();
-                let v = check(reply(&data, 2, &index), 7, None).unwrap();
+                let v = check(reply(&data, 2, &index), 7, None).unwrap().vectors;
                 assert!((0..7).all(|i| v.row(i) == [i as f32, i as f32 + 0.5]), "{index:?}");
             }
         }
@@ -102,12 +143,37 @@ mod tests {
             (reply(&two, 1, &[0]), 2, None, "1 of 2"),
             (reply(&two, 2, &[]), 1, Some(3), "not the 3 asked for"),
             (reply(&[], 0, &[]), 1, None, "empty embedding"),
-            (reply(&[1.0, f32::INFINITY], 2, &[]), 1, None, "not finite"),
-            (reply(&[f32::NAN], 1, &[]), 1, None, "not finite"),
-            (reply(&[1.0, 0.0], 1, &[]), 2, None, "embedding 1 of the reply is all zeros"),
+            (reply(&[1.0, 2.0, 3.0], 1, &[2, NO_INDEX, NO_INDEX]), 3, None, "1 of 3"),
+            (reply(&two, 1, &[1, NO_INDEX, NO_INDEX]), 2, None, "1 of 2"),
+            (reply(&two, 1, &[5, NO_INDEX]), 2, None, "beyond"),
         ] {
             let e = check(reply, texts, dimensions).unwrap_err();
             assert!(e.contains(why), "{e}");
         }
+    }
+
+    #[test]
+    fn a_row_without_an_index_has_the_one_that_is_left() {
+        for (index, first) in [
+            ([NO_INDEX, 1, 2], [1.0, 2.0, 3.0]),
+            ([2, 1, NO_INDEX], [3.0, 2.0, 1.0]),
+            ([NO_INDEX; 3], [1.0, 2.0, 3.0]),
+        ] {
+            let v = check(reply(&[1.0, 2.0, 3.0], 1, &index), 3, None).unwrap().vectors;
+            assert_eq!([0, 1, 2].map(|i| v.row(i)[0]), first, "{index:?}");
+        }
+    }
+
+    #[test]
+    fn a_bad_row_leaves_the_others() {
+        let data = [1.0, 0.0, f32::NAN, f32::INFINITY, 5.0];
+        let nulls = Reply { nulls: vec![0, 3], rows: 7, ..reply(&data, 1, &[6, 5, 4, 3, 2, 1, 0]) };
+        let checked = check(nulls, 7, None).unwrap();
+        let bad: Vec<_> = checked.bad.iter().map(|(row, _)| *row).collect();
+        assert_eq!(bad, [1, 2, 3, 4, 6]);
+        assert_eq!((checked.vectors.row(0), checked.vectors.row(5)), (&[5.0][..], &[1.0][..]));
+        assert!(checked.bad[0].1.contains("embedding 1 of the reply is null"), "{:?}", checked.bad);
+        assert!(checked.bad[2].1.contains("embedding 3 of the reply is null"), "{:?}", checked.bad);
+        assert!(checked.bad[3].1.contains("all zeros"), "{:?}", checked.bad);
     }
 }

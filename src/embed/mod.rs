@@ -6,3 +6,4 @@ pub mod check;
 pub mod progress;
 pub mod retry;
 pub mod stream;
+pub mod tally;

@@ -1,11 +1,11 @@
 //! Sends a request again where that may help, within the time of the call.
 //!
 //! What may be retried is the union of what the official SDKs retry (openai-python, cohere): no reply, 408,
-//! 409, 425, 429, 500, 502, 503, 504, 529; the wait is `retry-after-ms`, then `Retry-After`, then full jitter over 0.5 s · 2ⁿ, at
-//! most 8 s.
+//! 409, 425, 429 and every 5xx but 501 and 505; the wait is the one that the server states, or else full jitter over
+//! 0.5 s · 2ⁿ, at most 8 s. The option `timeout` bounds all of it, waits for the client's own pace included.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use zeroize::Zeroizing;
@@ -17,7 +17,7 @@ use crate::client::Client;
 use crate::client::headers::Headers;
 use crate::client::plan;
 use crate::provider::{Failure, HttpReply, Reply, Verdict};
-use crate::transport::{self, Target, Trouble};
+use crate::transport::{self, Kind, Target, Trouble};
 
 const BACKOFF_FIRST: Duration = Duration::from_millis(500);
 const BACKOFF_MOST: Duration = Duration::from_secs(8);
@@ -26,49 +26,105 @@ const BACKOFF_MOST: Duration = Duration::from_secs(8);
 pub enum GivenUp {
     /// Smaller parts of it may succeed; the error is that of a lone text.
     TooLarge(Error),
+    /// The same, for the number of its texts.
+    TooMany(Error),
     /// It was refused for what it holds; without one of its texts it may succeed.
     Refused(Error),
+    /// There is no connection to the server: no other request would get one.
+    Unreachable(Error),
     /// It failed for good.
     Failed(Error),
 }
 
-/// Sends the request `body` for `texts` until it succeeds, may not be retried, or time is up. Each time the keys are
-/// read anew: one may be replaced meanwhile. Comes with the [`Headers::digest`] of those that brought the reply.
+impl GivenUp {
+    /// The error of a text that cannot be helped.
+    pub fn into_error(self) -> Error {
+        match self {
+            GivenUp::TooLarge(e)
+            | GivenUp::TooMany(e)
+            | GivenUp::Refused(e)
+            | GivenUp::Unreachable(e)
+            | GivenUp::Failed(e) => e,
+        }
+    }
+}
+
+/// A request as it is to be sent.
+pub struct Request<'a> {
+    /// Its body.
+    pub body: &'a [u8],
+    /// The texts in it.
+    pub texts: &'a [&'a str],
+    /// Attempts after the first.
+    pub retries: u32,
+    /// Held while a request of the call waits for its turn at the client's pace, so that the time of the others has
+    /// not begun yet.
+    pub turn: &'a Mutex<()>,
+}
+
+/// A failed attempt.
+struct Failed {
+    status: Option<u16>,
+    failure: Failure,
+    /// Where no reply came, what that means.
+    kind: Option<Kind>,
+}
+
+/// Sends a request until it succeeds, may not be retried, or time is up. Each time the keys are read anew: one may be
+/// replaced meanwhile. Comes with the [`Headers::digest`] of those that brought the reply.
 ///
 /// # Errors
 /// [`Error::Request`] with the last failure or of a key that cannot be read, [`Error::Interrupted`].
 pub fn send(
     client: &Client,
-    body: &[u8],
-    texts: &[&str],
+    request: &Request<'_>,
     interrupt: &Arc<dyn Interrupt>,
 ) -> Result<(Reply, Digest), GivenUp> {
-    let shared = client.stats();
-    let mut deadline = None;
+    let stats = client.stats();
+    let waiting = client.has_pace().then(|| request.turn.lock().unwrap_or_else(PoisonError::into_inner));
+    let mut waiting = Some(waiting);
+    let deadline = Instant::now() + client.timeout();
     let mut attempts = 0;
+    let mut last: Option<Failed> = None;
+    let error = |status, message, attempts| {
+        Error::Request(Box::new(RequestError {
+            client: client.name().into(),
+            format: client.format(),
+            status,
+            message,
+            attempts,
+        }))
+    };
     loop {
         let read_keys = || {
             client.headers(interrupt).map_err(|message| {
-                let (client, format) = (client.name().into(), client.format());
-                let e = RequestError { client, format, status: None, message, attempts: attempts.max(1) };
                 GivenUp::Failed(match interrupt.is_interrupted() {
                     true => Error::Interrupted,
-                    false => Error::Request(Box::new(e)),
+                    false => error(None, message, attempts.max(1)),
                 })
             })
         };
         // Before the wait, since without a key there is nothing to wait for.
         let mut headers = read_keys()?;
-        if wait_turn(client, texts, interrupt)? {
-            headers = read_keys()?;
+        match wait_turn(client, request.texts, last.is_none(), deadline, interrupt) {
+            Ok(false) => {}
+            Ok(true) => headers = read_keys()?,
+            Err(Ended::Interrupted) => return Err(GivenUp::Failed(Error::Interrupted)),
+            Err(Ended::TooLate(why)) => {
+                stats.errors.fetch_add(1, Relaxed);
+                let (status, message) = match last {
+                    Some(last) => (last.status, format!("{} (gave up: {why})", last.failure.message)),
+                    None => (None, why),
+                };
+                return Err(GivenUp::Failed(error(status, message, attempts.max(1))));
+            }
         }
-        let deadline = *deadline.get_or_insert_with(|| Instant::now() + client.timeout());
+        drop(waiting.take());
         attempts += 1;
-        let outcome = attempt(client, &headers, body, deadline, interrupt);
-        let (status, failure) = match outcome {
+        let failed = match attempt(client, &headers, request.body, deadline, interrupt) {
             Ok(reply) => {
-                shared.texts.fetch_add(texts.len() as u64, Relaxed);
-                shared.tokens.fetch_add(reply.tokens.unwrap_or(0), Relaxed);
+                stats.texts.fetch_add(request.texts.len() as u64, Relaxed);
+                stats.tokens.fetch_add(reply.tokens.unwrap_or(0), Relaxed);
                 return Ok((reply, *headers.digest()));
             }
             Err(failed) => failed,
@@ -77,21 +133,29 @@ pub fn send(
             return Err(GivenUp::Failed(Error::Interrupted));
         }
         let give_up = |message: String| {
-            shared.errors.fetch_add(1, Relaxed);
-            Error::Request(Box::new(RequestError {
-                client: client.name().into(),
-                format: client.format(),
-                status,
-                message,
-                attempts,
-            }))
+            stats.errors.fetch_add(1, Relaxed);
+            error(failed.status, message, attempts)
         };
-        let asked = match failure.verdict {
-            Verdict::Permanent => return Err(GivenUp::Failed(give_up(failure.message))),
-            Verdict::TooLarge => return Err(GivenUp::TooLarge(give_up(failure.message))),
-            Verdict::Refused => return Err(GivenUp::Refused(give_up(failure.message))),
-            Verdict::Retry(_) if attempts > client.retries() => {
-                return Err(GivenUp::Failed(give_up(failure.message)));
+        if let (Some(Kind::Late), Some(last)) = (failed.kind, &last) {
+            // What the server said is worth more than that it then said nothing.
+            stats.errors.fetch_add(1, Relaxed);
+            let message = format!("{} (then {})", last.failure.message, failed.failure.message);
+            return Err(GivenUp::Failed(error(last.status, message, attempts)));
+        }
+        let message = failed.failure.message.clone();
+        let asked = match failed.failure.verdict {
+            Verdict::Permanent => return Err(GivenUp::Failed(give_up(message))),
+            Verdict::TooLarge => return Err(GivenUp::TooLarge(give_up(message))),
+            Verdict::TooMany => return Err(GivenUp::TooMany(give_up(message))),
+            Verdict::Refused => return Err(GivenUp::Refused(give_up(message))),
+            Verdict::Retry(_) if attempts > request.retries => {
+                let given_up = match (failed.kind, failed.status) {
+                    (Some(Kind::Unreachable), _) => GivenUp::Unreachable,
+                    // One of the texts may be what ends the connection, or the process behind it.
+                    (Some(Kind::Broken), _) | (_, Some(500 | 502)) => GivenUp::Refused,
+                    _ => GivenUp::Failed,
+                };
+                return Err(given_up(give_up(message)));
             }
             Verdict::Retry(asked) => asked,
         };
@@ -102,39 +166,83 @@ pub fn send(
                 None => " (gave up:".into(),
             };
             let timeout = client.timeout().as_secs_f64();
-            return Err(GivenUp::Failed(give_up(format!(
-                "{}{why} the option timeout allows {timeout} s in all)",
-                failure.message
-            ))));
+            let message = format!("{message}{why} the option timeout allows {timeout} s in all)");
+            return Err(match failed.kind {
+                Some(Kind::Unreachable) => GivenUp::Unreachable(give_up(message)),
+                _ => GivenUp::Failed(give_up(message)),
+            });
         }
         if asked.is_some() {
             // The server has said so to this request, and means every one.
-            shared.pace.pause(wait);
+            stats.pace.pause(wait);
         }
-        shared.retries.fetch_add(1, Relaxed);
-        sleep(wait, interrupt).map_err(GivenUp::Failed)?;
+        stats.retries.fetch_add(1, Relaxed);
+        last = Some(failed);
+        if !sleep(wait, interrupt) {
+            return Err(GivenUp::Failed(Error::Interrupted));
+        }
     }
 }
 
-/// Waits until the client's limits per minute, and a pause that a reply has asked for, let a request go. This
-/// time does not count against the request's own. Returns whether there was any.
-fn wait_turn(client: &Client, texts: &[&str], interrupt: &Arc<dyn Interrupt>) -> Result<bool, GivenUp> {
+/// Why a wait for a turn has ended before it came.
+enum Ended {
+    Interrupted,
+    /// The turn comes after the time of the call; in words for the user.
+    TooLate(String),
+}
+
+/// Waits until the client's limits per minute, and a pause that a reply has asked for, let a request go. Returns
+/// whether there was any wait.
+fn wait_turn(
+    client: &Client,
+    texts: &[&str],
+    is_first: bool,
+    deadline: Instant,
+    interrupt: &Arc<dyn Interrupt>,
+) -> Result<bool, Ended> {
     let pace = &client.stats().pace;
     let limits = client.pacing();
     let tokens = limits.tokens.map_or(0, |_| texts.iter().map(|text| plan::estimate(text)).sum());
+    let timeout = client.timeout().as_secs_f64();
+    let left = || deadline.saturating_duration_since(Instant::now());
     let turn = pace.book(limits, tokens);
-    let mut waited = !turn.is_zero();
+    let mut waited = !turn.wait().is_zero();
     if waited {
-        sleep(turn, interrupt).map_err(GivenUp::Failed)?;
+        if turn.wait() >= left() {
+            return Err(Ended::TooLate(format!(
+                "the options requests_per_minute and tokens_per_minute let the request leave in {} s, the option \
+                 timeout allows {timeout} s in all",
+                turn.wait().as_secs_f64().ceil()
+            )));
+        }
+        if !sleep(turn.wait(), interrupt) {
+            return Err(Ended::Interrupted);
+        }
     }
     loop {
         let pause = pace.paused();
         if pause.is_zero() {
-            return Ok(waited);
+            break;
+        }
+        if pause >= left() {
+            match is_first {
+                // The pause is another call's. This one has its time for itself, and hears the server's own answer.
+                true => break,
+                false => {
+                    return Err(Ended::TooLate(format!(
+                        "the server asks to wait {} s more, the option timeout allows {timeout} s in all",
+                        pause.as_secs_f64().ceil()
+                    )));
+                }
+            }
         }
         waited = true;
-        sleep(pause, interrupt).map_err(GivenUp::Failed)?;
+        if !sleep(pause, interrupt) {
+            return Err(Ended::Interrupted);
+        }
     }
+    turn.take();
+    Ok(waited)
 }
 
 fn attempt(
@@ -143,36 +251,46 @@ fn attempt(
     body: &[u8],
     deadline: Instant,
     interrupt: &Arc<dyn Interrupt>,
-) -> Result<Reply, (Option<u16>, Failure)> {
+) -> Result<Reply, Failed> {
     let (provider, target) = (client.provider(), target(client));
     let start = Instant::now();
     let exchange = transport::exchange(&target, headers.map(), body, deadline, interrupt);
     let size = exchange.as_ref().map_or(0, |exchange| exchange.body.len());
     client.stats().exchanged(body.len(), size, start.elapsed());
-    // Every failure leaves by this, so that no message holds a key.
-    let quoted = |status, failure: Failure| {
+    // Every failure leaves by one of these two, so that no message holds a key.
+    let quoted = |failure: Failure| {
         let text = Zeroizing::new(failure.message);
-        (status, Failure { message: headers.quote(&text), verdict: failure.verdict })
+        Failure { message: headers.quote(&text), verdict: failure.verdict }
     };
-    let mut exchange = exchange.map_err(|trouble| quoted(None, failure(trouble)))?;
+    let no_reply = |trouble: Trouble| {
+        let kind = trouble.kind;
+        let verdict = match kind {
+            Kind::Permanent | Kind::Late => Verdict::Permanent,
+            Kind::Unreachable | Kind::Broken => Verdict::Retry(None),
+        };
+        let failure = quoted(Failure { message: trouble.message, verdict });
+        Failed { status: None, failure, kind: Some(kind) }
+    };
+    let replied = |status, failure| Failed { status: Some(status), failure: quoted(failure), kind: None };
+    let mut exchange = exchange.map_err(no_reply)?;
     let status = exchange.status;
     if exchange.is_success() {
         headers.mask(&mut exchange.body);
         let go_on = || !interrupt.is_interrupted() && Instant::now() < deadline;
         return provider.reply(&exchange.body, &go_on).map_err(|wrong| match go_on() {
-            true => quoted(Some(status), wrong),
-            false => (None, failure(transport::too_late(&target))),
+            true => replied(status, wrong),
+            false => no_reply(transport::too_late(&target)),
         });
     }
     // Before it is read: a reader leaves copies behind.
     let text = headers.scrub(exchange.text());
     let (retry_after, should_retry) = (exchange.retry_after, exchange.should_retry);
     let failure = provider.failure(&HttpReply { status, body: text.as_bytes(), retry_after, should_retry });
-    let (status, mut failure) = quoted(Some(status), failure);
-    if matches!(status, Some(401 | 403)) && !headers.has_key() {
-        failure.message = format!("{} ({})", failure.message, client.key_hint());
+    let mut failed = replied(status, failure);
+    if matches!(status, 401 | 403) && !headers.has_key() {
+        failed.failure.message = format!("{} ({})", failed.failure.message, client.key_hint());
     }
-    Err((status, failure))
+    Err(failed)
 }
 
 fn target(client: &Client) -> Target<'_> {
@@ -183,26 +301,21 @@ fn target(client: &Client) -> Target<'_> {
     }
 }
 
-/// No reply is a failure too.
-fn failure(trouble: Trouble) -> Failure {
-    let verdict = if trouble.may_retry { Verdict::Retry(None) } else { Verdict::Permanent };
-    Failure { message: trouble.message, verdict }
-}
-
 fn backoff(attempts: u32) -> Duration {
     let most = BACKOFF_FIRST.saturating_mul(1 << (attempts - 1).min(16)).min(BACKOFF_MOST);
     most.mul_f64(fastrand::f64())
 }
 
-fn sleep(wait: Duration, interrupt: &Arc<dyn Interrupt>) -> Result<(), Error> {
+/// Sleeps, unless it is interrupted. Returns whether it slept to the end.
+fn sleep(wait: Duration, interrupt: &Arc<dyn Interrupt>) -> bool {
     let end = Instant::now() + wait;
     loop {
         if interrupt.is_interrupted() {
-            return Err(Error::Interrupted);
+            return false;
         }
         let left = end.saturating_duration_since(Instant::now());
         if left.is_zero() {
-            return Ok(());
+            return true;
         }
         std::thread::sleep(left.min(SLICE));
     }

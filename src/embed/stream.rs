@@ -9,12 +9,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use crate::base::error::{Error, Result};
 use crate::base::hash::Digest;
 use crate::base::interrupt::Interrupt;
 use crate::client::plan::Load;
-use crate::embed::cache::flight::Flight;
+use crate::embed::cache::flight::{Flight, Waited};
 use crate::embed::cache::{Claim, Vector};
 use crate::embed::call::{Call, Task};
 use crate::embed::progress::Progress;
@@ -148,9 +149,11 @@ impl<K, I: Iterator<Item = Result<(K, Text)>>> Stream<K, I> {
                 State::Theirs(flight) => {
                     // Whoever sent this text may wait for one of ours: ours must be on their way first.
                     self.submit()?;
-                    match self.wait(&flight)? {
-                        Some(Ok(vector)) => Ok(Some(vector)),
-                        _ => {
+                    let timeout = self.call().client().timeout();
+                    match self.wait(&flight, Some(Instant::now() + timeout))? {
+                        Waited::Landed(Ok(vector)) => Ok(Some(vector)),
+                        Waited::TooLong => Err(self.call().waited_too_long()),
+                        Waited::Landed(Err(_)) | Waited::NotSent => {
                             self.rows.push_front(Row { key, text, value: State::Theirs(flight) });
                             self.take_over()?;
                             continue;
@@ -168,13 +171,15 @@ impl<K, I: Iterator<Item = Result<(K, Text)>>> Stream<K, I> {
         if job == self.jobs && flight.outcome().is_none() {
             self.submit()?;
         }
-        let outcome = match self.wait(flight)? {
-            Some(outcome) => outcome,
+        let mut waited = self.wait(flight, None)?;
+        if !matches!(waited, Waited::Landed(_)) {
             // Not sent after all: the request that is being filled holds it.
-            None => {
-                self.submit()?;
-                self.wait(flight)?.unwrap_or(Err(Error::Interrupted))
-            }
+            self.submit()?;
+            waited = self.wait(flight, None)?;
+        }
+        let outcome = match waited {
+            Waited::Landed(outcome) => outcome,
+            Waited::NotSent | Waited::TooLong => Err(Error::Interrupted),
         };
         if outcome == Err(Error::Interrupted) {
             // The request ran on this thread and was given up: the statement ends, not the row.
@@ -298,13 +303,13 @@ impl<K, I: Iterator<Item = Result<(K, Text)>>> Stream<K, I> {
         Ok(())
     }
 
-    fn wait(&mut self, flight: &Flight) -> Result<Option<Result<Vector>>> {
+    fn wait(&mut self, flight: &Flight, deadline: Option<Instant>) -> Result<Waited> {
         if let Some(outcome) = flight.outcome() {
-            return Ok(Some(outcome));
+            return Ok(Waited::Landed(outcome));
         }
         let idle = self.workers.lock().idle;
         self.progress.waiting(self.threads.len() - idle.min(self.threads.len()));
-        flight.wait(&self.interrupt)
+        flight.wait(deadline, &self.interrupt)
     }
 }
 

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::message;
+use crate::base::span::span;
 use crate::base::words::{PROVIDER_MESSAGE_MAX, bounded};
 
 /// A reply that is no success.
@@ -51,23 +52,46 @@ pub enum Verdict {
     Retry(Option<Duration>),
     /// Send it in smaller parts; permanent for a lone text.
     TooLarge,
+    /// The same, for the number of its texts: later requests need not try as many.
+    TooMany,
     /// One of the texts may be to blame: the others may succeed without it.
     Refused,
 }
 
-/// What providers say of a request that is too large, in lower case.
+/// What providers say of a request that is too large, in lower case, in the message or in its codes.
 const TOO_LARGE: &[&str] = &[
     "too large",
     "too many tokens",
-    "too many inputs",
     "too long",
     "maximum context length",
-    "exceeds the context length",
-    "maximum allowed batch size",
+    "context_length",
+    "context length",
     "max_tokens_per_request",
-    "requests can be in one batch",
-    "array too long",
+    "maximum length",
+    "too_large",
 ];
+
+/// What they say where there are too many texts in it. (DashScope, Zhipu, TEI, Cohere, Gemini, pydantic, in this order.)
+const TOO_MANY: &[&str] = &[
+    "should not be larger than",
+    "maximum length of",
+    "maximum allowed batch size",
+    "batch size limit",
+    "requests can be in one batch",
+    "too many inputs",
+    "array too long",
+    "must be <= ",
+    "at most 100 requests",
+    "too_long",
+    "batch size",
+];
+
+/// What they say where one text is to blame, with a status that would say otherwise. (Ollama, in this order.)
+const ONE_TEXT: &[&str] = &["unsupported value", "invalid input", "failed to tokenize"];
+
+/// Words by which 403 is about who asks, not about what is sent.
+const WHO: &[&str] =
+    &["key", "token", "permission", "credential", "denied", "authoriz", "account", "country"];
 
 /// Classifies a reply by what all providers have in common.
 pub(super) fn classify(reply: &HttpReply<'_>) -> Failure {
@@ -75,20 +99,31 @@ pub(super) fn classify(reply: &HttpReply<'_>) -> Failure {
     let text = said.as_ref().and_then(|said| said.text.clone());
     let text = text.unwrap_or_else(|| String::from_utf8_lossy(reply.body).into_owned());
     let message = bounded(&text, PROVIDER_MESSAGE_MAX);
-    let lower = message.to_ascii_lowercase();
-    let too_large = TOO_LARGE.iter().any(|words| lower.contains(words));
-    let verdict = match reply.status {
-        413 => Verdict::TooLarge,
-        400 | 422 if too_large => Verdict::TooLarge,
-        // llama.cpp's answer to a text that never fits.
-        500 if lower.contains("too large to process") => Verdict::TooLarge,
-        429 if said.as_ref().is_some_and(|said| said.quota_spent) => Verdict::Permanent,
+    let mut lower = message.to_ascii_lowercase();
+    let codes = said.as_ref().map_or("", |said| &said.codes);
+    let asked = reply.retry_after.or(said.as_ref().and_then(|said| said.wait)).or_else(|| wait_in(&lower));
+    lower.extend([" ", codes]);
+    let says = |words: &[&str]| words.iter().any(|words| lower.contains(words));
+    let too_large = match says(TOO_MANY) && !lower.contains("token") && !lower.contains("string_too_long") {
+        true => Some(Verdict::TooMany),
+        false => (says(TOO_LARGE) || says(TOO_MANY)).then_some(Verdict::TooLarge),
+    };
+    let verdict = match (reply.status, too_large) {
+        (413, _) => too_large.unwrap_or(Verdict::TooLarge),
+        // Ollama and llama.cpp answer 500 to a text that never fits.
+        (400 | 422 | 500, Some(verdict)) => verdict,
+        (500, None) if says(ONE_TEXT) => Verdict::Refused,
+        // Waiting does not bring a spent quota back.
+        (429, _) if codes.contains("insufficient_quota") => Verdict::Permanent,
         _ => match reply.should_retry {
-            Some(true) => Verdict::Retry(reply.retry_after),
+            Some(true) => Verdict::Retry(asked),
             Some(false) => Verdict::Permanent,
             None => match reply.status {
-                408 | 409 | 425 | 429 | 500 | 502 | 503 | 504 | 529 => Verdict::Retry(reply.retry_after),
-                400 | 422 => Verdict::Refused,
+                // A gateway refuses what it does not like the look of, TEI what it cannot compute.
+                403 if !says(WHO) => Verdict::Refused,
+                400 | 422 | 424 => Verdict::Refused,
+                501 | 505 => Verdict::Permanent,
+                408 | 409 | 425 | 429 | 500..=599 => Verdict::Retry(asked),
                 _ => Verdict::Permanent,
             },
         },
@@ -108,6 +143,27 @@ pub(super) fn classify(reply: &HttpReply<'_>) -> Failure {
         (hint, text) => format!("{hint} ({text})"),
     };
     Failure { message, verdict }
+}
+
+/// The wait that a message asks for: "try again in 20s", "Please retry in 1m2.5s.", "retry after 5 seconds".
+fn wait_in(lower: &str) -> Option<Duration> {
+    let rest = ["try again in ", "retry in ", "retry after ", "try again after "]
+        .iter()
+        .find_map(|words| lower.split_once(words).map(|(_, rest)| rest))?;
+    let end = rest.find([' ', ',', ';', ')']).unwrap_or(rest.len());
+    let (word, next) = rest.split_at(end);
+    let word = word.trim_end_matches('.');
+    if let Ok(number) = word.parse::<f64>() {
+        let unit = next.trim_start();
+        let unit = match () {
+            () if unit.starts_with("milli") || unit.starts_with("ms") => 1e-3,
+            () if unit.starts_with("min") => 60.0,
+            () if unit.starts_with("sec") || unit.starts_with("s.") || unit == "s" => 1.0,
+            () => return None,
+        };
+        return Duration::try_from_secs_f64(number * unit).ok().filter(|wait| !wait.is_zero());
+    }
+    span(word)
 }
 
 #[cfg(test)]
@@ -139,24 +195,73 @@ mod tests {
 
     #[test]
     fn verdicts_follow_the_status() {
-        for status in [400, 422] {
+        for status in [400, 422, 403, 424] {
             assert_eq!(of(status, "no").verdict, Verdict::Refused, "{status}");
         }
-        for status in [401, 402, 403, 404, 405, 424, 498, 501, 301, 307] {
+        assert_eq!(of(403, "invalid API key").verdict, Verdict::Permanent);
+        for status in [401, 402, 404, 405, 498, 501, 505, 301, 307] {
             assert_eq!(of(status, "no").verdict, Verdict::Permanent, "{status}");
         }
-        for status in [408, 409, 425, 429, 500, 502, 503, 504, 529] {
+        for status in [408, 409, 425, 429, 500, 502, 503, 504, 507, 520, 521, 522, 523, 524, 529, 599] {
             assert_eq!(of(status, "no").verdict, Verdict::Retry(None), "{status}");
         }
         for (status, body) in [
             (413, ""),
             (400, "Too many tokens in batch. Max is 16384 got 20000"),
-            (422, "batch size 40 > maximum allowed batch size 32"),
+            (400, r#"{"error":{"message":"no","code":"max_tokens_per_request"}}"#),
+            (400, r#"{"error":{"message":"no","type":"context_length_exceeded"}}"#),
+            (500, "the input length exceeds the context length"),
             (400, "This model's maximum context length is 8192 tokens"),
             (500, "input (3002 tokens) is too large to process"),
         ] {
             assert_eq!(of(status, body).verdict, Verdict::TooLarge, "{status} {body}");
         }
+        for (status, body) in [
+            (422, "batch size 40 > maximum allowed batch size 32"),
+            (400, "Value error, batch size is invalid, it should not be larger than 10.: input.contents"),
+            (400, "input array exceeds maximum length of 64"),
+            (400, "BatchEmbedContentsRequest.requests: at most 100 requests can be in one batch"),
+            (422, r#"{"detail":[{"type":"too_long","msg":"List should have at most 32 items"}]}"#),
+            (413, "batch size limit exceeded"),
+            (400, "n must be <= 100"),
+        ] {
+            assert_eq!(of(status, body).verdict, Verdict::TooMany, "{status} {body}");
+        }
+        for body in [
+            r#"{"error":"failed to encode response: json: unsupported value: NaN"}"#,
+            "failed to tokenize input",
+        ] {
+            assert_eq!(of(500, body).verdict, Verdict::Refused, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_wait_is_read_wherever_it_is_stated() {
+        for (body, seconds) in [
+            ("Rate limit reached. Please try again in 20s. Visit https://h", Some(20.0)),
+            ("Please try again in 6m0.5s.", Some(360.5)),
+            ("try again in 120ms", Some(0.12)),
+            ("Please retry in 12.3 seconds", Some(12.3)),
+            ("retry after 5 seconds", Some(5.0)),
+            ("Too many requests, retry after 2 minutes", Some(120.0)),
+            ("try again in a while", None),
+            ("try again in 7", None),
+            ("try again in ", None),
+            (r#"{"error":"Model is loading","estimated_time":20.5}"#, Some(20.5)),
+            (r#"{"error":"Model is loading","estimated_time":-1}"#, None),
+            (
+                r#"[{"error":{"code":429,"details":[{"@type":"x"},{"@type":"RetryInfo","retryDelay":"34s"}]}}]"#,
+                Some(34.0),
+            ),
+        ] {
+            let wait = seconds.map(Duration::from_secs_f64);
+            assert_eq!(of(429, body).verdict, Verdict::Retry(wait), "{body}");
+        }
+        let reply = HttpReply {
+            retry_after: Some(Duration::from_secs(2)),
+            ..HttpReply::new(429, b"try again in 20s")
+        };
+        assert_eq!(classify(&reply).verdict, Verdict::Retry(Some(Duration::from_secs(2))));
     }
 
     #[test]

@@ -28,7 +28,7 @@ use serde_json::{Map, Value};
 
 pub use failure::{Failure, HttpReply, Verdict};
 pub use json::GoOn;
-pub use reply::{Reply, read};
+pub use reply::{NO_INDEX, Reply, read};
 pub use url::{Paths, complete};
 
 /// The formats that have a file of their own.
@@ -151,6 +151,8 @@ pub struct Ask<'a> {
     pub input_type: Option<&'a str>,
     /// Whether over-long text is to be cut.
     pub truncate: Option<bool>,
+    /// Whether vectors are not asked for as base64, for servers that refuse a request that does.
+    pub numbers: bool,
     /// The user's fields, which win over ours.
     pub body: &'a Map<String, Value>,
 }
@@ -249,7 +251,8 @@ fn write(
     if let Some(model) = ask.model.filter(|_| ours("model")) {
         body.serialize_entry("model", model)?;
     }
-    for (name, value) in spec.fixed.iter().filter(|(name, _)| ours(name)) {
+    let wanted = |value: &Fixed| !(ask.numbers && matches!(value, Fixed::Text("base64")));
+    for (name, value) in spec.fixed.iter().filter(|(name, value)| ours(name) && wanted(value)) {
         body.serialize_entry(name, value)?;
     }
     if let (Some(name), Some(n)) = (spec.dimensions.filter(|name| ours(name)), ask.dimensions) {
@@ -316,7 +319,14 @@ pub(crate) mod testing {
     /// An ask for model `m` alone.
     pub fn plain() -> Ask<'static> {
         static NONE: std::sync::LazyLock<Map<String, Value>> = std::sync::LazyLock::new(Map::new);
-        Ask { model: Some("m"), dimensions: None, input_type: None, truncate: None, body: &NONE }
+        Ask {
+            model: Some("m"),
+            dimensions: None,
+            input_type: None,
+            truncate: None,
+            numbers: false,
+            body: &NONE,
+        }
     }
 
     /// A recorded reply of tests/fixtures.

@@ -10,14 +10,18 @@
 use base64_simd::AsOut;
 use zeroize::Zeroizing;
 
-use super::failure::{Failure, Verdict};
+use super::failure::{self, Failure, HttpReply, Verdict};
 use super::json::{After, Error, GoOn, Kind, Reader};
+use super::message;
 use crate::base::words::{PROVIDER_MESSAGE_MAX, bounded};
 
 /// Numbers that any reply may hold, whatever its size: 1 MiB of them.
 const NUMBERS_FREE: usize = 1 << 18;
 /// Unescaped base64 that is decoded at once; groups of four.
 const PIECE: usize = 4096;
+
+/// The index of a row that states none.
+pub const NO_INDEX: u64 = u64::MAX - 1;
 
 /// What a reply holds, before it is checked.
 #[derive(Debug, Default, PartialEq)]
@@ -28,8 +32,10 @@ pub struct Reply {
     pub width: usize,
     /// How many rows came.
     pub rows: usize,
-    /// `index` of each row that had one.
+    /// `index` of each row that is an object, [`NO_INDEX`] where it has none; empty where no row has one.
     pub index: Vec<u64>,
+    /// The rows that are null: `data` has nothing of them.
+    pub nulls: Vec<u32>,
     /// Tokens of the request, as reported.
     pub tokens: Option<u64>,
 }
@@ -49,15 +55,25 @@ pub fn read(body: &[u8], go_on: GoOn<'_>) -> Result<Reply, Failure> {
     if stopped {
         return Err(Failure::permanent("the reply was not read to its end in time".into()));
     }
+    let has_rows = read.is_ok() && rows.reply.rows > 0;
+    if !has_rows && !matches!(&read, Err(e) if e.kind != Kind::Shape) {
+        if let Some(said) = message::read(body).filter(|said| said.is_error) {
+            return Err(inner_error(body, &said));
+        }
+    }
     match read {
         Ok(()) => Ok(rows.finish()),
         Err(e) => {
             // A value is repeated, which may be as long as the reply. Wiped, as it may repeat a key.
             let message = Zeroizing::new(e.message);
             let text = Zeroizing::new(bounded(&message, 4 * PROVIDER_MESSAGE_MAX));
+            let start = &body[..body.len().min(400)];
+            let start = Zeroizing::new(String::from_utf8_lossy(start).into_owned());
+            let start = Zeroizing::new(bounded(&start, 80));
             let what = match e.kind {
-                Kind::CutOff | Kind::Syntax => "is not valid JSON",
-                Kind::Shape | Kind::TooLarge => "holds no usable embeddings",
+                _ if body.is_empty() => "is empty, and not valid JSON".into(),
+                Kind::CutOff | Kind::Syntax => format!("is not valid JSON (it begins: {})", *start),
+                Kind::Shape | Kind::TooLarge => "holds no usable embeddings".into(),
             };
             let verdict = match e.kind {
                 Kind::CutOff => Verdict::Retry(None),
@@ -67,6 +83,12 @@ pub fn read(body: &[u8], go_on: GoOn<'_>) -> Result<Reply, Failure> {
             Err(Failure { message: format!("the reply {what}: {}", *text), verdict })
         }
     }
+}
+
+/// A gateway may answer 200 to a request that failed behind it.
+fn inner_error(body: &[u8], said: &message::Said) -> Failure {
+    let status = said.status.filter(|status| (400..600).contains(status)).unwrap_or(400);
+    failure::classify(&HttpReply::new(status, body))
 }
 
 /// The reply as it is read.
@@ -82,6 +104,9 @@ struct Rows {
 impl Rows {
     fn finish(mut self) -> Reply {
         self.reply.data.truncate(self.filled);
+        if self.reply.index.iter().all(|at| *at == NO_INDEX) {
+            self.reply.index.clear();
+        }
         self.reply
     }
 
@@ -137,18 +162,18 @@ impl Rows {
     /// An object that holds a vector and its index.
     fn item(&mut self, reader: &mut Reader<'_>) -> Result<(), Error> {
         let rows = self.reply.rows;
-        let mut place = None;
+        let mut place = NO_INDEX;
         reader.object(|reader, key| match key {
             "embedding" => self.row(reader),
             "index" => {
                 let index = reader.raw()?;
                 // What is no index fails the check as one that is too large does.
-                place = (index != b"null").then(|| whole(index).unwrap_or(u64::MAX));
+                place = if index == b"null" { NO_INDEX } else { whole(index).unwrap_or(u64::MAX) };
                 Ok(())
             }
             _ => reader.skip(),
         })?;
-        self.reply.index.extend(place);
+        self.reply.index.push(place);
         match self.reply.rows - rows {
             1 => Ok(()),
             _ => Err(reader.shape(format!("item {rows} has no embedding of its own"))),
@@ -168,11 +193,19 @@ impl Rows {
         match reader.peek() {
             b'[' => self.list_of_numbers(reader)?,
             b'"' => self.base64(reader)?,
+            b'n' if reader.rest().starts_with(b"null") => {
+                reader.skip()?;
+                let row =
+                    u32::try_from(self.reply.rows).map_err(|_| reader.shape("too many rows are null"))?;
+                self.reply.nulls.push(row);
+                self.reply.rows += 1;
+                return Ok(());
+            }
             _ => return Err(reader.unexpected("an embedding")),
         }
         let width = self.filled - start;
         let reply = &mut self.reply;
-        if reply.rows == 0 {
+        if reply.rows == reply.nulls.len() {
             reply.width = width;
         } else if width != reply.width {
             let text = format!("row {} has {width} numbers, the rows before it {}", reply.rows, reply.width);
@@ -227,7 +260,7 @@ impl Rows {
         }
     }
 
-    /// Makes room for `more` numbers behind those of `data`. Uninterrupted more than the body is large: what a body of N
+    /// Makes room for `more` numbers behind those of `data`. Never more than the body is large: what a body of N
     /// bytes spells in less than 4 bytes a number would take more memory than it.
     fn reserve(&mut self, more: usize, reader: &Reader<'_>) -> Result<(), Error> {
         let data = &mut self.reply.data;
@@ -395,12 +428,11 @@ mod tests {
     #[test]
     fn what_is_no_vector_is_an_error() {
         for (body, why) in [
-            (r#"{"data":[{"embedding":[1,null]}]}"#, "null"),
-            (r#"{"data":[{"embedding":null}]}"#, "null"),
             (r#"{"data":[{"index":0}]}"#, "no embedding"),
             (r#"{"data":[{"embedding":[1,"a"]}]}"#, "a number of an embedding"),
-            (r#"{"data":[{"embedding":[NaN]}]}"#, "not valid JSON"),
-            (r#"{"data":[{"embedding":[1e999]}]}"#, "not valid JSON"),
+            (r#"{"data":[{"embedding":[NaNs]}]}"#, "not valid JSON"),
+            (r#"{"data":[{"embedding":[nul]}]}"#, "not valid JSON"),
+            (r#"{"data":[{"embedding":[1e]}]}"#, "not valid JSON"),
             (r#"{"embedding":[[1],[2]]}"#, "per token"),
             (r#"{"embedding":[[[1]]]}"#, "nested"),
             (r#"{"embedding":[1,[2,3]]}"#, "mixes"),
@@ -410,13 +442,47 @@ mod tests {
             (r#"{"object":"list"}"#, "neither"),
             (r#"{"embeddings":[[1]]"#, "not valid JSON"),
             (r#"{"embeddings":[[1]]} x"#, "not valid JSON"),
-            ("<html>", "not valid JSON"),
-            ("", "not valid JSON"),
+            ("<html>no <b>gateway</b></html>", "not valid JSON (it begins: <html>no <b>gateway</b></html>)"),
+            ("", "is empty, and not valid JSON"),
             ("7", "no usable"),
         ] {
             let e = error(body);
             assert!(e.contains(why), "{body}: {e}");
         }
+    }
+
+    #[test]
+    fn a_row_that_is_no_vector_leaves_the_others() {
+        let body = br#"{"data":[{"embedding":null,"index":2},{"embedding":[1,2],"index":0},
+            {"embedding":[NaN,-Infinity]},{"embedding":[1e999, null]},{"embedding":null}]}"#;
+        let reply = read(body, &|| true).unwrap();
+        assert_eq!((reply.rows, reply.width, &reply.nulls[..]), (5, 2, &[0, 4][..]));
+        assert_eq!(reply.index, [2, 0, NO_INDEX, NO_INDEX, NO_INDEX]);
+        assert_eq!(reply.data[..2], [1.0, 2.0]);
+        assert!(reply.data[2..].iter().all(|x| x.is_nan()), "{:?}", reply.data);
+        let reply =
+            read(br#"{"data":[{"embedding":[1]},{"embedding":[2],"index":null}]}"#, &|| true).unwrap();
+        assert!(reply.index.is_empty());
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_skipped() {
+        assert_eq!(read(b"\xef\xbb\xbf[[1]]", &|| true).unwrap().data, [1.0]);
+    }
+
+    #[test]
+    fn an_error_in_a_good_reply_is_that_error() {
+        for (body, message, verdict) in [
+            (r#"{"error":{"message":"overloaded","code":503}}"#, "overloaded", Verdict::Retry(None)),
+            (r#"{"error":{"message":"no such model","code":"404"}}"#, "no such model", Verdict::Permanent),
+            (r#"{"error":"this text is bad"}"#, "this text is bad", Verdict::Refused),
+            (r#"{"error":{"message":"too many tokens"},"data":[]}"#, "too many tokens", Verdict::TooLarge),
+            (r#"{"data":null,"error":{"message":"m","code":429}}"#, "m", Verdict::Retry(None)),
+        ] {
+            let failure = read(body.as_bytes(), &|| true).unwrap_err();
+            assert_eq!((&*failure.message, failure.verdict), (message, verdict), "{body}");
+        }
+        assert!(read(br#"{"error":null,"data":[{"embedding":[1]}]}"#, &|| true).is_ok());
     }
 
     #[test]

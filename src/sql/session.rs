@@ -232,7 +232,7 @@ impl Session {
         self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// What a bug report needs: version, source, engine, features, formats, what locks it. Uninterrupted a key.
+    /// What a bug report needs: version, source, engine, features, formats, what locks it. Never a key.
     pub fn debug(&self) -> String {
         let formats: Vec<_> = crate::provider::all().map(|p| p.spec().name).collect();
         let features: Vec<_> = [

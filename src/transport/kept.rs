@@ -45,10 +45,17 @@ fn set(flag: &'static std::thread::LocalKey<Cell<bool>>) -> impl Drop {
 /// A connection's buffers, which it keeps while it is idle.
 pub(super) const BUFFER: usize = 32 << 10;
 
+/// Whether an error says that the other side has ended the connection.
+fn is_end(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof)
+}
+
 /// How long a look may take where it cannot be had at once (a SOCKS proxy's connection, which is ureq's own).
 const LOOK: Duration = Duration::from_millis(1);
 
-/// The connection had something to read before the request had left. Nothing of the request was answered.
+/// A connection that served another request is of no use for this one: it had something to read before the request had
+/// left, or ended before the first byte of the reply. Servers close connections that are idle without a word.
 #[derive(Debug, thiserror::Error)]
 #[error("it sent what nobody had asked for, or closed the connection")]
 struct Stale;
@@ -71,6 +78,7 @@ impl<In: Transport> Connector<In> for KeptConnector {
             pending: Zeroizing::default(),
             has_served: false,
             just_read: false,
+            is_answered: false,
         }))
     }
 }
@@ -86,6 +94,8 @@ pub(super) struct Kept<T: Transport> {
     has_served: bool,
     /// Whether a read has succeeded since ureq last asked whether the connection is open.
     just_read: bool,
+    /// Whether a byte of the reply to this request has come.
+    is_answered: bool,
 }
 
 impl<T: Transport> Kept<T> {
@@ -97,6 +107,16 @@ impl<T: Transport> Kept<T> {
         self.inner.buffers().input().is_empty()
             && matches!(self.inner.await_input(look), Err(Error::Timeout(_)))
             && self.inner.is_open()
+    }
+
+    /// The end of a kept connection before the first byte of the reply, as [`Stale`].
+    fn or_stale<R>(&self, done: Result<R, Error>) -> Result<R, Error> {
+        match done {
+            Err(Error::Io(e)) if self.has_served && !self.is_answered && is_end(&e) => {
+                Err(io::Error::other(Stale).into())
+            }
+            done => done,
+        }
     }
 
     /// Wipes what came: a server may repeat the key.
@@ -148,7 +168,8 @@ impl<T: Transport> Transport for Kept<T> {
         held.extend_from_slice(output);
         output.fill(0);
         if full {
-            self.flush(timeout)?;
+            let sent = self.flush(timeout);
+            self.or_stale(sent)?;
             self.pending = piece;
         }
         Ok(())
@@ -169,9 +190,16 @@ impl<T: Transport> Transport for Kept<T> {
             if unasked || (self.has_served && !self.is_idle()) {
                 return Err(io::Error::other(Stale).into());
             }
-            self.flush(timeout)?;
+            self.is_answered = false;
+            let sent = self.flush(timeout);
+            self.or_stale(sent)?;
         }
-        self.just_read = self.inner.await_input(timeout)?;
+        let read = match self.inner.await_input(timeout) {
+            Ok(false) if !self.is_answered => Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
+            read => read,
+        };
+        self.just_read = self.or_stale(read)?;
+        self.is_answered |= self.just_read;
         Ok(self.just_read)
     }
 

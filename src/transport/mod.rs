@@ -22,7 +22,7 @@ use ureq::http::header::{HeaderMap, HeaderValue};
 use crate::base::host::is_loopback;
 use crate::base::interrupt::{Interrupt, interruptible};
 use agent::{AGENT, BAD_PROXY, ROOTS};
-pub use trouble::{Trouble, too_late};
+pub use trouble::{Kind, Trouble, too_late};
 
 /// The largest body that is read, after decompression.
 pub const BODY_MAX: u64 = 256 << 20;
@@ -118,7 +118,7 @@ pub fn exchange(
     };
     let response = response.map_err(trouble)?;
     let status = response.status().as_u16();
-    let retry_after = asked::wait_asked(response.headers());
+    let retry_after = asked::wait_asked(status, response.headers());
     let should_retry = match response.headers().get("x-should-retry").map(HeaderValue::as_bytes) {
         Some(b"true") => Some(true),
         Some(b"false") => Some(false),

@@ -38,7 +38,7 @@ impl<In: Transport> Connector<In> for SocketConnector {
         stream.set_write_timeout(Some(SLICE))?;
         let buffers =
             LazyBuffers::new(details.config.input_buffer_size(), details.config.output_buffer_size());
-        Ok(Some(Either::B(Socket { stream, buffers })))
+        Ok(Some(Either::B(Socket { stream, buffers, unsent: None })))
     }
 }
 
@@ -47,6 +47,8 @@ impl<In: Transport> Connector<In> for SocketConnector {
 pub(super) struct Socket {
     stream: TcpStream,
     buffers: LazyBuffers,
+    /// Why a write failed. A server that has had enough of a request answers it and closes: its reply is read first.
+    unsent: Option<Error>,
 }
 
 impl Transport for Socket {
@@ -55,7 +57,16 @@ impl Transport for Socket {
     }
 
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
-        write_all(&self.stream, &self.buffers.output()[..amount], timeout)
+        if self.unsent.is_some() {
+            return Ok(());
+        }
+        match write_all(&self.stream, &self.buffers.output()[..amount], timeout) {
+            Err(Error::Io(e)) if matches!(e.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) => {
+                self.unsent = Some(Error::Io(e));
+                Ok(())
+            }
+            done => done,
+        }
     }
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
@@ -77,18 +88,24 @@ impl Transport for Socket {
             match read {
                 Ok(n) => {
                     self.buffers.input_appended(n);
-                    return Ok(n > 0);
+                    return match self.unsent.take() {
+                        Some(e) if n == 0 => Err(e),
+                        unsent => {
+                            self.unsent = unsent;
+                            Ok(n > 0)
+                        }
+                    };
                 }
                 Err(e) if is_timeout(&e) && is_probing() => return Err(Error::Timeout(timeout.reason)),
                 Err(e) if is_timeout(&e) || e.kind() == ErrorKind::Interrupted => waited(start, timeout)?,
-                Err(e) => return Err(e.into()),
+                Err(e) => return Err(self.unsent.take().unwrap_or(e.into())),
             }
         }
     }
 
     /// Asked after a look at what is there, which tells more.
     fn is_open(&mut self) -> bool {
-        true
+        self.unsent.is_none()
     }
 }
 

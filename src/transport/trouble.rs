@@ -11,14 +11,27 @@ use crate::base::host::is_loopback;
 pub struct Trouble {
     /// What happened, in words for the user.
     pub message: String,
-    /// Whether the same request may be answered later.
-    pub may_retry: bool,
+    /// What that means for the request.
+    pub kind: Kind,
+}
+
+/// What no reply means for a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The same request would fail again.
+    Permanent,
+    /// Its time is up.
+    Late,
+    /// There is no connection: whatever is sent now fails.
+    Unreachable,
+    /// The connection ended within the exchange, and the next one may not.
+    Broken,
 }
 
 impl Trouble {
     /// Trouble that stays.
     pub(super) fn permanent(message: impl Into<String>) -> Trouble {
-        Trouble { message: message.into(), may_retry: false }
+        Trouble { message: message.into(), kind: Kind::Permanent }
     }
 }
 
@@ -36,13 +49,17 @@ fn server(target: &Target<'_>) -> String {
 pub fn too_late(target: &Target<'_>) -> Trouble {
     let seconds = target.timeout.as_secs_f64();
     let server = server(target);
-    Trouble::permanent(format!("no complete reply from {server} within {seconds} s (option timeout)"))
+    Trouble {
+        message: format!("no complete reply from {server} within {seconds} s (option timeout)"),
+        kind: Kind::Late,
+    }
 }
 
 /// No reply came: why, in words for the user, and whether to try again.
 pub(super) fn trouble(target: &Target<'_>, error: ureq::Error) -> Trouble {
     let server = server(target);
-    let retry = |message| Trouble { message, may_retry: true };
+    let unreachable = |message| Trouble { message, kind: Kind::Unreachable };
+    let broken = |message| Trouble { message, kind: Kind::Broken };
     let permanent = Trouble::permanent;
     // What ureq reports while it reads a body arrives inside an io::Error.
     let error = match error {
@@ -53,19 +70,21 @@ pub(super) fn trouble(target: &Target<'_>, error: ureq::Error) -> Trouble {
         other => other,
     };
     match error {
-        ureq::Error::Timeout(Timeout::Connect) => retry(format!(
+        ureq::Error::Timeout(Timeout::Connect) => unreachable(format!(
             "cannot connect to {server} within {} s (option connect_timeout)",
             target.connect_timeout.as_secs_f64()
         )),
         ureq::Error::Timeout(_) => too_late(target),
-        ureq::Error::HostNotFound => retry(format!("the host of {server} was not found: check 'url'")),
-        ureq::Error::ConnectProxyFailed(e) => retry(format!("the proxy does not connect to {server}: {e}")),
-        ureq::Error::Io(e) if e.kind() == std::io::ErrorKind::ConnectionRefused => {
-            retry(format!("cannot connect to {server}: connection refused (is the server running?)"))
+        ureq::Error::HostNotFound => unreachable(format!("the host of {server} was not found: check 'url'")),
+        ureq::Error::ConnectProxyFailed(e) => {
+            unreachable(format!("the proxy does not connect to {server}: {e}"))
         }
-        ureq::Error::Io(e) => retry(format!("the connection to {server} failed: {e}")),
-        ureq::Error::Protocol(e) => retry(format!("{server} does not answer in HTTP: {e}")),
-        ureq::Error::ConnectionFailed => retry(format!("cannot connect to {server}")),
+        ureq::Error::Io(e) if e.kind() == std::io::ErrorKind::ConnectionRefused => {
+            unreachable(format!("cannot connect to {server}: connection refused (is the server running?)"))
+        }
+        ureq::Error::Io(e) => broken(format!("the connection to {server} failed: {e}")),
+        ureq::Error::Protocol(e) => broken(format!("{server} does not answer in HTTP: {e}")),
+        ureq::Error::ConnectionFailed => unreachable(format!("cannot connect to {server}")),
         e => permanent(format!("request to {server}: {e}")),
     }
 }

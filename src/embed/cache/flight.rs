@@ -3,10 +3,22 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::ThreadId;
+use std::time::Instant;
 
 use super::Vector;
 use crate::base::error::{Error, Result};
 use crate::base::interrupt::{Interrupt, SLICE};
+
+/// What a wait for a [`Flight`] came to.
+#[derive(Debug)]
+pub enum Waited {
+    /// The outcome is there.
+    Landed(Result<Vector>),
+    /// The text is not on its way, and does not get there soon.
+    NotSent,
+    /// The deadline has passed.
+    TooLong,
+}
 
 /// The answer to one text, as soon as it is there.
 #[derive(Debug)]
@@ -49,20 +61,23 @@ impl Flight {
         self.lock().clone()
     }
 
-    /// Waits for the outcome; `None` if the text is not on its way and does not get there soon.
+    /// Waits for the outcome, until `deadline` where there is one.
     ///
     /// # Errors
     /// [`Error::Interrupted`] where the wait ended before.
-    pub fn wait(&self, interrupt: &Arc<dyn Interrupt>) -> Result<Option<Result<Vector>>> {
+    pub fn wait(&self, deadline: Option<Instant>, interrupt: &Arc<dyn Interrupt>) -> Result<Waited> {
         // A statement of this thread cannot send while it waits here.
         let mut patience = self.thread != std::thread::current().id();
         let mut outcome = self.lock();
         loop {
             if let Some(outcome) = &*outcome {
-                return Ok(Some(outcome.clone()));
+                return Ok(Waited::Landed(outcome.clone()));
             }
             if !self.is_sent() && !std::mem::take(&mut patience) {
-                return Ok(None);
+                return Ok(Waited::NotSent);
+            }
+            if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                return Ok(Waited::TooLong);
             }
             let waited = self.landed.wait_timeout(outcome, SLICE);
             outcome = waited.unwrap_or_else(PoisonError::into_inner).0;

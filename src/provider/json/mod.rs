@@ -15,6 +15,8 @@ const DEEPEST: usize = 127;
 const NUMBER_MAX: usize = 4096;
 /// The longest key that is told apart; longer ones are nobody's.
 const KEY_MAX: usize = 64;
+/// A mark that some programs put before UTF-8.
+const BOM: &[u8] = b"\xef\xbb\xbf";
 /// How many bytes are read before the caller is asked again.
 const STRIDE: usize = 64 << 10;
 
@@ -74,7 +76,8 @@ impl<'a> Reader<'a> {
     pub fn new(text: &'a [u8], go_on: GoOn<'a>) -> Result<Reader<'a>, Error> {
         let mut reader = Reader { text, at: 0, depth: 0, go_on, ask_at: 0, stopped: false };
         reader.check_utf8()?;
-        (reader.at, reader.ask_at) = (0, STRIDE);
+        let start = if text.starts_with(BOM) { BOM.len() } else { 0 };
+        (reader.at, reader.ask_at) = (start, STRIDE);
         Ok(reader)
     }
 
@@ -281,10 +284,11 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Reads numbers within an array, as many as `out` has room for. The comma behind a number is read with it.
+    /// Reads numbers within an array, as many as `out` has room for. The comma behind a number is read with it. What
+    /// stands for a number and is none that f32 holds is a NaN: whose vector it is has none, and the others do.
     ///
     /// # Errors
-    /// A number that JSON does not allow or f32 cannot hold, a comma before the end.
+    /// A number that JSON does not allow, a comma before the end.
     pub fn numbers(&mut self, out: &mut Vec<f32>) -> Result<After, Error> {
         let mut comma = false;
         loop {
@@ -292,10 +296,10 @@ impl<'a> Reader<'a> {
                 self.ask();
             }
             match self.text.get(self.at) {
-                Some(b'-' | b'0'..=b'9') => {}
+                Some(b'-' | b'0'..=b'9' | b'n' | b'N' | b'I') => {}
                 // White space, the end of the text, or another type: seen once a list, not once a number.
                 _ => match self.peek() {
-                    b'-' | b'0'..=b'9' => {}
+                    b'-' | b'0'..=b'9' | b'n' | b'N' | b'I' => {}
                     b']' | 0 if comma => return Err(self.syntax("a number")),
                     b']' | 0 => return Ok(After::End),
                     _ => return Ok(After::Value),
@@ -310,7 +314,13 @@ impl<'a> Reader<'a> {
                     out.push(number);
                     self.at += n;
                 }
-                _ => return Err(self.syntax("a number")),
+                _ => match unusable(text) {
+                    Some(n) => {
+                        out.push(f32::NAN);
+                        self.at += n;
+                    }
+                    None => return Err(self.syntax("a number")),
+                },
             }
             match self.text.get(self.at) {
                 Some(b',') => self.at += 1,
@@ -320,6 +330,23 @@ impl<'a> Reader<'a> {
             comma = true;
         }
     }
+}
+
+/// The length of what stands at the start of `text` in the place of a number: null, what Python writes for numbers that
+/// are not finite, or a number that is too large for f32.
+fn unusable(text: &[u8]) -> Option<usize> {
+    const WORDS: [&[u8]; 4] = [b"null", b"NaN", b"Infinity", b"-Infinity"];
+    if let Some(word) = WORDS.iter().find(|word| text.starts_with(word)) {
+        return Some(word.len());
+    }
+    let end = text.iter().position(|b| !matches!(b, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E'));
+    let number = &text[..end.unwrap_or(text.len()).min(NUMBER_MAX)];
+    // By serde_json, which knows what JSON allows: it refuses no number but for its size.
+    let is_too_large = serde_json::from_slice::<f64>(number).map_or_else(
+        |e| e.to_string().starts_with("number out of range"),
+        |number| (number as f32).is_infinite(),
+    );
+    is_too_large.then_some(number.len())
 }
 
 #[cfg(test)]

@@ -1,0 +1,33 @@
+//! What a client has learned of its server, and need not try again.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+
+/// What the replies of a client's server have taught. Nothing depends on when it is seen, so Relaxed is enough.
+#[derive(Debug, Default)]
+pub struct Learned {
+    /// The most texts that one request may have; 0 while nobody knows.
+    texts: AtomicUsize,
+    refuses_base64: AtomicBool,
+}
+
+impl Learned {
+    /// A request with more texts was refused for their number, and one with `texts` was not.
+    pub fn takes(&self, texts: usize) {
+        self.texts.store(texts, Relaxed);
+    }
+
+    /// The most texts of a request, where that is known.
+    pub fn most_texts(&self) -> Option<usize> {
+        Some(self.texts.load(Relaxed)).filter(|texts| *texts > 0)
+    }
+
+    /// The server refuses requests that ask for base64.
+    pub fn refuses_base64(&self) {
+        self.refuses_base64.store(true, Relaxed);
+    }
+
+    /// Whether vectors are asked for as numbers.
+    pub fn wants_numbers(&self) -> bool {
+        self.refuses_base64.load(Relaxed)
+    }
+}
