@@ -341,12 +341,30 @@ fn unusable(text: &[u8]) -> Option<usize> {
     }
     let end = text.iter().position(|b| !matches!(b, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E'));
     let number = &text[..end.unwrap_or(text.len()).min(NUMBER_MAX)];
-    // By serde_json, which knows what JSON allows: it refuses no number but for its size.
-    let is_too_large = serde_json::from_slice::<f64>(number).map_or_else(
-        |e| e.to_string().starts_with("number out of range"),
-        |number| (number as f32).is_infinite(),
-    );
-    is_too_large.then_some(number.len())
+    is_number(number).then_some(number.len())
+}
+
+/// Whether JSON allows `text` as a number, of whatever size.
+fn is_number(text: &[u8]) -> bool {
+    let digits = |text: &[u8]| text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let text = text.strip_prefix(b"-").unwrap_or(text);
+    let (whole, mut rest) = text.split_at(digits(text));
+    if whole.is_empty() || (whole.len() > 1 && whole[0] == b'0') {
+        return false;
+    }
+    if let Some(fraction) = rest.strip_prefix(b".") {
+        let n = digits(fraction);
+        if n == 0 {
+            return false;
+        }
+        rest = &fraction[n..];
+    }
+    if let [b'e' | b'E', exponent @ ..] = rest {
+        let exponent = exponent.strip_prefix(b"+").or(exponent.strip_prefix(b"-")).unwrap_or(exponent);
+        rest = &exponent[digits(exponent)..];
+        return rest.is_empty() && !exponent.is_empty();
+    }
+    rest.is_empty()
 }
 
 #[cfg(test)]
