@@ -33,7 +33,7 @@ fn source(texts: &[String]) -> impl Iterator<Item = Result<(usize, Text)>> {
 
 /// All rows of a statement, which must come in the order of the source.
 fn all(session: &Session, texts: &[String], isolate: bool) -> Result<Vec<Outcome>> {
-    let mut stream = session.stream("c", None, source(texts), isolate, None)?;
+    let mut stream = session.stream("c", None, source(texts), isolate, None)?.whole();
     let mut outcomes = Vec::new();
     while let Some(row) = stream.next_row()? {
         assert_eq!(row.key, outcomes.len());
@@ -220,6 +220,43 @@ fn the_source_is_read_no_further_ahead_than_two_rounds_of_requests() {
 }
 
 #[test]
+fn a_query_that_takes_one_row_pays_for_little() {
+    let server = server("limit", json!({}));
+    let session = server.session("openai", "/v1", json!({}));
+    let many = texts(20_000);
+    let mut stream = session.stream("c", None, source(&many), false, None).unwrap();
+    stream.next_row().unwrap().unwrap().value.unwrap();
+    drop(stream);
+    assert_eq!(server.batches(), [32]);
+
+    // A table is read at full speed from the second request on.
+    let server = self::server("no-limit", json!({}));
+    let session = server.session("openai", "/v1", json!({"batch_size": 256}));
+    let mut stream = session.stream("c", None, source(&many[..10_000]), false, None).unwrap();
+    while stream.next_row().unwrap().is_some() {}
+    let batches = server.batches();
+    assert_eq!(batches[0], 32);
+    assert!(batches.len() <= 42, "{batches:?}");
+}
+
+#[test]
+fn long_texts_are_not_read_ahead_without_bound() {
+    let server = server("long-texts", json!({"log": false}));
+    let session = server.session("openai", "/v1", json!({"cache": "off"}));
+    let texts: Vec<_> = (0..1000).map(|i| format!("{i} {}", "x".repeat(100_000))).collect();
+    let read = AtomicUsize::new(0);
+    let counted = source(&texts).inspect(|_| {
+        read.fetch_add(1, Relaxed);
+    });
+    let mut stream = session.stream("c", None, counted, false, None).unwrap().whole();
+    for taken in 0..300 {
+        stream.next_row().unwrap().unwrap().value.unwrap();
+        let ahead = read.load(Relaxed) - taken;
+        assert!(ahead <= (16 << 20) / 100_000 + 2, "{ahead} rows ahead of row {taken}");
+    }
+}
+
+#[test]
 fn an_empty_source_sends_nothing() {
     let server = server("empty-source", json!({}));
     let session = server.session("openai", "/v1", json!({}));
@@ -394,7 +431,7 @@ fn a_statement_that_is_dropped_early_ends_its_requests_and_threads() {
     let session = server.session("openai", "/v1", json!({"batch_size": 2, "concurrency": 4}));
     let texts: Vec<_> =
         (0..100).map(|i| format!("{} text {i}", if i < 2 { "early" } else { "later" })).collect();
-    let mut stream = session.stream("c", None, source(&texts), false, None).unwrap();
+    let mut stream = session.stream("c", None, source(&texts), false, None).unwrap().whole();
     assert_eq!(stream.next_row().unwrap().unwrap().key, 0);
     eventually("4 requests hang", || server.batches().len() == 5);
     let start = Instant::now();
@@ -752,7 +789,7 @@ fn a_statement_that_stands_still_keeps_nobody_waiting() {
     let [session, other] =
         [(); 2].map(|()| server.session("openai", "/v1", json!({"batch_size": 2, "concurrency": 1})));
     let texts = texts(20);
-    let mut stream = session.stream("c", None, source(&texts), false, None).unwrap();
+    let mut stream = session.stream("c", None, source(&texts), false, None).unwrap().whole();
     assert_eq!(stream.next_row().unwrap().unwrap().key, 0);
     let (answer, answered) = mpsc::channel();
     let all = texts.clone();

@@ -1,6 +1,8 @@
 //! Many texts through one call: rows come in input order while later requests are in flight.
 //!
-//! Memory is bounded by batch × concurrency, whatever the number of rows: the source is read as rows leave.
+//! Memory is bounded by batch × concurrency and by [`AHEAD_BYTES`], whatever the number of rows: the source is read as
+//! rows leave. Unless all rows are wanted for sure, little is read ahead at first, and more with each row that is taken:
+//! a query with a LIMIT must not pay for what it does not read.
 //! Threads exist only for requests in flight. The caller's thread waits for the row at the front, and asks the
 //! engine meanwhile whether the statement is interrupted.
 
@@ -19,6 +21,18 @@ use crate::embed::cache::flight::{Flight, Waited};
 use crate::embed::cache::{Claim, Vector};
 use crate::embed::call::{Call, Task};
 use crate::embed::progress::Progress;
+
+/// Bytes of texts that are read ahead: enough for eight requests of 300,000 tokens.
+const AHEAD_BYTES: usize = 16 << 20;
+
+/// Rows that are read ahead at first, and by how many more with each row that is taken: a list of some texts is one
+/// request, and a table is read at full speed from the second one on.
+const AHEAD_FIRST: usize = 32;
+const AHEAD_GROWTH: usize = 64;
+
+fn size(text: Option<&Arc<str>>) -> usize {
+    text.map_or(0, |text| text.len())
+}
 
 /// A text to embed.
 #[derive(Debug)]
@@ -51,7 +65,11 @@ pub struct Stream<K, I> {
     owner: u64,
     workers: Arc<Workers>,
     interrupt: Arc<dyn Interrupt>,
-    window: usize,
+    /// Rows that are read ahead: at most, and by now.
+    most_ahead: usize,
+    ahead: usize,
+    /// The bytes of the texts of `rows`.
+    bytes: usize,
     rows: VecDeque<Row<K, State>>,
     open: Vec<Task>,
     load: Load,
@@ -107,7 +125,7 @@ impl<K, I: Iterator<Item = Result<(K, Text)>>> Stream<K, I> {
         static OWNERS: AtomicU64 = AtomicU64::new(1);
         let client = call.client();
         let concurrency = client.concurrency();
-        let window = client.ceilings().texts.saturating_mul(concurrency).saturating_mul(2);
+        let most_ahead = client.ceilings().texts.saturating_mul(concurrency).saturating_mul(2);
         let progress = Progress::new(client, total);
         let cancelled = Arc::new(Cancelled(AtomicBool::new(false)));
         let (queue, wake) = (Mutex::default(), Condvar::new());
@@ -116,7 +134,9 @@ impl<K, I: Iterator<Item = Result<(K, Text)>>> Stream<K, I> {
             owner: OWNERS.fetch_add(1, Ordering::Relaxed),
             workers: Arc::new(Workers { call, isolate, concurrency, cancelled, queue, wake }),
             interrupt,
-            window,
+            most_ahead,
+            ahead: AHEAD_FIRST.min(most_ahead),
+            bytes: 0,
             rows: VecDeque::new(),
             open: Vec::new(),
             load: Load::default(),
@@ -125,6 +145,12 @@ impl<K, I: Iterator<Item = Result<(K, Text)>>> Stream<K, I> {
             fresh: Vec::new(),
             progress,
         }
+    }
+
+    /// The same for a caller that takes every row: nothing is gained by beginning with few.
+    pub fn whole(mut self) -> Stream<K, I> {
+        self.ahead = self.most_ahead;
+        self
     }
 
     /// The call whose texts these are.
@@ -143,6 +169,7 @@ impl<K, I: Iterator<Item = Result<(K, Text)>>> Stream<K, I> {
                 self.flush();
                 return Ok(None);
             };
+            self.bytes -= size(text.as_ref());
             let value = match value {
                 State::Done(outcome) => outcome,
                 State::Mine(flight, cache_key, job) => self.mine(&flight, cache_key, job)?.map(Some),
@@ -154,6 +181,7 @@ impl<K, I: Iterator<Item = Result<(K, Text)>>> Stream<K, I> {
                         Waited::Landed(Ok(vector)) => Ok(Some(vector)),
                         Waited::TooLong => Err(self.call().waited_too_long()),
                         Waited::Landed(Err(_)) | Waited::NotSent => {
+                            self.bytes += size(text.as_ref());
                             self.rows.push_front(Row { key, text, value: State::Theirs(flight) });
                             self.take_over()?;
                             continue;
@@ -162,6 +190,7 @@ impl<K, I: Iterator<Item = Result<(K, Text)>>> Stream<K, I> {
                 }
             };
             self.progress.done();
+            self.ahead = (self.ahead + AHEAD_GROWTH).min(self.most_ahead);
             return Ok(Some(Row { key, text, value }));
         }
     }
@@ -209,9 +238,9 @@ impl<K, I: Iterator<Item = Result<(K, Text)>>> Stream<K, I> {
         self.submit()
     }
 
-    /// Reads the source until the window is full.
+    /// Reads the source as far ahead as it may.
     fn fill(&mut self) -> Result<()> {
-        while self.rows.len() < self.window {
+        while self.rows.is_empty() || (self.rows.len() < self.ahead && self.bytes < AHEAD_BYTES) {
             let Some(source) = &mut self.source else { break };
             let Some(item) = source.next() else {
                 self.source = None;
@@ -227,6 +256,7 @@ impl<K, I: Iterator<Item = Result<(K, Text)>>> Stream<K, I> {
                     (Some(text), state)
                 }
             };
+            self.bytes += size(text.as_ref());
             self.rows.push_back(Row { key, text, value });
         }
         Ok(())

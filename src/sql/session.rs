@@ -102,7 +102,7 @@ impl Session {
     /// An unknown client, the first text that failed, an interrupt.
     pub fn embed(&self, client: &str, texts: &[&str], input_type: Option<&str>) -> Result<Vec<Vector>> {
         let items = texts.iter().map(|text| Ok(((), Text::Text((*text).into()))));
-        let mut stream = self.stream(client, input_type, items, false, Some(texts.len() as u64))?;
+        let mut stream = self.stream(client, input_type, items, false, Some(texts.len() as u64))?.whole();
         let mut vectors = Vec::with_capacity(texts.len());
         while let Some(row) = stream.next_row()? {
             vectors.extend(row.value?);
@@ -148,7 +148,7 @@ impl Session {
             })
             .collect();
         let source = items.into_iter().map(|(_, text)| Ok(((), text)));
-        let mut stream = Stream::new(call, source, false, Some(total), self.interrupt.clone());
+        let mut stream = Stream::new(call, source, false, Some(total), self.interrupt.clone()).whole();
         while let Some(row) = stream.next_row()? {
             row.value?;
         }
