@@ -18,18 +18,29 @@ QUESTIONS = sys.argv[1:] or ["pop star gives birth", "rare old book discovered",
 REGISTER = """\
 SELECT rembed_register('local', 'format', 'local');
 """
+# What the vectors were made of stays beside them: the text in each row, the model by what it makes of a text.
 CREATE = """\
 CREATE TABLE IF NOT EXISTS headlines(id INTEGER PRIMARY KEY, headline TEXT);
-CREATE VIRTUAL TABLE IF NOT EXISTS vec_headlines USING vec0(embedding float[384] distance_metric=cosine);
+CREATE TABLE IF NOT EXISTS model(probe BLOB);
+"""
+PROBE = """\
+SELECT rembed('local', 'Which model is this?');
+"""
+ANEW = """\
+DROP TABLE IF EXISTS vec_headlines;
+CREATE VIRTUAL TABLE vec_headlines USING vec0(embedding float[{dimensions}] distance_metric=cosine, +headline TEXT);
+"""
+FORGET = """\
+DELETE FROM vec_headlines WHERE (rowid, headline) NOT IN (SELECT id, headline FROM headlines);
 """
 STORE = """\
-INSERT INTO vec_headlines(rowid, embedding)
-SELECT key, embedding
+INSERT INTO vec_headlines(rowid, headline, embedding)
+SELECT key, text, embedding
 FROM rembed_rows('local', 'SELECT id, headline FROM headlines WHERE id NOT IN (SELECT rowid FROM vec_headlines)');
 """
 SEARCH = """\
 SELECT 1 - distance AS similarity, headline
-FROM vec_headlines JOIN headlines ON headlines.id = vec_headlines.rowid
+FROM vec_headlines
 WHERE embedding MATCH rembed('local', :question) AND k = 5
 ORDER BY distance;
 """
@@ -53,11 +64,25 @@ db.execute(REGISTER).fetchone()
 print(CREATE)
 db.executescript(CREATE)
 with open(HEADLINES, encoding="utf-8") as lines, db:
-    rows = (line.rstrip("\n").split("\t") for line in lines)
-    db.executemany("INSERT OR IGNORE INTO headlines VALUES (?, ?)", rows)
+    rows = [line.rstrip("\n").split("\t") for line in lines]
+    db.execute("DELETE FROM headlines")
+    db.executemany("INSERT INTO headlines VALUES (?, ?)", rows)
 
-print(STORE)
+print(PROBE)
+(probe,) = db.execute(PROBE).fetchone()
 with db:
+    db.execute("BEGIN")
+    if db.execute("SELECT probe FROM model").fetchall() != [(probe,)]:
+        anew = ANEW.format(dimensions=len(probe) // 4)
+        print("-- there are no vectors yet, or another model made them\n" + anew)
+        for statement in anew.splitlines():
+            db.execute(statement)
+        db.execute("DELETE FROM model")
+        db.execute("INSERT INTO model VALUES (?)", [probe])
+
+print(FORGET + STORE)
+with db:
+    db.execute(FORGET)
     embedded = db.execute(STORE).rowcount
 total = db.execute("SELECT count(*) FROM vec_headlines").fetchone()[0]
 print(f"-- {embedded} headlines embedded, {total} in {DATABASE}\n")

@@ -95,7 +95,7 @@ step_readme() { /usr/bin/python3 tests/readme.py --self-test && /usr/bin/python3
 step_site() { # docs/ as pages, without a warning
     tests/venv.sh target/venv/site tests/site/requirements.txt && NO_MKDOCS_2_WARNING=1 target/venv/site/bin/mkdocs build --strict --quiet
 }
-step_demo() { tests/demo.sh; } # examples/demo.sh, twice
+step_demo() { tests/demo.sh; } # examples/demo.sh, twice, and over what has changed
 step_tls() { tests/tls.sh; }
 step_cache() { tests/cache/run.sh; }
 step_local() { env -u REMBED_LIB tests/local/run.sh; } # its own build; 4 minutes where rten is not built yet

@@ -300,8 +300,8 @@ def test_a_forked_child_computes_too():
     assert child.exitcode == 0
 
 
-def main():
-    tests = [test for name, test in globals().items() if name.startswith("test_")]
+def main(names):
+    tests = [test for name, test in names.items() if name.startswith("test_")]
     failed = 0
     for test in tests:
         name = test.__name__.removeprefix("test_")
@@ -319,4 +319,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(globals()))
