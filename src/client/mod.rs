@@ -279,32 +279,16 @@ impl Client {
     }
 }
 
-/// The options that mean something without a server.
-const LOCAL_OPTIONS: &[&str] = &[
-    "dimensions",
-    "input_type",
-    "normalize",
-    "truncate",
-    "query_prefix",
-    "document_prefix",
-    "timeout",
-    "batch_size",
-    "batch_tokens",
-    "concurrency",
-    "cache",
-    "scope",
-];
-
 /// The model inside the process that `options` ask for.
 fn open_local(options: &Options) -> Result<local::Model, String> {
     let given = [("url", options.url.is_some()), ("key", options.key.is_some())];
     let given = given.iter().filter(|(_, given)| *given).map(|(name, _)| *name);
     let shown = options.shown.keys().map(String::as_str);
-    if let Some(name) = given.chain(shown).find(|name| !LOCAL_OPTIONS.contains(name)) {
+    let known = options::local_options();
+    if let Some(name) = given.chain(shown).find(|name| !known.contains(name)) {
         return Err(format!(
-            "the model runs in this process, so the option '{name}' means nothing: leave it out. The options are: \
-             format, model, {}",
-            LOCAL_OPTIONS.join(", ")
+            "the model runs in this process, so the option '{name}' means nothing: leave it out. The options are: {}",
+            known.join(", ")
         ));
     }
     let model = local::Model::open(options.model.as_deref())?;
