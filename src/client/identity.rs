@@ -16,7 +16,7 @@ impl Client {
     ///
     /// # Errors
     /// An input type that the format does not have.
-    pub fn cache_key(
+    pub(crate) fn cache_key(
         &self,
         input_type: Option<&str>,
         interrupt: &Arc<dyn Interrupt>,
@@ -35,7 +35,11 @@ impl Client {
     ///
     /// # Errors
     /// As there.
-    pub fn cache_key_with(&self, input_type: Option<&str>, headers: &Digest) -> Result<Digest, String> {
+    pub(crate) fn cache_key_with(
+        &self,
+        input_type: Option<&str>,
+        headers: &Digest,
+    ) -> Result<Digest, String> {
         let request = match input_type {
             None => self.default_request.clone()?,
             asked => self.request_id(asked)?,

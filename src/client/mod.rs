@@ -112,11 +112,11 @@ impl Client {
     }
 
     /// The same for a child process, which counts and waits on its own.
-    pub fn renewed(&self) -> Arc<Client> {
+    pub(crate) fn renewed(&self) -> Arc<Client> {
         Arc::new(Client { stats: Stats::of(self.identity), ..self.clone() })
     }
 
-    /// The name it is registered by.
+    /// The name that the client is registered by.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -127,17 +127,17 @@ impl Client {
     }
 
     /// The wire format.
-    pub fn provider(&self) -> &'static dyn Provider {
+    pub(crate) fn provider(&self) -> &'static dyn Provider {
         self.provider
     }
 
     /// Where requests go.
-    pub fn endpoint(&self) -> &Uri {
+    pub(crate) fn endpoint(&self) -> &Uri {
         &self.endpoint
     }
 
     /// The model inside the process, where that is what it is.
-    pub fn local(&self) -> Option<&local::Model> {
+    pub(crate) fn local(&self) -> Option<&local::Model> {
         self.local.as_ref()
     }
 
@@ -147,7 +147,7 @@ impl Client {
     }
 
     /// What the user said of it.
-    pub fn options(&self) -> &Options {
+    pub(crate) fn options(&self) -> &Options {
         &self.options
     }
 
@@ -163,16 +163,17 @@ impl Client {
     }
 
     /// The key as it may be shown; `None` when the format's environment variable is used.
-    pub fn shown_key(&self) -> Option<String> {
+    pub(crate) fn shown_key(&self) -> Option<String> {
         self.options.key.as_ref().map(options::Key::shown)
     }
 
     /// The JSON of the options that have no column of their own. It holds no key.
-    pub fn shown_options(&self) -> String {
+    pub(crate) fn shown_options(&self) -> String {
         serde_json::Value::Object(self.options.shown.clone()).to_string()
     }
 
     /// A column of its row in `rembed_clients`: name, format, model, url, key, options.
+    #[doc(hidden)]
     pub fn column(&self, column: usize) -> Option<String> {
         match column {
             0 => Some(self.name().to_owned()),
@@ -186,17 +187,17 @@ impl Client {
     }
 
     /// Who sees it.
-    pub fn scope(&self) -> Scope {
+    pub(crate) fn scope(&self) -> Scope {
         self.options.scope.unwrap_or_default()
     }
 
     /// Where its embeddings may be kept.
-    pub fn cache(&self) -> Cache {
+    pub(crate) fn cache(&self) -> Cache {
         self.options.cache
     }
 
     /// What a request asks for, with the input type of a call over the client's own.
-    pub fn ask<'a>(&'a self, input_type: Option<&'a str>) -> Ask<'a> {
+    pub(crate) fn ask<'a>(&'a self, input_type: Option<&'a str>) -> Ask<'a> {
         // Where a local model lies changes no vector: what its files hold is in the cache key instead.
         let named =
             self.local.is_none() && (self.provider.spec().model_required || self.options.model.is_some());
@@ -213,7 +214,7 @@ impl Client {
     ///
     /// # Errors
     /// A type that the model inside the process does not have.
-    pub fn prefix(&self, input_type: Option<&str>) -> Result<&str, String> {
+    pub(crate) fn prefix(&self, input_type: Option<&str>) -> Result<&str, String> {
         let asked = input_type.or(self.options.input_type.as_deref());
         let given = match asked {
             Some("query") => &self.options.query_prefix,
@@ -228,7 +229,7 @@ impl Client {
     }
 
     /// The ceilings of one request.
-    pub fn ceilings(&self) -> Ceilings {
+    pub(crate) fn ceilings(&self) -> Ceilings {
         let spec = self.provider.spec();
         Ceilings {
             texts: self.options.batch_size.unwrap_or(spec.batch_size),
@@ -237,7 +238,7 @@ impl Client {
     }
 
     /// Requests in flight for one statement.
-    pub fn concurrency(&self) -> usize {
+    pub(crate) fn concurrency(&self) -> usize {
         // A server on this machine that takes one text at a time computes one at a time.
         let alone = self.ceilings().texts == 1 && is_loopback(&self.endpoint);
         self.options.concurrency.unwrap_or(match &self.local {
@@ -249,32 +250,32 @@ impl Client {
     }
 
     /// The limits per minute.
-    pub fn pacing(&self) -> pace::Limits {
+    pub(crate) fn pacing(&self) -> pace::Limits {
         pace::Limits { requests: self.options.requests_per_minute, tokens: self.options.tokens_per_minute }
     }
 
     /// Counters and clock, shared with all clients that are configured alike.
-    pub fn stats(&self) -> &Arc<Stats> {
+    pub(crate) fn stats(&self) -> &Arc<Stats> {
         &self.stats
     }
 
     /// Attempts after the first.
-    pub fn retries(&self) -> u32 {
+    pub(crate) fn retries(&self) -> u32 {
         self.options.retries.unwrap_or(4)
     }
 
     /// Time for one whole call with its retries.
-    pub fn timeout(&self) -> Duration {
+    pub(crate) fn timeout(&self) -> Duration {
         self.options.timeout.unwrap_or(Duration::from_secs(60))
     }
 
     /// Time for connecting.
-    pub fn connect_timeout(&self) -> Duration {
+    pub(crate) fn connect_timeout(&self) -> Duration {
         self.options.connect_timeout.unwrap_or(Duration::from_secs(10))
     }
 
     /// The error of an input that cannot be embedded.
-    pub fn bad_input(&self, why: &str) -> Error {
+    pub(crate) fn bad_input(&self, why: &str) -> Error {
         Error::invalid(format!("client '{}' ({}): {why}", self.name, self.format()))
     }
 }

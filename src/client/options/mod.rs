@@ -72,14 +72,14 @@ impl Options {
     ///
     /// # Errors
     /// An unknown option (the text lists the known ones), or a value of the wrong type or out of range.
-    pub fn from_map(mut map: Map<String, Value>) -> Result<Options> {
+    pub(crate) fn from_map(mut map: Map<String, Value>) -> Result<Options> {
         let read = read(&map);
         map.values_mut().for_each(wipe);
         read
     }
 
     /// Keeps who sees the client, unless given here.
-    pub fn keep_scope(&mut self, before: &Options) {
+    pub(crate) fn keep_scope(&mut self, before: &Options) {
         if self.scope.is_none() {
             self.scope = before.scope;
             self.shown.extend(before.shown.get_key_value("scope").map(|(name, v)| (name.clone(), v.clone())));
@@ -87,7 +87,7 @@ impl Options {
     }
 
     /// Drops the headers that `unwanted` picks.
-    pub fn drop_headers(&mut self, unwanted: impl Fn(&str, &Secret) -> bool) {
+    pub(crate) fn drop_headers(&mut self, unwanted: impl Fn(&str, &Secret) -> bool) {
         self.headers.retain(|(name, value)| !unwanted(name, value));
         self.show_headers();
     }

@@ -3,6 +3,7 @@
 //! An entry says the option's name and type, how its value is read, and what the README says of it. From the entries
 //! come the struct [`Options`] and its reader, the names in errors, and the README's table.
 
+use std::fmt::Debug;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
@@ -14,7 +15,6 @@ use crate::base::hash::Hasher;
 use crate::client::secret::Secret;
 
 /// Where an option takes part in a vector, and so in the key that the caches know the vector by.
-#[cfg(test)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Part {
     /// In what is sent: the endpoint, the body and the headers go into the key as they are.
@@ -39,11 +39,10 @@ pub(crate) struct Entry {
     pub part: Part,
 }
 
-/// `code` for an option of which the entry says `true`, or `Reply`.
+/// The code after `true`, and none after `false`.
 macro_rules! only {
     (true, $($code:tt)*) => { $($code)* };
-    (Reply, $($code:tt)*) => { $($code)* };
-    ($no:ident, $($code:tt)*) => {};
+    (false, $($code:tt)*) => {};
 }
 
 macro_rules! options {
@@ -54,7 +53,7 @@ macro_rules! options {
             read: $read:expr,
             vector: $part:ident,
             sender: $sender:ident,
-            local: $local:ident,
+            local: $local:literal,
         }
     )+) => {
         /// What a user said of a client; `None` is the default.
@@ -83,9 +82,8 @@ macro_rules! options {
 
         /// The names of the options that mean something for a model inside the process.
         pub(crate) fn local_options() -> Vec<&'static str> {
-            let mut names = Vec::new();
-            $(only!($local, names.push(stringify!($name)););)+
-            names
+            let all = [$((stringify!($name), $local)),+];
+            all.into_iter().filter(|(_, local)| *local).map(|(name, _)| name).collect()
         }
 
         impl Options {
@@ -104,9 +102,9 @@ macro_rules! options {
             /// The options that say what becomes of a reply, for the key of the caches. It must stay as it is: the keys
             /// of disk caches are made of it.
             pub(crate) fn of_reply(&self) -> String {
-                let mut values: Vec<String> = Vec::new();
-                $(only!($part, values.push(format!("{:?}", self.$name)););)+
-                values.join(" ")
+                let all: [(Part, &dyn Debug); OPTIONS.len()] = [$((Part::$part, &self.$name)),+];
+                let of_reply = all.iter().filter(|(part, _)| *part == Part::Reply);
+                of_reply.map(|(_, value)| format!("{value:?}")).collect::<Vec<_>>().join(" ")
             }
 
             /// Adds what a provider may count requests by, and a client's own limits.
