@@ -71,7 +71,7 @@ pub(super) fn identity(format: &str, endpoint: &Uri, model: &str, options: &Opti
 mod tests {
     use serde_json::Value;
 
-    use super::super::options::{Part, TABLE};
+    use super::super::options::table::{Part, TABLE};
     use super::super::tests::client;
     use super::*;
 

@@ -1,8 +1,6 @@
 //! The options of a client: one [table], and one reader for JSON, name/value pairs and the shorthand alike.
 
-mod table;
-#[cfg(test)]
-mod tests;
+pub(super) mod table;
 mod value;
 
 use serde_json::{Map, Value};
@@ -14,8 +12,6 @@ use crate::client::policy;
 use crate::client::secret::Secret;
 pub(crate) use table::local_options;
 pub use table::{OPTIONS, Options};
-#[cfg(test)]
-pub(crate) use table::{Part, TABLE};
 use value::At;
 
 /// Where embeddings of a client may be kept.
@@ -188,3 +184,6 @@ fn read(map: &Map<String, Value>) -> Result<Options> {
 fn unknown(name: &str) -> Error {
     Error::invalid(format!("unknown option {}. The options are: {}", quoted(name), OPTIONS.join(", ")))
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use super::table::TABLE;
 use super::*;
 
 fn of(value: Value) -> Result<Options> {

@@ -4,8 +4,6 @@
 //! these as base64. What spells a key, or a part of one, is hidden where it stands.
 
 mod escape;
-#[cfg(test)]
-mod tests;
 mod view;
 
 use std::ops::Range;
@@ -176,3 +174,6 @@ fn is_words(text: &[u8]) -> bool {
     text.iter().all(|byte| byte.is_ascii_alphabetic() || b"-_.".contains(byte))
         && !text.windows(2).any(|two| two[0].is_ascii_lowercase() && two[1].is_ascii_uppercase())
 }
+
+#[cfg(test)]
+mod tests;
