@@ -20,7 +20,7 @@ use sqlite_rembed::base::interrupt::Uninterrupted;
 /// When the leftover comes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum When {
-    /// Uninterrupted.
+    /// Never.
     Not,
     /// With the reply: one packet, and over TLS one record.
     Same,

@@ -10,9 +10,9 @@ use crate::base::hash::{Digest, Hasher};
 use crate::base::interrupt::Interrupt;
 
 impl Client {
-    /// What all vectors of this client and input type have in common, hashed: the first part of a cache key. It is made
-    /// of what would be sent now, less the texts, so that nothing that a server may choose by can be left out of it.
-    /// The values of headers, the key's too, are read for it and go into the hash alone.
+    /// A hash of what all vectors of this client and input type have in common: the first part of a cache key. It covers
+    /// the request that would be sent now, without the texts. So whatever a server may choose a vector by is in it.
+    /// The values of headers, and the key, are read for the hash and kept nowhere.
     ///
     /// # Errors
     /// An input type that the format does not have.
@@ -23,7 +23,8 @@ impl Client {
     ) -> Result<Digest, String> {
         match self.headers_digest(interrupt) {
             Ok(digest) => self.cache_key_with(input_type, &digest),
-            // No such request can be sent, so none has a vector. The text that needs it gets the error.
+            // Without its headers no request can be sent, so no vector is kept under this hash. The text that needs
+            // the request gets the error.
             Err(why) => {
                 let unreadable = Hasher::default().part(b"unreadable").part(why.as_bytes()).finish();
                 self.cache_key_with(input_type, &unreadable)
@@ -31,7 +32,7 @@ impl Client {
         }
     }
 
-    /// The same for headers of this digest, or for a model inside the process that is known by this hash.
+    /// The same, where the digest of the headers is known; for a model inside the process, its hash takes that place.
     ///
     /// # Errors
     /// As there.
@@ -129,7 +130,7 @@ mod tests {
                 Part::Request | Part::Reply => assert!(stands_in(&others), "{}", option.name),
             }
         }
-        // The source is the same, what it says is not.
+        // The header names the same file, and the file says something else.
         std::fs::write(&path, "two").unwrap();
         keys.push(key_of("{}"));
         std::fs::remove_file(&path).unwrap();

@@ -111,7 +111,7 @@ impl Client {
         Ok(Arc::new(client))
     }
 
-    /// The same for a child process, which counts and waits on its own.
+    /// A copy for a child process, with counters and a pace of its own.
     pub(crate) fn renewed(&self) -> Arc<Client> {
         Arc::new(Client { stats: Stats::of(self.identity), ..self.clone() })
     }
@@ -136,7 +136,7 @@ impl Client {
         &self.endpoint
     }
 
-    /// The model inside the process, where that is what it is.
+    /// The model inside the process, for a client of format `local`.
     pub(crate) fn local(&self) -> Option<&local::Model> {
         self.local.as_ref()
     }
@@ -146,7 +146,7 @@ impl Client {
         &self.model
     }
 
-    /// What the user said of it.
+    /// The client's options.
     pub(crate) fn options(&self) -> &Options {
         &self.options
     }
@@ -186,7 +186,7 @@ impl Client {
         }
     }
 
-    /// Who sees it.
+    /// Who sees the client.
     pub(crate) fn scope(&self) -> Scope {
         self.options.scope.unwrap_or_default()
     }
@@ -198,7 +198,7 @@ impl Client {
 
     /// What a request asks for, with the input type of a call over the client's own.
     pub(crate) fn ask<'a>(&'a self, input_type: Option<&'a str>) -> Ask<'a> {
-        // Where a local model lies changes no vector: what its files hold is in the cache key instead.
+        // The path of a local model changes no vector, so it is left out. The cache key has a hash of its files instead.
         let named =
             self.local.is_none() && (self.provider.spec().model_required || self.options.model.is_some());
         Ask {
@@ -242,7 +242,7 @@ impl Client {
         // A server on this machine that takes one text at a time computes one at a time.
         let alone = self.ceilings().texts == 1 && is_loopback(&self.endpoint);
         self.options.concurrency.unwrap_or(match &self.local {
-            // One is computed while the rows of another leave and come.
+            // One request is computed while the rows of another are read and handed out.
             Some(_) => 2,
             None if alone => 1,
             None => 8,

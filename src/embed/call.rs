@@ -38,7 +38,7 @@ pub struct Call {
     memory: Arc<Memory>,
     disk: Option<OpenStore>,
     width: AtomicUsize,
-    /// Whether a request went with other headers than the key was made of: what it brought is kept nowhere.
+    /// Whether the headers have changed since the cache key was made of them. Vectors of such requests are not kept.
     has_changed: AtomicBool,
 }
 
@@ -120,7 +120,7 @@ impl Call {
                     if let Some(Ok(vector)) = flight.wait(interrupt)? {
                         return hit(vector);
                     }
-                    // The error was another statement's: this one asks for itself.
+                    // Another statement's request has failed: this statement sends its own.
                     claim = self.claim_again(text, &flight, 0);
                 }
                 Claim::Mine(ticket) => {

@@ -57,7 +57,7 @@ pub fn send(
                 })
             })
         };
-        // Before the wait, since without a key there is nothing to wait for.
+        // The keys are read before the wait: without a key there is nothing to wait for.
         let mut headers = read_keys()?;
         if wait_turn(client, texts, interrupt)? {
             headers = read_keys()?;
@@ -108,7 +108,7 @@ pub fn send(
             ))));
         }
         if asked.is_some() {
-            // The server has said so to this request, and means every one.
+            // The server asked this request to wait; the pause holds for all requests of the client.
             shared.pace.pause(wait);
         }
         shared.retries.fetch_add(1, Relaxed);

@@ -86,7 +86,7 @@ impl Transport for Socket {
         }
     }
 
-    /// Asked after a look at what is there, which tells more.
+    /// This is called after a look at what is there to read, and that look tells more.
     fn is_open(&mut self) -> bool {
         true
     }

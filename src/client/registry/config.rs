@@ -55,7 +55,7 @@ pub(crate) fn parse_config(text: &[u8]) -> Result<Clients, String> {
         return Err("it must be a JSON object, as {\"clients\": {…}}".into());
     }
     let config: Config = serde_json::from_slice(text).map_err(|e| match e.is_data() {
-        // What the parser says of the shape repeats what stands there, and that may be a key.
+        // The parser's message about a wrong shape quotes the file, and the quote may be a key.
         true => format!("it is not {{\"clients\": {{\"name\": {{options}}}}}} (line {})", e.line()),
         false => e.to_string(),
     })?;

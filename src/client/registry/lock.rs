@@ -2,7 +2,8 @@
 
 use crate::base::process::PerProcess;
 
-/// `REMBED_LOCK`, read once: nobody may be told otherwise later. What cannot be understood locks.
+/// `REMBED_LOCK`, read once: nobody can unlock by changing the environment of the running process. A word that is not
+/// understood locks.
 pub(super) static LOCKED: PerProcess<bool> =
     PerProcess::new(|parent| match (parent, std::env::var_os("REMBED_LOCK")) {
         (Some(locked), _) => *locked,
@@ -24,7 +25,7 @@ pub enum Lock {
 }
 
 impl Lock {
-    /// What users know it by.
+    /// The name that users know the lock by.
     pub fn name(self) -> &'static str {
         match self {
             Lock::Process => "REMBED_LOCK",

@@ -1,8 +1,9 @@
-//! Named clients: those of a connection over those of the process over those of `REMBED_CONFIG`.
+//! Named clients. A name is looked up among the clients of the session, then among those of the process, then among
+//! those of `REMBED_CONFIG`.
 //!
-//! The order of the locks: a session's own clients first, then those of the process. Whoever takes both does it in this
-//! order, so that two sessions cannot wait for each other. `REMBED_CONFIG` is read before either or under both, and
-//! needs no lock once it is read.
+//! The order of the locks: `own`, the clients of a session, before `SHARED`, those of the process. Code that holds both
+//! takes them in this order, so that two threads cannot wait for each other. The clients of `REMBED_CONFIG` never
+//! change, and have no lock.
 
 mod config;
 mod lock;
@@ -38,7 +39,7 @@ pub(crate) type Clients = BTreeMap<String, Entry>;
 
 static SHARED: PerProcess<RwLock<Clients>> = PerProcess::new(|parent| RwLock::new(inherited(parent)));
 
-/// The clients that a parent process had, for its child. None if another thread was changing them just then.
+/// The clients of a parent process, for its child. There are none if another thread was changing them during the fork.
 fn inherited(parent: Option<&RwLock<Clients>>) -> Clients {
     match parent.map(RwLock::try_read) {
         Some(Ok(clients)) => renewed(&clients),
@@ -56,7 +57,8 @@ fn renewed(clients: &Clients) -> Clients {
 #[derive(Debug)]
 pub struct Registry {
     own: RwLock<Clients>,
-    /// Set and asked while `own` is held. Once it is set, `own` and `REMBED_CONFIG` have all clients there are.
+    /// Set and read while the lock of `own` is held. Once it is set, the session sees the clients of `own` and of
+    /// `REMBED_CONFIG`, and no others.
     lock: OnceLock<Lock>,
 }
 
@@ -67,12 +69,12 @@ impl Default for Registry {
 }
 
 impl Registry {
-    /// That of a child process, which must not share what its parent locks.
+    /// A copy for a child process. The child cannot share the parent's locks: one that was held at the fork stays held.
     pub fn renewed(&self) -> Registry {
         Registry { own: RwLock::new(inherited(Some(&self.own))), lock: self.lock.clone() }
     }
 
-    /// A registry without clients of its own; `locked` for a process that is locked.
+    /// A registry without clients of its own. `locked` says that `REMBED_LOCK` locks the process.
     fn new(locked: bool) -> Registry {
         let lock = if locked { Lock::Process.into() } else { OnceLock::new() };
         Registry { own: RwLock::default(), lock }
@@ -81,7 +83,7 @@ impl Registry {
     /// Keeps the clients that the session sees now, and lets none be added, changed or removed any more, also not by
     /// other sessions of the process. There is no way back.
     pub fn lock(&self) {
-        // A file that is written later is not the one that whoever locks has seen.
+        // Read now: whoever locks must not get the clients of a file that is written later.
         let _ = config();
         let (mut own, shared) = (write(&self.own), read(&SHARED));
         if self.lock.get().is_none() {
@@ -92,7 +94,7 @@ impl Registry {
         self.lock.get_or_init(|| Lock::Session);
     }
 
-    /// What locks it.
+    /// What locks the registry.
     pub fn locked(&self) -> Option<Lock> {
         self.lock.get().copied()
     }
@@ -172,7 +174,7 @@ impl Registry {
     /// # Errors
     /// A name or rowid that is taken, unless `replace`; a `rowid` that cannot be had.
     pub fn insert(&self, client: Arc<Client>, rowid: Option<i64>, replace: bool) -> Result<i64> {
-        // Where it is not needed, the lock of all connections is left alone.
+        // `SHARED` is locked only for a client of the process: all connections wait for that lock.
         let mut own = self.write_own()?;
         let mut shared = (client.scope() == Scope::Process).then(|| write(&SHARED));
         insert(&mut own, shared.as_deref_mut(), client, rowid, replace)
@@ -189,7 +191,7 @@ impl Registry {
             if process { shared.remove(old.client.name()) } else { own.remove(old.client.name()) }
         };
         let removed = clients(&mut own, &mut shared);
-        // A client of the process keeps the row that other sessions know it by.
+        // A client that stays with the process keeps its rowid: other sessions see it under that number.
         let keeps = process && client.scope() == Scope::Process;
         let inserted = insert(&mut own, Some(&mut shared), client.clone(), rowid, replace);
         match (inserted, removed) {
@@ -215,7 +217,7 @@ impl Registry {
         if self.write_own()?.remove(name).is_some() || write(&SHARED).remove(name).is_some() {
             return Ok(true);
         }
-        // Not by named(): another thread may register a client of the process in between.
+        // config() and not named(), which would find a client of the process that another thread has just registered.
         match config()?.contains_key(name) {
             true => Err(read_only(name)),
             false => Ok(false),

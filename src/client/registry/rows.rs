@@ -13,7 +13,7 @@ use crate::client::options::Scope;
 const FIRST_SHARED: i64 = 1 << 32;
 static SHARED_ROWIDS: AtomicI64 = AtomicI64::new(FIRST_SHARED);
 
-/// The number of a row that several sessions see. None is given twice, which is all that is asked of the order.
+/// The number of a row that several sessions see. Relaxed, for the counter alone is read: no number is given twice.
 pub(super) fn shared_rowid() -> i64 {
     SHARED_ROWIDS.fetch_add(1, Ordering::Relaxed)
 }
@@ -51,7 +51,7 @@ pub(super) fn insert(
         }
         own.remove(&other);
     }
-    // Also for a client of the process: one of this connection would hide it.
+    // Also for a client of the process: a client of this connection by the same name would hide it.
     let replaced = own.remove(name);
     let rowid = if process {
         shared_rowid()

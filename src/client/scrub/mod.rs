@@ -1,7 +1,7 @@
-//! Hides keys in what a server says: it may repeat what it was sent, in any spelling.
+//! Hides keys in what a server says. A server may repeat the key that it was sent, in any spelling.
 //!
-//! The text is read as it stands, with its escapes undone (of JSON, HTML and URLs, one within the other), and each of
-//! these as base64. What spells a key, or a part of one, is hidden where it stands.
+//! The text is searched as it stands, with its escapes undone (of JSON, HTML and URLs, one within the other), and each of
+//! these also as base64. Every place that spells a key, or a part of one, is hidden.
 
 mod escape;
 mod view;
@@ -17,11 +17,11 @@ use view::View;
 const PART: usize = 8;
 /// A part that looks like words is hidden from this length on, since a key may hold a word that a message needs.
 const WORDS: usize = 12;
-/// A key this long, of letters and more, stands in no reply by chance.
+/// A key this long, with letters and other characters, is never in a reply by chance.
 const RARE: usize = 16;
-/// A key shorter than this guards nothing, and hiding it would spoil every number.
+/// A key shorter than this is not hidden: it guards nothing, and would be found in every number of a message.
 const LEAST: usize = 4;
-/// So many escapes within escapes are undone.
+/// How many layers of escapes within escapes are undone.
 const LAYERS: usize = 2;
 
 /// The keys of a request.
@@ -32,10 +32,11 @@ pub struct Scrubber {
     literals: Vec<Zeroizing<Vec<u8>>>,
 }
 
-/// A key, less what [`View::folded`] leaves out.
+/// A key that is searched for.
 struct Needle {
+    /// The key without what [`View::graphic`] leaves out, in lower case.
     folded: Zeroizing<Vec<u8>>,
-    /// As it was written, which tells words from keys.
+    /// The same in its own case, by which words are told from keys.
     written: Zeroizing<Vec<u8>>,
 }
 
@@ -76,8 +77,8 @@ impl Scrubber {
         }
     }
 
-    /// Puts stars over the keys in a reply that is to be read, as they stand: whatever reads it leaves copies behind. A
-    /// number or a vector with a star in it is an error.
+    /// Puts stars over the keys in a reply before it is read, since a reader leaves copies behind. Only keys that stand
+    /// there as they were sent are found. A number or a vector with a star in it becomes an error.
     pub fn mask(&self, reply: &mut [u8]) {
         for key in &self.literals {
             let mut from = 0;

@@ -19,7 +19,7 @@ impl View {
     pub(super) fn of(text: &str) -> View {
         let mut view = View::with_room(text.len());
         for (at, c) in text.char_indices() {
-            // A key is ASCII: what is not cannot belong to one, and a part of it must not be taken for a byte of one.
+            // A key is ASCII. A character that is not ASCII counts as 0, so that none of its bytes is taken for a key's.
             let byte = u8::try_from(c).ok().filter(u8::is_ascii).unwrap_or(0);
             view.push(byte, (at as u32, (at + c.len_utf8()) as u32));
         }
