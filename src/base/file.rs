@@ -27,7 +27,7 @@ pub fn read(path: &Path, most: usize) -> Result<Zeroizing<Vec<u8>>, String> {
 }
 
 /// As [`read`], for a file that the process reads once, whichever statement needs it first: an interrupt of that
-/// statement does not end the reading, only [`ONCE`] does.
+/// statement does not end the reading, only `ONCE` does.
 ///
 /// # Errors
 /// As [`read`].

@@ -1,4 +1,4 @@
-//! The options of a client: one [table], and one reader for JSON, name/value pairs and the shorthand alike.
+//! The options of a client: one table (`table.rs`), and one reader for JSON, name/value pairs and the shorthand alike.
 
 pub(super) mod table;
 mod value;
@@ -59,7 +59,7 @@ impl Options {
     /// Reads the text of the `options` column: a JSON object, or a format's name (shorthand).
     ///
     /// # Errors
-    /// Text that is neither, or what [`Options::from_map`] refuses.
+    /// Text that is neither; an unknown option (the text lists the known ones); a value of the wrong type or out of range.
     pub fn parse(text: &str) -> Result<Options> {
         Options::from_map(document(text)?)
     }
