@@ -15,7 +15,7 @@ impl Client {
     /// # Errors
     /// A key that is configured and cannot be read or may not travel, or none where the provider's own
     /// service needs one.
-    pub fn key(&self) -> Result<Option<Zeroizing<String>>, String> {
+    pub(crate) fn key(&self) -> Result<Option<Zeroizing<String>>, String> {
         let may_travel = policy::check_key(&self.endpoint, self.options.allow_http);
         match &self.options.key {
             Some(Key::None) => Ok(None),
@@ -60,7 +60,7 @@ impl Client {
     }
 
     /// What to do when a key is missing.
-    pub fn key_hint(&self) -> String {
+    pub(crate) fn key_hint(&self) -> String {
         match self.key_env() {
             [] => "no key was sent: give the option key ('env:NAME', 'file:PATH' or the key itself)".into(),
             [name, ..] if self.is_at_its_origin() => format!(
