@@ -22,7 +22,7 @@
 //! `backends/` teaches one engine each to call it, behind a Cargo feature.
 //!
 //! What Rust users need is [`Session`], [`Client`], [`Options`], [`Error`], [`Interrupt`] and an engine's `register()`.
-//! The wings are public for this crate's own tests; they change without notice.
+//! `examples/rust-core` embeds without any SQL. The wings are public for this crate's own tests; they change without notice.
 #![deny(unsafe_code, missing_docs)]
 
 #[doc(hidden)]
@@ -57,7 +57,7 @@ pub mod sql;
 #[forbid(unsafe_code)]
 pub mod transport;
 
-pub use base::error::Error;
+pub use base::error::{Error, RequestError};
 pub use base::interrupt::Interrupt;
 pub use client::Client;
 pub use client::options::Options;

@@ -11,6 +11,7 @@ use sqlite_rembed::Session;
 use sqlite_rembed::base::error::{Error, Result};
 use sqlite_rembed::base::interrupt::Interrupt;
 use sqlite_rembed::embed::cache::Vector;
+use sqlite_rembed::provider;
 use support::{Scenario, texts};
 
 /// The client `c` at `server`, without the cache: what is asked for is sent.
@@ -54,32 +55,22 @@ fn a_call_is_cut_by_the_batch_size_and_keeps_the_order() {
     assert_in_order(&session, &texts, &vectors);
 }
 
+/// What the sizes should be is asked of each format; that it is what the README says, a test of src/provider/mod.rs.
 #[test]
 fn every_format_batches_within_its_own_ceiling() {
-    for (format, path, batches) in [
-        ("openai", "/v1", vec![100]),
-        ("cohere", "/v2", vec![96, 4]),
-        ("jina", "/v1", vec![100]),
-        ("mixedbread", "/v1", vec![100]),
-        ("ollama", "", vec![32, 32, 32, 4]),
-        ("ollama", "/api/embeddings", vec![1; 100]),
-        ("llamafile", "/embedding", vec![1; 100]),
-        ("nomic", "/v1", vec![10; 10]),
-        ("mistral", "/v1", vec![100]),
-        ("voyage", "/v1", vec![100]),
-    ] {
-        let name = format!("ceiling-{format}{}", path.len());
-        let flavor = if ["jina", "mixedbread", "mistral", "voyage"].contains(&format) {
-            json!(format)
-        } else {
-            Value::Null
-        };
-        let settings = if flavor.is_null() { json!({}) } else { json!({"flavor": flavor}) };
-        let server = Scenario::new(&name, settings);
+    let specs = provider::all().map(|p| p.spec()).filter(|spec| !["local", "panic"].contains(&spec.name));
+    let all = specs.map(|spec| (spec.name, spec.paths.bare, spec.batch_size));
+    // Variants that a URL selects, whose servers take one text.
+    let variants = [("ollama", "/api/embeddings", 1), ("llamafile", "/embedding", 1)];
+    for (format, path, ceiling) in all.chain(variants) {
+        let flavors = ["jina", "mixedbread", "mistral", "together", "voyage"];
+        let settings = if flavors.contains(&format) { json!({"flavor": format}) } else { json!({}) };
+        let server = Scenario::new(&format!("ceiling-{format}{}", path.len()), settings);
         let session = uncached(&server, format, path, json!({}));
         let texts = texts(100);
         let vectors = embed(&session, &texts).unwrap_or_else(|e| panic!("{format}: {e}"));
-        assert_eq!(sizes(&server), batches, "{format}");
+        let expected: Vec<_> = texts.chunks(ceiling).map(<[String]>::len).collect();
+        assert_eq!(sizes(&server), expected, "{format}");
         assert_in_order(&session, &texts, &vectors);
     }
 }

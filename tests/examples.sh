@@ -43,6 +43,8 @@ node_libsql_install() {
     (cd examples/node-libsql && npm ci --no-audit --no-fund --loglevel=error >&2)
 }
 
+# Into the folder of the library itself: what both use is compiled once.
+rust_core_build() { cargo build --quiet --locked --manifest-path examples/rust-core/Cargo.toml --target-dir "${CARGO_TARGET_DIR:-target}"; }
 # Into the folder of the hosts on the same engine: the engine is compiled once.
 libsql_build() { cargo build --quiet --locked --manifest-path examples/libsql/Cargo.toml --target-dir tests/engines/libsql/target; }
 turso_build() { cargo build --quiet --release --locked --manifest-path examples/turso/Cargo.toml --target-dir tests/engines/turso/target; }
@@ -132,6 +134,10 @@ check examples/python "$found" "$venv/bin/python3" examples/python/search.py
 build examples/rust cargo build --quiet --locked --manifest-path examples/rust/Cargo.toml
 if [ $built = yes ]; then
     check examples/rust "$found" "${CARGO_TARGET_DIR:-examples/rust/target}/debug/search"
+fi
+build examples/rust-core rust_core_build
+if [ $built = yes ]; then
+    check examples/rust-core '^768 dimensions, similarity 0\.[0-9]{3}$' "${CARGO_TARGET_DIR:-target}/debug/rembed-core"
 fi
 build examples/node npm_install
 if [ $built = yes ]; then

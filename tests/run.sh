@@ -20,7 +20,8 @@ step_packages() { # what the hosts below need and a bare machine lacks
 
 crates=(. tests/fake tests/conformance tests/engines/driver tests/engines/sqlite tests/engines/sqlite/old
     tests/engines/sqlite/too-old tests/engines/rusqlite tests/engines/libsql tests/engines/libsql/old tests/engines/limbo
-    tests/engines/turso tests/engines/turso/pre bench fuzz examples/rust examples/libsql examples/turso)
+    tests/engines/turso tests/engines/turso/pre bench fuzz examples/rust examples/rust-core
+    examples/libsql examples/turso)
 step_fmt() { # and where imports go
     python3 tests/arrows.py || return
     local crate

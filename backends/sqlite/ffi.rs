@@ -142,7 +142,7 @@ impl InUse {
 impl Drop for InUse {
     fn drop(&mut self) {
         let mut open = open_connections();
-        // Not where one that was begun anew counts it.
+        // Another connection at the same address may have replaced this entry: that one stays.
         if open.get(&self.0).is_some_and(|(id, _)| *id == self.1) {
             open.remove(&self.0);
         }

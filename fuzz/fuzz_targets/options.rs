@@ -4,8 +4,9 @@
 use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
-use serde_json::{Map, Value};
-use sqlite_rembed::client::options::{OPTIONS, Options, from_pairs};
+use serde_json::{Map, Value, json};
+use sqlite_rembed::client::options::{OPTIONS, Options};
+use sqlite_rembed::fuzzing::{options_of, options_of_pairs, values};
 
 fuzz_target!(|data: &str| {
     let ours = Options::parse(data);
@@ -13,7 +14,7 @@ fuzz_target!(|data: &str| {
         // The shorthand alone is no JSON object.
         if let Ok(options) = ours {
             let word = data.trim().to_ascii_lowercase();
-            assert_eq!(options, Options { format: Some(word), ..Options::default() });
+            assert_eq!(Ok(options), options_of(Map::from_iter([("format".into(), word.into())])));
         }
         return;
     };
@@ -38,8 +39,7 @@ fuzz_target!(|data: &str| {
     };
     let is_text = |name: &str| map.get(name).is_some_and(Value::is_string);
     if !is_text("headers") && !is_text("body") {
-        let pairs = from_pairs(map.clone().into_iter().map(texts));
-        assert_eq!(pairs.and_then(Options::from_map), ours);
+        assert_eq!(options_of_pairs(map.clone().into_iter().map(texts)), ours);
     }
 });
 
@@ -54,21 +54,20 @@ fn check(options: &Options, map: &Map<String, Value>) {
         assert!(n.fract() == 0.0 && (0.0..=most).contains(&n), "{name}: {n}");
         Some(n as u64)
     };
-    assert_eq!(options.dimensions.map(|n| n as u64), whole("dimensions", 1_048_576.0));
-    assert_eq!(options.batch_size.map(|n| n as u64), whole("batch_size", 1_048_576.0));
-    assert_eq!(options.batch_tokens.map(|n| n as u64), whole("batch_tokens", 1_073_741_824.0));
-    assert_eq!(options.retries.map(u64::from), whole("retries", 100.0));
-    assert_eq!(options.concurrency.map(|n| n as u64), whole("concurrency", 256.0));
-    assert_eq!(options.requests_per_minute.map(u64::from), whole("requests_per_minute", f64::from(u32::MAX)));
-    assert_eq!(options.tokens_per_minute.map(u64::from), whole("tokens_per_minute", f64::from(u32::MAX)));
-    assert_eq!(options.timeout, number("timeout").map(Duration::from_secs_f64));
-    assert_eq!(options.connect_timeout, number("connect_timeout").map(Duration::from_secs_f64));
+    let nanos = |name: &str| number(name).map(|n| Duration::from_secs_f64(n).as_nanos() as u64);
     let text = |name: &str| map.get(name).and_then(Value::as_str).map(|text| text.trim().to_owned());
-    assert_eq!(options.model, text("model"));
-    assert_eq!(options.url, text("url"));
-    let empty = Map::new();
-    assert_eq!(&options.body, map.get("body").and_then(Value::as_object).unwrap_or(&empty));
-    let headers = map.get("headers").and_then(Value::as_object).unwrap_or(&empty);
-    assert_eq!(options.headers.len(), headers.len());
-    assert!(!options.shown.contains_key("key") && !options.shown.contains_key("url"));
+    let object = |name: &str| map.get(name).and_then(Value::as_object).cloned().unwrap_or_default();
+    let read = values(options);
+    let shown = &read["shown"];
+    assert!(shown.get("key").is_none() && shown.get("url").is_none());
+    let most = f64::from(u32::MAX);
+    let expected = json!({
+        "dimensions": whole("dimensions", 1_048_576.0), "batch_size": whole("batch_size", 1_048_576.0),
+        "batch_tokens": whole("batch_tokens", 1_073_741_824.0), "retries": whole("retries", 100.0),
+        "concurrency": whole("concurrency", 256.0), "requests_per_minute": whole("requests_per_minute", most),
+        "tokens_per_minute": whole("tokens_per_minute", most), "timeout": nanos("timeout"),
+        "connect_timeout": nanos("connect_timeout"), "model": text("model"), "url": text("url"),
+        "body": object("body"), "headers": object("headers").len(), "shown": shown
+    });
+    assert_eq!(read, expected);
 }

@@ -16,8 +16,8 @@ use crate::base::interrupt::{Interrupt, SLICE, Uninterrupted, interruptible, may
 /// How long a file that is read once may take.
 const ONCE: Duration = Duration::from_secs(10);
 
-/// Reads the regular file at `path`, of at most `most` bytes. It takes no longer than the request that this thread is
-/// about may wait.
+/// Reads the regular file at `path`, of at most `most` bytes. It gives up when the request of this thread is interrupted
+/// or its time is over.
 ///
 /// # Errors
 /// Why it cannot be read, in words for the user.
@@ -26,8 +26,8 @@ pub fn read(path: &Path, most: usize) -> Result<Zeroizing<Vec<u8>>, String> {
     within_time(move || read_now(&path, most))
 }
 
-/// As [`read`], for what a process reads once: no interrupt of the statement that happens to be the first ends it, only
-/// its own time.
+/// As [`read`], for a file that the process reads once, whichever statement needs it first: an interrupt of that
+/// statement does not end the reading, only `ONCE` does.
 ///
 /// # Errors
 /// As [`read`].
@@ -59,7 +59,8 @@ fn within_time<T: Send + 'static>(
 }
 
 fn read_now(path: &Path, most: usize) -> Result<Zeroizing<Vec<u8>>, String> {
-    // Asked before it is opened, which is an event for some devices, and after, since the name may lead elsewhere by now.
+    // Checked before the file is opened, since opening a device may set something off; and checked again after, since
+    // the name may lead to another file by then.
     check(&std::fs::metadata(path).map_err(|e| e.to_string())?, most)?;
     let file = open(path).map_err(|e| e.to_string())?;
     check(&file.metadata().map_err(|e| e.to_string())?, most)?;
@@ -75,7 +76,7 @@ fn read_now(path: &Path, most: usize) -> Result<Zeroizing<Vec<u8>>, String> {
 #[cfg(unix)]
 fn open(path: &Path) -> std::io::Result<File> {
     use std::os::unix::fs::OpenOptionsExt as _;
-    // A FIFO that took the file's place must not hold the open up.
+    // If a FIFO has taken the file's place meanwhile, open() must not wait for its writer.
     let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY;
     OpenOptions::new().read(true).custom_flags(flags.bits() as i32).open(path)
 }

@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 /// # Errors
 /// The panic's text.
 pub fn guard<T>(work: impl FnOnce() -> T) -> Result<T, String> {
-    // Whatever the panic left half done belongs to the statement, which ends with this error.
+    // What the panic left half done belongs to the statement, and the statement ends with this error.
     catch_unwind(AssertUnwindSafe(work)).map_err(|panic| describe(&*panic))
 }
 

@@ -28,12 +28,12 @@ fn add(hasher: &mut blake3::Hasher, part: &[u8]) {
 
 /// The hash of parts of which some are secret, with no copy of them left behind.
 pub fn hash_secrets<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Digest {
-    // In one place: a hasher that is moved would leave its buffer where it was.
+    // The hasher is not moved: a move would leave a copy of its buffer, and so of a secret, where it was.
     let mut hasher = blake3::Hasher::new();
     for part in parts {
         add(&mut hasher, part);
     }
-    // Two blocks, so that neither its buffer nor the last block, which finalize() copies, has any of them.
+    // Two blocks of zeros push the secrets out of the buffer, and out of the last block, which finalize() copies.
     hasher.update(&[0; 128]);
     *hasher.finalize().as_bytes()
 }

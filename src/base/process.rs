@@ -22,7 +22,8 @@ struct Generation<T> {
 }
 
 impl<T> PerProcess<T> {
-    /// A value that `make` makes. It is given the parent's, whose locks it may try and must not wait for.
+    /// A value that `make` makes. In a child process, `make` is given the parent's value; it may try the locks in there,
+    /// and must not wait for one.
     pub const fn new(make: fn(Option<&T>) -> T) -> PerProcess<T> {
         PerProcess { make, first: OnceBox::new() }
     }
@@ -34,7 +35,8 @@ impl<T> PerProcess<T> {
         };
         let mut last = self.first.get_or_init(|| make(None));
         loop {
-            // A process id may come again, so that of a grandparent says nothing.
+            // The last generation counts, not one with our process id: the system may give an id a second time, and
+            // then an ancestor had it.
             while let Some(child) = last.child.get() {
                 last = child;
             }

@@ -3,6 +3,9 @@
 use std::borrow::Cow;
 
 /// Equally wide embeddings in one allocation, row after row.
+///
+/// Width 0 means that there are no rows: `new` lets no number in beside it, `len` is then 0, and `rows_mut` yields none.
+/// So an empty reply is a value like others, and no division by the width can fail.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Vectors {
     data: Vec<f32>,

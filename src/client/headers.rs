@@ -49,7 +49,7 @@ impl Headers {
     }
 
     fn insert(&mut self, name: HeaderName, prefix: &str, text: &str) {
-        // The value shares this buffer, so that the last holder wipes it.
+        // The header shares this buffer instead of copying it. Whoever drops the last share wipes it.
         let text = Zeroizing::new([prefix.as_bytes(), text.as_bytes()].concat());
         if let Ok(mut value) = HeaderValue::from_maybe_shared(bytes::Bytes::from_owner(Wiped(text))) {
             value.set_sensitive(true);
@@ -100,7 +100,7 @@ impl Client {
         self.read_headers(interrupt).map(|read| digest(&read))
     }
 
-    /// The key first.
+    /// The client's headers, the key's first.
     fn read_headers(&self, interrupt: &Arc<dyn Interrupt>) -> Result<Vec<Header<'_>>, String> {
         let _interruptible = interruptible(interrupt, Instant::now() + self.timeout());
         let mut headers = Vec::new();
@@ -118,7 +118,7 @@ impl Client {
     }
 }
 
-/// A header of a client's own.
+/// A header that this client adds to its requests.
 struct Header<'a> {
     name: &'a str,
     prefix: &'static str,

@@ -2,29 +2,29 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
 use ureq::http::Uri;
 
 use super::Client;
-use super::options::{self, Options};
+use super::options::Options;
 use crate::base::hash::{Digest, Hasher};
 use crate::base::interrupt::Interrupt;
 
 impl Client {
-    /// What all vectors of this client and input type have in common, hashed: the first part of a cache key. It is made
-    /// of what would be sent now, less the texts, so that nothing that a server may choose by can be left out of it.
-    /// The values of headers, the key's too, are read for it and go into the hash alone.
+    /// A hash of what all vectors of this client and input type have in common: the first part of a cache key. It covers
+    /// the request that would be sent now, without the texts. So whatever a server may choose a vector by is in it.
+    /// The values of headers, and the key, are read for the hash and kept nowhere.
     ///
     /// # Errors
     /// An input type that the format does not have.
-    pub fn cache_key(
+    pub(crate) fn cache_key(
         &self,
         input_type: Option<&str>,
         interrupt: &Arc<dyn Interrupt>,
     ) -> Result<Digest, String> {
         match self.headers_digest(interrupt) {
             Ok(digest) => self.cache_key_with(input_type, &digest),
-            // No such request can be sent, so none has a vector. The text that needs it gets the error.
+            // Without its headers no request can be sent, so no vector is kept under this hash. The text that needs
+            // the request gets the error.
             Err(why) => {
                 let unreadable = Hasher::default().part(b"unreadable").part(why.as_bytes()).finish();
                 self.cache_key_with(input_type, &unreadable)
@@ -32,11 +32,15 @@ impl Client {
         }
     }
 
-    /// The same for headers of this digest, or for a model inside the process that is known by this hash.
+    /// The same, where the digest of the headers is known; for a model inside the process, its hash takes that place.
     ///
     /// # Errors
     /// As there.
-    pub fn cache_key_with(&self, input_type: Option<&str>, headers: &Digest) -> Result<Digest, String> {
+    pub(crate) fn cache_key_with(
+        &self,
+        input_type: Option<&str>,
+        headers: &Digest,
+    ) -> Result<Digest, String> {
         let request = match input_type {
             None => self.default_request.clone()?,
             asked => self.request_id(asked)?,
@@ -49,36 +53,7 @@ impl Client {
         let ask = self.ask(input_type);
         self.provider.input_type(ask.input_type)?;
         let body = self.provider.request(&ask, &[self.prefix(input_type)?])?;
-        // Every option is named, so that a new one cannot be forgotten.
-        let Options {
-            dimensions,
-            normalize,
-            // In the endpoint, the body or the headers.
-            format: _,
-            model: _,
-            url: _,
-            key: _,
-            input_type: _,
-            truncate: _,
-            query_prefix: _,
-            document_prefix: _,
-            headers: _,
-            body: _,
-            // When, how often and with what others a text is sent; where its vector is kept; who sees the client.
-            timeout: _,
-            connect_timeout: _,
-            retries: _,
-            batch_size: _,
-            batch_tokens: _,
-            concurrency: _,
-            requests_per_minute: _,
-            tokens_per_minute: _,
-            cache: _,
-            scope: _,
-            allow_http: _,
-            shown: _,
-        } = &self.options;
-        let reading = format!("{dimensions:?} {normalize}");
+        let reading = self.options.of_reply();
         let hasher = Hasher::default().part(self.format().as_bytes()).part(reading.as_bytes());
         Ok(hasher.part(self.endpoint.to_string().as_bytes()).part(&body).finish())
     }
@@ -86,30 +61,18 @@ impl Client {
 
 /// Who sends: what a provider counts requests by, and a client's own limits.
 pub(super) fn identity(format: &str, endpoint: &Uri, model: &str, options: &Options) -> Digest {
-    let body = Value::Object(options.body.clone()).to_string();
-    let asked = format!("{:?} {:?} {}", options.dimensions, options.truncate, options.normalize);
-    let key = match &options.key {
-        Some(options::Key::Secret(secret)) => secret.digest(),
-        Some(options::Key::None) => [1; 32],
-        None => [0; 32],
-    };
-    let limits = format!("{:?} {:?}", options.requests_per_minute, options.tokens_per_minute);
-    let mut hasher = Hasher::default()
+    let resolved = Hasher::default()
         .part(format.as_bytes())
         .part(endpoint.to_string().as_bytes())
-        .part(model.as_bytes())
-        .part(asked.as_bytes())
-        .part(body.as_bytes())
-        .part(&key)
-        .part(limits.as_bytes());
-    for (name, value) in &options.headers {
-        hasher = hasher.part(name.as_bytes()).part(&value.digest());
-    }
-    hasher.finish()
+        .part(model.as_bytes());
+    options.count(resolved).finish()
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
+    use super::super::options::table::{Part, TABLE};
     use super::super::tests::client;
     use super::*;
 
@@ -128,17 +91,18 @@ mod tests {
             client(&Value::Object(options).to_string()).unwrap().cache_key(None, &never).unwrap()
         };
         let plain = key_of("{}");
-        for same in [
+        let same = [
             r#"{"timeout": 5, "connect_timeout": 5, "retries": 0, "batch_size": 3, "batch_tokens": 9}"#,
             r#"{"concurrency": 1, "requests_per_minute": 9, "tokens_per_minute": 9, "scope": "process"}"#,
             r#"{"cache": "disk", "url": "https://h/v1/embeddings", "allow_http": true}"#,
-        ] {
+        ];
+        for same in same {
             assert_eq!(key_of(same), plain, "{same}");
         }
         let tenant = base["headers"]["x-tenant"].as_str().unwrap();
         assert_eq!(key_of(&format!(r#"{{"headers": {{"X-Tenant": "{tenant}", "X-A": "1"}}}}"#)), plain);
         let mut keys = vec![plain];
-        for other in [
+        let others = [
             r#"{"format": "openai"}"#,
             r#"{"url": "https://h/v2"}"#,
             r#"{"url": "https://h:444/v1"}"#,
@@ -150,14 +114,23 @@ mod tests {
             r#"{"input_type": "query"}"#,
             r#"{"truncate": true}"#,
             r#"{"document_prefix": "passage: "}"#,
+            r#"{"input_type": "query", "query_prefix": "query: "}"#,
             r#"{"normalize": true}"#,
             r#"{"body": {"a": 2}}"#,
             r#"{"headers": {"x-a": "2"}}"#,
             r#"{"headers": {"x-b": "1"}}"#,
-        ] {
-            keys.push(key_of(other));
+        ];
+        keys.extend(others.map(key_of));
+        // Each option of the table is where its entry says.
+        for option in TABLE {
+            let stands_in =
+                |texts: &[&str]| texts.iter().any(|t| t.contains(&format!("\"{}\":", option.name)));
+            match option.part {
+                Part::None => assert!(stands_in(&same) && !stands_in(&others), "{}", option.name),
+                Part::Request | Part::Reply => assert!(stands_in(&others), "{}", option.name),
+            }
         }
-        // The source is the same, what it says is not.
+        // The header names the same file, and the file says something else.
         std::fs::write(&path, "two").unwrap();
         keys.push(key_of("{}"));
         std::fs::remove_file(&path).unwrap();

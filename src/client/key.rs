@@ -15,7 +15,7 @@ impl Client {
     /// # Errors
     /// A key that is configured and cannot be read or may not travel, or none where the provider's own
     /// service needs one.
-    pub fn key(&self) -> Result<Option<Zeroizing<String>>, String> {
+    pub(crate) fn key(&self) -> Result<Option<Zeroizing<String>>, String> {
         let may_travel = policy::check_key(&self.endpoint, self.options.allow_http);
         match &self.options.key {
             Some(Key::None) => Ok(None),
@@ -34,8 +34,8 @@ impl Client {
         }
     }
 
-    /// Whether requests go where the format's environment variable may go without being named: to the format's own
-    /// https server, or to this machine where that is the format's own.
+    /// Whether the format's environment variable may be sent to this endpoint although the user named no key: the endpoint
+    /// is the format's own https server, or this machine for a format whose server runs here.
     fn is_at_its_origin(&self) -> bool {
         if self.key_env().is_empty() {
             return false;
@@ -46,7 +46,7 @@ impl Client {
         if is_loopback(&own) {
             return is_loopback(&self.endpoint);
         }
-        // By the whole text: what a parser makes of a strange port is not to be relied on.
+        // The texts are compared, not what a parser makes of them: it may read a strange port as the usual one.
         let authority = |uri: &Uri| {
             let text = uri.authority().map(|a| a.as_str().to_ascii_lowercase()).unwrap_or_default();
             text.strip_suffix(":443").map_or(text.clone(), str::to_owned)
@@ -60,7 +60,7 @@ impl Client {
     }
 
     /// What to do when a key is missing.
-    pub fn key_hint(&self) -> String {
+    pub(crate) fn key_hint(&self) -> String {
         match self.key_env() {
             [] => "no key was sent: give the option key ('env:NAME', 'file:PATH' or the key itself)".into(),
             [name, ..] if self.is_at_its_origin() => format!(

@@ -115,12 +115,12 @@ impl Client {
         Ok(Arc::new(client))
     }
 
-    /// The same for a child process, which counts and waits on its own.
-    pub fn renewed(&self) -> Arc<Client> {
+    /// A copy for a child process, with counters and a pace of its own.
+    pub(crate) fn renewed(&self) -> Arc<Client> {
         Arc::new(Client { stats: Stats::of(self.identity), ..self.clone() })
     }
 
-    /// The name it is registered by.
+    /// The name that the client is registered by.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -131,17 +131,17 @@ impl Client {
     }
 
     /// The wire format.
-    pub fn provider(&self) -> &'static dyn Provider {
+    pub(crate) fn provider(&self) -> &'static dyn Provider {
         self.provider
     }
 
     /// Where requests go.
-    pub fn endpoint(&self) -> &Uri {
+    pub(crate) fn endpoint(&self) -> &Uri {
         &self.endpoint
     }
 
-    /// The model inside the process, where that is what it is.
-    pub fn local(&self) -> Option<&local::Model> {
+    /// The model inside the process, for a client of format `local`.
+    pub(crate) fn local(&self) -> Option<&local::Model> {
         self.local.as_ref()
     }
 
@@ -150,8 +150,8 @@ impl Client {
         &self.model
     }
 
-    /// What the user said of it.
-    pub fn options(&self) -> &Options {
+    /// The client's options.
+    pub(crate) fn options(&self) -> &Options {
         &self.options
     }
 
@@ -167,16 +167,17 @@ impl Client {
     }
 
     /// The key as it may be shown; `None` when the format's environment variable is used.
-    pub fn shown_key(&self) -> Option<String> {
+    pub(crate) fn shown_key(&self) -> Option<String> {
         self.options.key.as_ref().map(options::Key::shown)
     }
 
     /// The JSON of the options that have no column of their own. It holds no key.
-    pub fn shown_options(&self) -> String {
+    pub(crate) fn shown_options(&self) -> String {
         serde_json::Value::Object(self.options.shown.clone()).to_string()
     }
 
     /// A column of its row in `rembed_clients`: name, format, model, url, key, options.
+    #[doc(hidden)]
     pub fn column(&self, column: usize) -> Option<String> {
         match column {
             0 => Some(self.name().to_owned()),
@@ -189,19 +190,19 @@ impl Client {
         }
     }
 
-    /// Who sees it.
-    pub fn scope(&self) -> Scope {
+    /// Who sees the client.
+    pub(crate) fn scope(&self) -> Scope {
         self.options.scope.unwrap_or_default()
     }
 
     /// Where its embeddings may be kept.
-    pub fn cache(&self) -> Cache {
+    pub(crate) fn cache(&self) -> Cache {
         self.options.cache
     }
 
     /// What a request asks for, with the input type of a call over the client's own.
-    pub fn ask<'a>(&'a self, input_type: Option<&'a str>) -> Ask<'a> {
-        // Where a local model lies changes no vector: what its files hold is in the cache key instead.
+    pub(crate) fn ask<'a>(&'a self, input_type: Option<&'a str>) -> Ask<'a> {
+        // The path of a local model changes no vector, so it is left out. The cache key has a hash of its files instead.
         let named =
             self.local.is_none() && (self.provider.spec().model_required || self.options.model.is_some());
         Ask {
@@ -218,7 +219,7 @@ impl Client {
     ///
     /// # Errors
     /// A type that the model inside the process does not have.
-    pub fn prefix(&self, input_type: Option<&str>) -> Result<&str, String> {
+    pub(crate) fn prefix(&self, input_type: Option<&str>) -> Result<&str, String> {
         let asked = input_type.or(self.options.input_type.as_deref());
         let given = match asked {
             Some("query") => &self.options.query_prefix,
@@ -233,7 +234,7 @@ impl Client {
     }
 
     /// The ceilings of one request.
-    pub fn ceilings(&self) -> Ceilings {
+    pub(crate) fn ceilings(&self) -> Ceilings {
         let spec = self.provider.spec();
         let most = self.options.batch_size.unwrap_or(spec.batch_size);
         Ceilings {
@@ -243,11 +244,11 @@ impl Client {
     }
 
     /// Requests in flight for one statement.
-    pub fn concurrency(&self) -> usize {
+    pub(crate) fn concurrency(&self) -> usize {
         // A server on this machine that takes one text at a time computes one at a time.
         let alone = self.ceilings().texts == 1 && is_loopback(&self.endpoint);
         self.options.concurrency.unwrap_or(match &self.local {
-            // One is computed while the rows of another leave and come.
+            // One request is computed while the rows of another are read and handed out.
             Some(_) => 2,
             None if alone => 1,
             None => 8,
@@ -265,62 +266,46 @@ impl Client {
     }
 
     /// The limits per minute.
-    pub fn pacing(&self) -> pace::Limits {
+    pub(crate) fn pacing(&self) -> pace::Limits {
         pace::Limits { requests: self.options.requests_per_minute, tokens: self.options.tokens_per_minute }
     }
 
     /// Counters and clock, shared with all clients that are configured alike.
-    pub fn stats(&self) -> &Arc<Stats> {
+    pub(crate) fn stats(&self) -> &Arc<Stats> {
         &self.stats
     }
 
     /// Attempts after the first.
-    pub fn retries(&self) -> u32 {
+    pub(crate) fn retries(&self) -> u32 {
         self.options.retries.unwrap_or(4)
     }
 
     /// Time for one whole call with its retries.
-    pub fn timeout(&self) -> Duration {
+    pub(crate) fn timeout(&self) -> Duration {
         self.options.timeout.unwrap_or(Duration::from_secs(60))
     }
 
     /// Time for connecting.
-    pub fn connect_timeout(&self) -> Duration {
+    pub(crate) fn connect_timeout(&self) -> Duration {
         self.options.connect_timeout.unwrap_or(Duration::from_secs(10))
     }
 
     /// The error of an input that cannot be embedded.
-    pub fn bad_input(&self, why: &str) -> Error {
+    pub(crate) fn bad_input(&self, why: &str) -> Error {
         Error::invalid(format!("client '{}' ({}): {why}", self.name, self.format()))
     }
 }
-
-/// The options that mean something without a server.
-const LOCAL_OPTIONS: &[&str] = &[
-    "dimensions",
-    "input_type",
-    "normalize",
-    "truncate",
-    "query_prefix",
-    "document_prefix",
-    "timeout",
-    "batch_size",
-    "batch_tokens",
-    "concurrency",
-    "cache",
-    "scope",
-];
 
 /// The model inside the process that `options` ask for.
 fn open_local(options: &Options) -> Result<local::Model, String> {
     let given = [("url", options.url.is_some()), ("key", options.key.is_some())];
     let given = given.iter().filter(|(_, given)| *given).map(|(name, _)| *name);
     let shown = options.shown.keys().map(String::as_str);
-    if let Some(name) = given.chain(shown).find(|name| !LOCAL_OPTIONS.contains(name)) {
+    let known = options::local_options();
+    if let Some(name) = given.chain(shown).find(|name| !known.contains(name)) {
         return Err(format!(
-            "the model runs in this process, so the option '{name}' means nothing: leave it out. The options are: \
-             format, model, {}",
-            LOCAL_OPTIONS.join(", ")
+            "the model runs in this process, so the option '{name}' means nothing: leave it out. The options are: {}",
+            known.join(", ")
         ));
     }
     let model = local::Model::open(options.model.as_deref())?;

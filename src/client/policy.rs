@@ -7,13 +7,13 @@ use crate::base::process::PerProcess;
 use crate::base::words::HIDDEN;
 use crate::client::secret::Secret;
 
-/// `REMBED_ALLOW_HOSTS`, read once: a library that is loaded late must not be told otherwise later.
+/// `REMBED_ALLOW_HOSTS`, read once: nobody can widen it by changing the environment of the running process.
 static ALLOWED: PerProcess<Option<Vec<String>>> = PerProcess::new(|parent| {
     if let Some(parent) = parent {
         return parent.clone();
     }
     let list = std::env::var_os("REMBED_ALLOW_HOSTS")?;
-    // What is no text matches no host; it must not lift the restriction.
+    // A value that is not UTF-8 matches no host. It must not be taken for "not set", which allows all.
     let list = list.to_string_lossy();
     let hosts = list.split(',').map(|h| h.trim().to_ascii_lowercase()).filter(|h| !h.is_empty());
     Some(hosts.collect())

@@ -13,7 +13,7 @@ use crate::base::words::HIDDEN;
 /// The largest file that a key is read from.
 const FILE_MAX: usize = 64 << 10;
 
-/// The longest key: it stands in a header, and all headers of a request in one buffer. Servers take less.
+/// The longest key. A key stands in a header, and one buffer must hold all headers of a request. Servers take less.
 const KEY_MAX: usize = 16 << 10;
 
 /// A key, or the place to read it from when a request is made.
@@ -31,7 +31,7 @@ impl Secret {
     /// Reads `env:NAME`, `file:PATH` or a literal.
     ///
     /// # Errors
-    /// When the name or path is missing, or the text is what stands for a literal key when it is read back.
+    /// A name or path that is missing; the text `***`, which is how a literal key is shown.
     pub fn parse(text: &str) -> Result<Secret> {
         if text == HIDDEN {
             return Err(Error::invalid(format!(
@@ -53,12 +53,12 @@ impl Secret {
         Ok(Secret::Literal(Zeroizing::new(text.into())))
     }
 
-    /// Whether the secret itself is kept here.
+    /// Whether this is the key itself, and not the place to read it from.
     pub fn is_literal(&self) -> bool {
         matches!(self, Secret::Literal(_))
     }
 
-    /// A hash that tells secrets apart and does not tell them.
+    /// A hash that differs from secret to secret, and from which the secret cannot be found.
     pub fn digest(&self) -> Digest {
         let (kind, text) = match self {
             Secret::Literal(key) => ("literal", Cow::Borrowed(key.as_str())),

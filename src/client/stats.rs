@@ -44,7 +44,7 @@ impl Stats {
             return shared;
         }
         let shared = Arc::new(Stats::default());
-        // Clients come and go with connections: what nobody holds any more is forgotten before the table grows.
+        // Clients come and go with connections. Before the table grows, the entries that no client holds are dropped.
         if all.len() == all.capacity() {
             all.retain(|_, old| old.strong_count() > 0);
         }

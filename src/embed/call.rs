@@ -122,7 +122,7 @@ impl Call {
                         Waited::TooLong => return Err(self.waited_too_long()),
                         Waited::Landed(Err(_)) | Waited::NotSent => {}
                     }
-                    // The error was another statement's: this one asks for itself.
+                    // Another statement's request has failed: this statement sends its own.
                     claim = self.claim_again(text, &flight, 0);
                 }
                 Claim::Mine(ticket) => {

@@ -93,7 +93,7 @@ fn place(data: &mut [f32], width: usize, index: &mut [u64], rows: usize) -> Resu
         }
     }
     for row in 0..rows {
-        // Each swap brings one row home.
+        // Each swap puts one row into its place.
         while index[row] != row as u64 {
             let at = index[row] as usize;
             let (low, high) = (row.min(at), row.max(at));

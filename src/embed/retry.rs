@@ -104,7 +104,7 @@ pub fn send(
                 })
             })
         };
-        // Before the wait, since without a key there is nothing to wait for.
+        // The keys are read before the wait: without a key there is nothing to wait for.
         let mut headers = read_keys()?;
         match wait_turn(client, request.texts, last.is_none(), deadline, interrupt) {
             Ok(false) => {}

@@ -5,6 +5,17 @@
 //! a query with a LIMIT must not pay for what it does not read.
 //! Threads exist only for requests in flight. The caller's thread waits for the row at the front, and asks the
 //! engine meanwhile whether the statement is interrupted.
+//!
+//! What a row goes through, from its text to its leaving at the front:
+//!
+//! ```text
+//! text ─┬─► Hit: in a cache ──────────────────────────────────────────► Done ─► leaves
+//!       ├─► Mine: in the request that is being filled
+//!       │     └─► submit() ─► queue ─► a worker ─► the flight lands ──────────► leaves
+//!       └─► Theirs: another statement sends it
+//!             ├─► the flight lands with a vector ─────────────────────────────► leaves
+//!             └─► it fails, or is never sent: take_over() asks again ─► Hit, Mine or Theirs
+//! ```
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -104,6 +115,7 @@ struct Queue {
     closed: bool,
 }
 
+/// Relaxed, for the flag alone is read: it publishes no other data, and who sees it late sends a moment longer.
 struct Cancelled(AtomicBool);
 
 impl Interrupt for Cancelled {
@@ -174,7 +186,7 @@ impl<K, I: Iterator<Item = Result<(K, Text)>>> Stream<K, I> {
                 State::Done(outcome) => outcome,
                 State::Mine(flight, cache_key, job) => self.mine(&flight, cache_key, job)?.map(Some),
                 State::Theirs(flight) => {
-                    // Whoever sent this text may wait for one of ours: ours must be on their way first.
+                    // The statement that sent this text may itself wait for one of ours. So ours are sent first.
                     self.submit()?;
                     let timeout = self.call().client().timeout();
                     match self.wait(&flight, Some(Instant::now() + timeout))? {
@@ -298,7 +310,7 @@ impl<K, I: Iterator<Item = Result<(K, Text)>>> Stream<K, I> {
         self.load = Load::default();
         let mut tasks = Vec::with_capacity(self.open.len());
         for (ticket, text) in self.open.drain(..) {
-            // Somebody who could not wait may have the answer by now.
+            // Another statement may have sent this text meanwhile, instead of waiting for us: see take_over().
             match ticket.answer() {
                 Some(vector) => ticket.land(Ok(vector)),
                 None => {
@@ -319,6 +331,8 @@ impl<K, I: Iterator<Item = Result<(K, Text)>>> Stream<K, I> {
         let mut queue = self.workers.lock();
         queue.jobs.push_back(tasks);
         let waiting = queue.jobs.len();
+        // A thread that was woken counts as idle until it takes its job. So each waiting job has an idle thread to
+        // itself exactly if idle >= waiting, and only then is no thread needed.
         let spawn = queue.idle < waiting && self.threads.len() < self.workers.concurrency;
         drop(queue);
         if spawn {
@@ -362,7 +376,7 @@ impl<K, I> Drop for Stream<K, I> {
         drop(queue);
         self.workers.wake.notify_all();
         for worker in self.threads.drain(..) {
-            // A panic of the worker failed its tickets, and so reached the statement.
+            // If the worker panicked, its tickets failed, and the statement has that error already.
             let _ = worker.join();
         }
     }
@@ -385,7 +399,7 @@ impl Workers {
                 queue.idle -= 1;
             };
             drop(queue);
-            // A panic fails the tasks that it drops; the thread stays, as more may be in the queue than it.
+            // A panic drops the tasks of this job, which fails them. The thread goes on: other jobs may wait for it.
             let _ = catch_unwind(AssertUnwindSafe(|| self.call.serve(tasks, self.isolate, &interrupt)));
         }
     }

@@ -67,7 +67,7 @@ impl Engine {
                 .iter()
                 .find(|&&id| model.node_info(id).and_then(|node| node.name()) == Some(wanted))
         };
-        // What the model pools itself is what its authors mean.
+        // A model that pools by itself does it as its authors want.
         let output =
             named("sentence_embedding").or_else(|| named("last_hidden_state")).or(model.output_ids().first());
         let Some(&output) = output else { return Err(broken(&"it has no output")) };

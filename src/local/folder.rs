@@ -234,7 +234,7 @@ fn max_tokens(folder: &Path) -> Result<Option<usize>, String> {
     let positions =
         model["max_position_embeddings"].as_u64().map(|positions| positions.saturating_sub(shift));
     let limits = [sentence["max_seq_length"].as_u64(), tokenizer["model_max_length"].as_u64(), positions];
-    // "No limit" is written as a number beyond 64 bits, which is no u64.
+    // Some files write "no limit" as a number that a u64 cannot hold.
     let least = limits.into_iter().flatten().filter(|&limit| limit > 0).min();
     Ok(least.and_then(|limit| usize::try_from(limit).ok()))
 }

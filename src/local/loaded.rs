@@ -70,7 +70,7 @@ pub fn get(
         if let Ok(engine) = &engine {
             LOADED.models.lock().unwrap_or_else(PoisonError::into_inner).put(stamp, engine.clone());
         }
-        // Whoever asked may have left.
+        // The statement that asked may have ended.
         let _ = send.send(engine);
     };
     let thread = std::thread::Builder::new().name("rembed-load".into());

@@ -17,7 +17,7 @@ pub type Job = Box<dyn FnOnce(&Pool) + Send>;
 /// How long a worker waits for more before it ends.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// A parent's threads, and its work, do not come along into its child.
+/// A child process has neither the threads nor the work of its parent.
 static WORKERS: PerProcess<Workers> = PerProcess::new(|_| Workers::default());
 
 #[derive(Default)]

@@ -51,7 +51,7 @@ impl Provider for Cohere {
 #[cfg(test)]
 mod tests {
     use super::super::Ask;
-    use super::super::testing::{fixture, plain, request};
+    use super::super::testing::{completed, fixture, plain, request};
     use super::*;
     use serde_json::json;
 
@@ -75,6 +75,17 @@ mod tests {
             let reply = COHERE.reply(&fixture(&format!("cohere/{name}.json")), &|| true).unwrap();
             assert_eq!(reply.data, [0.5, 0.25, -0.5, 0.75], "{name}");
             assert_eq!(reply.tokens, Some(4), "{name}");
+        }
+    }
+
+    #[test]
+    fn base_urls_are_completed() {
+        for (given, endpoint) in [
+            ("https://h", "https://h/v2/embed"),
+            ("https://h/v1", "https://h/v1/embed"),
+            ("https://h/v2", "https://h/v2/embed"),
+        ] {
+            assert_eq!(completed("cohere", given), endpoint, "{given}");
         }
     }
 }

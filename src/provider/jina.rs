@@ -29,7 +29,7 @@ pub(super) static JINA: Plain = Plain(Spec {
 #[cfg(test)]
 mod tests {
     use super::super::Provider;
-    use super::super::testing::{fixture, plain, request};
+    use super::super::testing::{completed, fixture, plain, request};
     use super::super::{Ask, HttpReply};
     use super::*;
     use serde_json::json;
@@ -50,5 +50,10 @@ mod tests {
         let body = fixture("jina/error.json");
         let failure = JINA.failure(&HttpReply::new(401, &body));
         assert_eq!(failure.message, "Invalid API key");
+    }
+
+    #[test]
+    fn base_urls_are_completed() {
+        assert_eq!(completed("jina", "http://[::1]:9"), "http://[::1]:9/v1/embeddings");
     }
 }

@@ -46,7 +46,7 @@ impl Provider for Llamafile {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{fixture, plain, request};
+    use super::super::testing::{completed, fixture, plain, request};
     use super::super::{Ask, HttpReply, Verdict};
     use super::*;
     use serde_json::json;
@@ -79,5 +79,14 @@ mod tests {
         let failure = LLAMAFILE.failure(&HttpReply::new(500, &body));
         assert_eq!(failure.verdict, Verdict::TooLarge);
         assert!(failure.message.contains("3002 tokens"));
+    }
+
+    #[test]
+    fn base_urls_are_completed() {
+        for (given, endpoint) in
+            [("http://h", "http://h/v1/embeddings"), ("http://h/embedding", "http://h/embedding")]
+        {
+            assert_eq!(completed("llamafile", given), endpoint, "{given}");
+        }
     }
 }

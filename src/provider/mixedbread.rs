@@ -30,7 +30,7 @@ pub(super) static MIXEDBREAD: Plain = Plain(Spec {
 mod tests {
     use super::super::Ask;
     use super::super::Provider;
-    use super::super::testing::{fixture, plain, request};
+    use super::super::testing::{completed, fixture, plain, request};
     use super::*;
 
     #[test]
@@ -47,5 +47,10 @@ mod tests {
             let reply = MIXEDBREAD.reply(&fixture(&format!("mixedbread/{name}.json")), &|| true).unwrap();
             assert_eq!(reply.data, [0.5, 0.25], "{name}");
         }
+    }
+
+    #[test]
+    fn base_urls_are_completed() {
+        assert_eq!(completed("mixedbread", "https://h/v1/embeddings/"), "https://h/v1/embeddings");
     }
 }

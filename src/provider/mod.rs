@@ -329,6 +329,11 @@ pub(crate) mod testing {
         }
     }
 
+    /// The endpoint that a URL becomes.
+    pub fn completed(format: &str, url: &str) -> String {
+        complete(url, &find(format).unwrap().spec().paths).unwrap().to_string()
+    }
+
     /// A recorded reply of tests/fixtures.
     pub fn fixture(path: &str) -> Vec<u8> {
         let path = format!("{}/tests/fixtures/{path}", env!("CARGO_MANIFEST_DIR"));
@@ -349,6 +354,24 @@ mod tests {
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), all().count());
+    }
+
+    /// One that the README does not name, or says something else of, fails.
+    #[test]
+    fn the_readme_says_of_each_format_what_its_spec_says() {
+        let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+        for spec in all().map(|p| p.spec()).filter(|spec| spec.name != "panic") {
+            let name = format!("`{}`", spec.name);
+            let mut rows = readme.lines().filter_map(|line| Some(line.strip_prefix("| ")?.split(" | ")));
+            let row: Vec<_> =
+                rows.find(|row| row.clone().next().unwrap().contains(&name)).expect(&name).collect();
+            let digits: String = row[3].chars().take_while(char::is_ascii_digit).collect();
+            if row[0] == name {
+                assert_eq!(digits, spec.batch_size.to_string(), "{name}");
+                assert!(row[1].contains(spec.url) || spec.name == "local", "{name}");
+                assert!(spec.key_env.first().is_none_or(|key| row[2].contains(key)), "{name}");
+            }
+        }
     }
 
     #[test]

@@ -34,7 +34,7 @@ pub(super) static NOMIC: Plain = Plain(Spec {
 mod tests {
     use super::super::Ask;
     use super::super::Provider;
-    use super::super::testing::{fixture, plain, request};
+    use super::super::testing::{completed, fixture, plain, request};
     use super::*;
     use serde_json::json;
 
@@ -57,5 +57,14 @@ mod tests {
         let reply = NOMIC.reply(&fixture("nomic/reply.json"), &|| true).unwrap();
         assert_eq!(reply.data, [0.5, 0.25, -0.5, 0.75]);
         assert_eq!((reply.index.len(), reply.tokens), (0, Some(6)));
+    }
+
+    #[test]
+    fn base_urls_are_completed() {
+        for (given, endpoint) in
+            [("https://h", "https://h/v1/embedding/text"), ("https://h/v1", "https://h/v1/embedding/text")]
+        {
+            assert_eq!(completed("nomic", given), endpoint, "{given}");
+        }
     }
 }

@@ -61,7 +61,7 @@ impl Provider for Ollama {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{fixture, plain, request};
+    use super::super::testing::{completed, fixture, plain, request};
     use super::super::{Ask, Verdict};
     use super::*;
     use serde_json::json;
@@ -97,5 +97,19 @@ mod tests {
         let failure = OLLAMA.failure(&HttpReply::new(404, &body));
         assert_eq!(failure.verdict, Verdict::Permanent);
         assert!(failure.message.contains("'nope' not found") && failure.message.contains("ollama pull"));
+    }
+
+    #[test]
+    fn base_urls_are_completed() {
+        for (given, endpoint) in [
+            ("http://localhost:11434", "http://localhost:11434/api/embed"),
+            ("http://h/api", "http://h/api/embed"),
+            ("http://h/proxy", "http://h/proxy/api/embed"),
+            ("http://h/api/embeddings", "http://h/api/embeddings"),
+            ("http://h/v1", "http://h/v1/embeddings"),
+            ("http://h/v1/embeddings", "http://h/v1/embeddings"),
+        ] {
+            assert_eq!(completed("ollama", given), endpoint, "{given}");
+        }
     }
 }

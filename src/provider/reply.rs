@@ -64,7 +64,7 @@ pub fn read(body: &[u8], go_on: GoOn<'_>) -> Result<Reply, Failure> {
     match read {
         Ok(()) => Ok(rows.finish()),
         Err(e) => {
-            // A value is repeated, which may be as long as the reply. Wiped, as it may repeat a key.
+            // The error quotes a value of the reply. The value may be long, and may repeat a key: so it is cut, and wiped.
             let message = Zeroizing::new(e.message);
             let text = Zeroizing::new(bounded(&message, 4 * PROVIDER_MESSAGE_MAX));
             let start = &body[..body.len().min(400)];
@@ -260,8 +260,8 @@ impl Rows {
         }
     }
 
-    /// Makes room for `more` numbers behind those of `data`. Never more than the body is large: what a body of N
-    /// bytes spells in less than 4 bytes a number would take more memory than it.
+    /// Makes room for `more` numbers behind those of `data`. The numbers never take more memory than the
+    /// body does: a body that spells more numbers than that is refused.
     fn reserve(&mut self, more: usize, reader: &Reader<'_>) -> Result<(), Error> {
         let data = &mut self.reply.data;
         let most = reader.size() / 4 + NUMBERS_FREE;
@@ -286,12 +286,12 @@ impl Rows {
             self.encoded = text.len();
             return Ok(());
         }
-        // Perhaps it is another length after all, or written with escapes (`\/`).
+        // Decoding the whole string failed: its length may differ, or it has escapes (`\/`). So it is read piece by piece.
         let mut piece = Vec::with_capacity(PIECE);
         let mut decoded = Ok(());
         string.string(|mut part| {
             while !part.is_empty() && decoded.is_ok() {
-                // A piece is full only if more follows: the last one may have padding.
+                // A full piece is decoded only when more follows: the last piece may end in padding.
                 if piece.len() == PIECE {
                     decoded = self.decode(&piece, reader);
                     piece.clear();

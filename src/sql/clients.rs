@@ -26,6 +26,7 @@ pub struct Columns<'a> {
     pub options: Column<'a>,
 }
 
+#[doc(hidden)]
 impl Session {
     /// The rows of `rembed_clients`.
     ///

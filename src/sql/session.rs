@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use serde_json::{Map, Value};
 
 use crate::base::error::{Error, Result};
-use crate::base::interrupt::Interrupt;
+use crate::base::interrupt::{Interrupt, Uninterrupted};
 use crate::client::Client;
 use crate::client::options::{Cache, Options};
 use crate::client::registry::Registry;
@@ -18,7 +18,17 @@ use crate::sql::input;
 /// The crate's version as `rembed_version()` gives it.
 pub const VERSION: &str = concat!("v", env!("CARGO_PKG_VERSION"));
 
-/// The state of one connection.
+/// What one connection of an engine, or one part of a Rust program, sees and has registered.
+///
+/// ```no_run
+/// use sqlite_rembed::{Client, Options, Session};
+///
+/// let session = Session::default();
+/// let options = Options::parse(r#"{"format": "ollama", "model": "nomic-embed-text"}"#)?;
+/// session.add(Client::new("local", options)?)?;
+/// let vector = session.embed_one("local", "The quick brown fox", None)?;
+/// # Ok::<(), sqlite_rembed::Error>(())
+/// ```
 pub struct Session {
     engine: String,
     pub(super) registry: Registry,
@@ -37,6 +47,13 @@ struct Recent {
     client: Weak<Client>,
     input_type: Option<String>,
     key: crate::base::hash::Digest,
+}
+
+/// A session of a Rust program without SQL: nothing interrupts it, and it has no disk cache.
+impl Default for Session {
+    fn default() -> Session {
+        Session::new("none", Arc::new(Uninterrupted), None)
+    }
 }
 
 impl Session {
@@ -58,6 +75,7 @@ impl Session {
     }
 
     /// That of a child process, for an engine whose sessions outlive a fork.
+    #[doc(hidden)]
     pub fn renewed(&self) -> Session {
         let (engine, interrupt) = (self.engine.clone(), self.interrupt.clone());
         Session { registry: self.registry.renewed(), ..Session::new(engine, interrupt, self.store) }
@@ -88,6 +106,7 @@ impl Session {
 
     /// Says that a statement may have begun since [`Session::embed_one`] was last called. An engine that says so each
     /// time has what keys and headers say read once a statement; for one that never does, it is read for each text.
+    #[doc(hidden)]
     pub fn begin_statement(&self) {
         self.recent().get_or_insert_default().clear();
     }
@@ -115,6 +134,7 @@ impl Session {
     ///
     /// # Errors
     /// An unknown client, an input type that its format does not have.
+    #[doc(hidden)]
     pub fn stream<K, I: Iterator<Item = Result<(K, Text)>>>(
         &self,
         client: &str,
@@ -197,6 +217,7 @@ impl Session {
     }
 
     /// The error of an input of `client` that cannot be embedded.
+    #[doc(hidden)]
     pub fn bad_input(&self, client: &str, why: &str) -> Error {
         match self.registry.get(client) {
             Ok(client) => client.bad_input(why),
@@ -204,14 +225,22 @@ impl Session {
         }
     }
 
-    /// Registers or replaces a client. No table is touched.
+    /// Registers `client`, in the place of one of its name.
+    ///
+    /// # Errors
+    /// A session that is locked.
+    pub fn add(&self, client: Arc<Client>) -> Result<()> {
+        self.registry.insert(client, None, true).map(drop)
+    }
+
+    /// Registers or replaces a client by its document of options. No table is touched.
     ///
     /// # Errors
     /// Options that are wrong or that the format cannot carry out; a session that is locked.
+    #[doc(hidden)]
     pub fn register(&self, name: &str, document: Map<String, Value>) -> Result<()> {
         self.registry.check_unlocked()?;
-        let client = Client::new(name, Options::from_map(document)?)?;
-        self.registry.insert(client, None, true).map(drop)
+        self.add(Client::new(name, Options::from_map(document)?)?)
     }
 
     /// Takes a client away. Returns whether there was one.
@@ -223,16 +252,19 @@ impl Session {
     }
 
     /// Keeps the text of an error for [`Session::last_error`].
+    #[doc(hidden)]
     pub fn note_error(&self, text: &str) {
         *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = Some(text.to_owned());
     }
 
     /// The last error's text: some hosts swallow the errors of a SELECT.
+    #[doc(hidden)]
     pub fn last_error(&self) -> Option<String> {
         self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// What a bug report needs: version, source, engine, features, formats, what locks it. Never a key.
+    #[doc(hidden)]
     pub fn debug(&self) -> String {
         let formats: Vec<_> = crate::provider::all().map(|p| p.spec().name).collect();
         let features: Vec<_> = [
@@ -264,7 +296,6 @@ impl Session {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::interrupt::Uninterrupted;
 
     #[test]
     fn debug_holds_what_a_report_needs() {

@@ -1,8 +1,8 @@
 //! Connections that are kept for the next request, and what must not be on them: a key, or a byte that nobody asked for.
 //!
-//! A server that sends one reply too many must not have it taken for the answer to the next request. The reply to a
-//! request cannot be there before the request has left; so whatever is, at any layer below, ends the connection. The
-//! last piece of a request is held back until that was looked at.
+//! A server may send one reply too many. It must not be taken for the answer to the next request. No reply can arrive
+//! before its request has left. So before the last piece of a request is sent, the connection is looked at: if anything
+//! is there to read, at any layer below, the connection is closed.
 
 use std::cell::Cell;
 use std::io;
@@ -87,8 +87,8 @@ impl<In: Transport> Connector<In> for KeptConnector {
 #[derive(Debug)]
 pub(super) struct Kept<T: Transport> {
     inner: T,
-    /// Output that is not sent yet: header and body of a small request leave together, and the last piece of any
-    /// only when nothing is there to read.
+    /// Output that is not sent yet. The header and the body of a small request leave together, and the last piece of
+    /// every request leaves only when nothing is there to read.
     pending: Zeroizing<Vec<u8>>,
     /// Whether a request before this one was answered.
     has_served: bool,
@@ -135,7 +135,7 @@ impl<T: Transport> Kept<T> {
             let (now, later) = rest.split_at(rest.len().min(output.len()));
             output[..now.len()].copy_from_slice(now);
             let sent = self.inner.transmit_output(now.len(), timeout);
-            // A connection that is kept would keep the key that was sent.
+            // The connection is kept, and its buffer with it: the key must not stay in there.
             self.inner.buffers().output()[..now.len()].fill(0);
             sent?;
             rest = later;
@@ -158,7 +158,7 @@ impl<T: Transport> Transport for Kept<T> {
     }
 
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
-        // Room for all that may come: growing would leave a copy behind that nobody wipes.
+        // The buffer gets its full size now: growing would leave a copy of the key behind that nobody wipes.
         let mut piece = Zeroizing::new(Vec::new());
         let full = self.pending.len() + amount > BUFFER;
         let held = if full { &mut piece } else { &mut self.pending };
@@ -184,8 +184,8 @@ impl<T: Transport> Transport for Kept<T> {
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
         if !self.pending.is_empty() && !is_probing() {
-            // A new connection has no reply of another request; what its server says before it was asked everything
-            // is about this one.
+            // A new connection cannot hold a reply to an earlier request. If its server speaks before the request is
+            // complete, it speaks of this request.
             let unasked = !self.inner.buffers().input().is_empty();
             if unasked || (self.has_served && !self.is_idle()) {
                 return Err(io::Error::other(Stale).into());
@@ -203,8 +203,8 @@ impl<T: Transport> Transport for Kept<T> {
         Ok(self.just_read)
     }
 
-    /// ureq asks when it puts a connection back, just after the reply, and again when it takes it out. Of the layers
-    /// below it is asked while [`is_probing`].
+    /// ureq calls this when it puts a connection back, just after the reply, and again when it takes the connection out.
+    /// While [`is_probing`], it passes the question on to the layers below.
     fn is_open(&mut self) -> bool {
         if is_probing() {
             return self.inner.is_open();

@@ -125,7 +125,7 @@ pub fn exchange(
         _ => None,
     };
     let response_body = response.into_body();
-    // A length is a claim: it sizes the buffer only as far as a normal reply goes.
+    // The server may claim any length. The claim is believed up to the size of a normal reply.
     let expected = response_body.content_length().unwrap_or(0).min(16 << 20) as usize;
     // Room for what may repeat a key: growing would leave a copy behind that nobody wipes.
     let body = Vec::with_capacity(expected.max(ERROR_BODY_MAX as usize) + 1);

@@ -103,7 +103,7 @@ impl Transport for Socket {
         }
     }
 
-    /// Asked after a look at what is there, which tells more.
+    /// This is called after a look at what is there to read, and that look tells more.
     fn is_open(&mut self) -> bool {
         self.unsent.is_none()
     }

@@ -8,7 +8,7 @@ use ureq::{Error, Timeout};
 
 use crate::base::interrupt::{Stop, may_wait};
 
-/// Asked before every read and write, not only after a wait: a server that trickles bytes never lets one end.
+/// Called before every read and write, not only after a wait: while a server sends byte after byte, no wait ever ends.
 pub(super) fn check() -> Result<(), Error> {
     may_wait().map_err(|stop| match stop {
         // Not ErrorKind::Interrupted: readers take that as "try again".

@@ -52,7 +52,7 @@ pub struct Disk {
 enum State {
     #[default]
     New,
-    /// Somebody else was making it: not to be tried before.
+    /// Another process was making the store: it is tried again at this time.
     Later(Instant),
     Open(Box<dyn Store>),
     Broken(String),
@@ -63,8 +63,8 @@ pub static DISK: PerProcess<Disk> =
     PerProcess::new(|parent| Disk { state: Mutex::new(parent.map_or(State::New, State::of_child)) });
 
 impl State {
-    /// What a child of `parent` may do. SQLite forbids to use, or to close, a connection that a fork copied, and what it
-    /// knows of the locks on the file was copied too, so that a connection of the child would not take any.
+    /// The state in a child process. SQLite forbids to use or to close a connection that a fork copied. The child cannot
+    /// open another one either: SQLite's list of locks was copied too, so the child would believe that it holds them.
     fn of_child(parent: &Disk) -> State {
         match parent.state.try_lock().as_deref() {
             Ok(State::New | State::Later(_)) => State::New,
@@ -101,7 +101,7 @@ impl Disk {
 
     /// Drops everything. Returns how many entries there were.
     pub fn clear(&self, open: OpenStore) -> usize {
-        // What was never made needs no making.
+        // A store that does not exist is not made just to be emptied.
         match folder().is_ok_and(|folder| folder.is_dir()) {
             true => self.with(open, |store| store.clear()).unwrap_or(0),
             false => 0,

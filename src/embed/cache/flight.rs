@@ -25,6 +25,8 @@ pub enum Waited {
 pub struct Flight {
     owner: u64,
     thread: ThreadId,
+    /// Relaxed, for the flag alone is read: the answer travels under the lock of `outcome`. Who sees the flag late waits
+    /// for a slice more, or sends the text a second time.
     sent: AtomicBool,
     outcome: Mutex<Option<Result<Vector>>>,
     landed: Condvar,
@@ -46,7 +48,8 @@ impl Flight {
         self.sent.store(true, Ordering::Relaxed);
     }
 
-    /// Whether the text is on its way. If not, its statement may stand still for ever.
+    /// Whether the text is on its way. If not, nobody knows when its statement goes on: an engine may read no more of
+    /// its rows.
     pub fn is_sent(&self) -> bool {
         self.sent.load(Ordering::Relaxed)
     }
@@ -61,7 +64,7 @@ impl Flight {
         self.lock().clone()
     }
 
-    /// Waits for the outcome, until `deadline` where there is one.
+    /// Waits for the outcome; `None` if the text is not on its way, and is not sent within a moment.
     ///
     /// # Errors
     /// [`Error::Interrupted`] where the wait ended before.

@@ -32,9 +32,9 @@ struct Inner {
 pub enum Claim {
     /// The vector is here.
     Hit(Vector),
-    /// Somebody sent the text and waits for the answer.
+    /// A statement has taken the text on, and this is where its answer comes in.
     Pending(Arc<Flight>),
-    /// Nobody did: whoever holds this has to.
+    /// Nobody has sent the text: whoever holds this ticket has to.
     Mine(Ticket),
 }
 
@@ -139,7 +139,7 @@ impl Ticket {
         &self.flight
     }
 
-    /// The answer, if somebody else has it meanwhile.
+    /// The answer, if another statement has brought it meanwhile.
     pub fn answer(&self) -> Option<Vector> {
         self.memory.lock().vectors.get(&self.key).cloned()
     }
@@ -157,7 +157,7 @@ impl Ticket {
     fn finish(&mut self, outcome: Result<Vector>, keep: bool) {
         self.landed = true;
         let mut inner = self.memory.lock();
-        // Unless somebody who could not wait has taken over.
+        // Another statement may have stopped waiting and sent the text itself: then the entry is that statement's.
         if inner.flights.get(&self.key).is_some_and(|now| Arc::ptr_eq(now, &self.flight)) {
             inner.flights.remove(&self.key);
         }

@@ -43,7 +43,7 @@ pub fn folder(path: &Path, is_ours: impl Fn(&str) -> bool) -> Result<PathBuf, St
         return wrong("is for all users to share (as /tmp is): name a folder in it");
     }
     if found.mode() & 0o077 != 0 {
-        // Nothing else that is kept there is locked up.
+        // A folder with other files in it is not made private: others may need those files.
         let mut names = std::fs::read_dir(&path).map_err(failed)?.flatten();
         if !names.all(|file| file.file_name().to_str().is_some_and(&is_ours)) {
             return wrong("is open to other users and holds other files: chmod it to 700, or name one in it");
@@ -62,8 +62,8 @@ pub fn database(path: &Path) -> Result<(), String> {
     use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 
     let failed = |e: std::io::Error| format!("{}: {e}", path.display());
-    // SQLite gives the others the mode of the database. A file that is there is not opened: closing it would take the locks of
-    // whoever in this process has it open.
+    // SQLite gives the files beside a database the mode of the database. A file that exists is not opened: closing it would
+    // release the locks that this process holds on it elsewhere.
     match std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
         Err(e) if e.kind() != std::io::ErrorKind::AlreadyExists => return Err(failed(e)),
         Err(_) => {}
@@ -106,7 +106,7 @@ fn restrict(path: &Path, mode: u32) -> Result<(), String> {
 
     let failed = |e: std::io::Error| format!("{}: {e}", path.display());
     match std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)) {
-        // Another process has closed it last, and SQLite has removed it.
+        // The file is gone: another process was the last to close the database, and SQLite then removes it.
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
         done => done.map_err(failed)?,
     }

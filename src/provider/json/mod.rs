@@ -13,7 +13,7 @@ use super::number::number;
 const DEEPEST: usize = 127;
 /// The longest number: an f64 has at most 1,075 digits that count.
 const NUMBER_MAX: usize = 4096;
-/// The longest key that is told apart; longer ones are nobody's.
+/// The longest key that is recognized. No provider has a longer one, so longer ones are skipped.
 const KEY_MAX: usize = 64;
 /// A mark that some programs put before UTF-8.
 const BOM: &[u8] = b"\xef\xbb\xbf";
@@ -88,7 +88,7 @@ impl<'a> Reader<'a> {
             let part = &rest[..rest.len().min(STRIDE)];
             match std::str::from_utf8(part) {
                 Ok(_) => self.at += part.len(),
-                // A character that stands across the end of the part.
+                // The part ends within a character, which the next part begins with.
                 Err(e) if e.error_len().is_none() && part.len() < rest.len() => self.at += e.valid_up_to(),
                 Err(e) => {
                     self.at += e.valid_up_to();
@@ -110,7 +110,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Whether the caller said no: an error is then none of the text.
+    /// Whether the caller said no. An error then does not mean that the text is wrong.
     pub fn is_stopped(&self) -> bool {
         self.stopped
     }
@@ -150,7 +150,7 @@ impl<'a> Reader<'a> {
         Error { message: message.into(), kind: Kind::Shape }
     }
 
-    /// The error of a value that is `wanted` to be something else, which it repeats; or that of what is no value.
+    /// The error of a value where `wanted` was expected. It quotes the value; if there is no value, it says that.
     pub fn unexpected(&mut self, wanted: &str) -> Error {
         match self.raw() {
             Ok(raw) => {

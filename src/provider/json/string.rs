@@ -60,7 +60,7 @@ impl<'a> Reader<'a> {
     fn unicode(&mut self) -> Result<char, Error> {
         let unit = self.unit()?;
         if !(0xd800..0xdc00).contains(&unit) {
-            // A second half alone is no character.
+            // The second half of a surrogate pair alone is no character.
             return char::from_u32(unit).ok_or_else(|| self.syntax("half of a character"));
         }
         let low = match self.rest().starts_with(b"\\u") {

@@ -1,16 +1,28 @@
-//! Named clients: those of a connection over those of the process over those of `REMBED_CONFIG`.
+//! Named clients. A name is looked up among the clients of the session, then among those of the process, then among
+//! those of `REMBED_CONFIG`.
+//!
+//! The order of the locks: `own`, the clients of a session, before `SHARED`, those of the process. Code that holds both
+//! takes them in this order, so that two threads cannot wait for each other. The clients of `REMBED_CONFIG` never
+//! change, and have no lock.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicI64, Ordering};
+mod config;
+mod lock;
+mod rows;
+
+use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError};
-
-use serde::Deserialize;
-use serde_json::{Map, Value};
 
 use crate::base::error::{Error, Result};
 use crate::base::process::PerProcess;
 use crate::client::Client;
-use crate::client::options::{Options, Scope};
+use crate::client::options::Scope;
+use config::config;
+#[cfg(fuzzing)]
+pub(crate) use config::parse_config;
+pub use config::read_only;
+use lock::LOCKED;
+pub use lock::Lock;
+use rows::insert;
 
 /// A registered client as a row of `rembed_clients`.
 #[derive(Debug, Clone)]
@@ -25,26 +37,9 @@ pub struct Entry {
 
 pub(crate) type Clients = BTreeMap<String, Entry>;
 
-/// Rows that several sessions see are numbered from here, those of one session from 1.
-const FIRST_SHARED: i64 = 1 << 32;
-static SHARED_ROWIDS: AtomicI64 = AtomicI64::new(FIRST_SHARED);
-
-/// The largest `REMBED_CONFIG` that is read.
-const CONFIG_MAX: usize = 4 << 20;
-
 static SHARED: PerProcess<RwLock<Clients>> = PerProcess::new(|parent| RwLock::new(inherited(parent)));
 
-static CONFIG: PerProcess<Result<Clients, String>> = PerProcess::new(|parent| {
-    match (parent, std::env::var_os("REMBED_CONFIG").filter(|path| !path.is_empty())) {
-        (Some(parent), _) => parent.as_ref().map(renewed).map_err(String::clone),
-        (None, Some(path)) => {
-            read_config(&path).map_err(|e| format!("REMBED_CONFIG ({}): {e}", path.to_string_lossy()))
-        }
-        (None, None) => Ok(Clients::new()),
-    }
-});
-
-/// The clients that a parent process had, for its child. None if another thread was changing them just then.
+/// The clients of a parent process, for its child. There are none if another thread was changing them during the fork.
 fn inherited(parent: Option<&RwLock<Clients>>) -> Clients {
     match parent.map(RwLock::try_read) {
         Some(Ok(clients)) => renewed(&clients),
@@ -58,41 +53,12 @@ fn renewed(clients: &Clients) -> Clients {
     clients.iter().map(|(name, entry)| (name.clone(), renew(entry))).collect()
 }
 
-/// `REMBED_LOCK`, read once: nobody may be told otherwise later. What cannot be understood locks.
-static LOCKED: PerProcess<bool> = PerProcess::new(|parent| match (parent, std::env::var_os("REMBED_LOCK")) {
-    (Some(locked), _) => *locked,
-    (None, Some(word)) => locks(&word.to_string_lossy()),
-    (None, None) => false,
-});
-
-fn locks(word: &str) -> bool {
-    !["", "0", "false", "no", "off"].contains(&word.trim().to_ascii_lowercase().as_str())
-}
-
-/// What keeps a registry from being changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Lock {
-    /// `REMBED_LOCK`: every registry of the process, from the start.
-    Process,
-    /// `rembed_lock()`: this registry, since then.
-    Session,
-}
-
-impl Lock {
-    /// What users know it by.
-    pub fn name(self) -> &'static str {
-        match self {
-            Lock::Process => "REMBED_LOCK",
-            Lock::Session => "rembed_lock()",
-        }
-    }
-}
-
 /// The clients that one session sees.
 #[derive(Debug)]
 pub struct Registry {
     own: RwLock<Clients>,
-    /// Set and asked while `own` is held. Once it is set, `own` and `REMBED_CONFIG` have all clients there are.
+    /// Set and read while the lock of `own` is held. Once it is set, the session sees the clients of `own` and of
+    /// `REMBED_CONFIG`, and no others.
     lock: OnceLock<Lock>,
 }
 
@@ -103,12 +69,12 @@ impl Default for Registry {
 }
 
 impl Registry {
-    /// That of a child process, which must not share what its parent locks.
+    /// A copy for a child process. The child cannot share the parent's locks: one that was held at the fork stays held.
     pub fn renewed(&self) -> Registry {
         Registry { own: RwLock::new(inherited(Some(&self.own))), lock: self.lock.clone() }
     }
 
-    /// A registry without clients of its own; `locked` for a process that is locked.
+    /// A registry without clients of its own. `locked` says that `REMBED_LOCK` locks the process.
     fn new(locked: bool) -> Registry {
         let lock = if locked { Lock::Process.into() } else { OnceLock::new() };
         Registry { own: RwLock::default(), lock }
@@ -117,7 +83,7 @@ impl Registry {
     /// Keeps the clients that the session sees now, and lets none be added, changed or removed any more, also not by
     /// other sessions of the process. There is no way back.
     pub fn lock(&self) {
-        // A file that is written later is not the one that whoever locks has seen.
+        // Read now: whoever locks must not get the clients of a file that is written later.
         let _ = config();
         let (mut own, shared) = (write(&self.own), read(&SHARED));
         if self.lock.get().is_none() {
@@ -128,7 +94,7 @@ impl Registry {
         self.lock.get_or_init(|| Lock::Session);
     }
 
-    /// What locks it.
+    /// What locks the registry.
     pub fn locked(&self) -> Option<Lock> {
         self.lock.get().copied()
     }
@@ -208,7 +174,7 @@ impl Registry {
     /// # Errors
     /// A name or rowid that is taken, unless `replace`; a `rowid` that cannot be had.
     pub fn insert(&self, client: Arc<Client>, rowid: Option<i64>, replace: bool) -> Result<i64> {
-        // Where it is not needed, the lock of all connections is left alone.
+        // `SHARED` is locked only for a client of the process: all connections wait for that lock.
         let mut own = self.write_own()?;
         let mut shared = (client.scope() == Scope::Process).then(|| write(&SHARED));
         insert(&mut own, shared.as_deref_mut(), client, rowid, replace)
@@ -225,7 +191,7 @@ impl Registry {
             if process { shared.remove(old.client.name()) } else { own.remove(old.client.name()) }
         };
         let removed = clients(&mut own, &mut shared);
-        // A client of the process keeps the row that other sessions know it by.
+        // A client that stays with the process keeps its rowid: other sessions see it under that number.
         let keeps = process && client.scope() == Scope::Process;
         let inserted = insert(&mut own, Some(&mut shared), client.clone(), rowid, replace);
         match (inserted, removed) {
@@ -251,7 +217,7 @@ impl Registry {
         if self.write_own()?.remove(name).is_some() || write(&SHARED).remove(name).is_some() {
             return Ok(true);
         }
-        // Not by named(): another thread may register a client of the process in between.
+        // config() and not named(), which would find a client of the process that another thread has just registered.
         match config()?.contains_key(name) {
             true => Err(read_only(name)),
             false => Ok(false),
@@ -265,67 +231,6 @@ impl Registry {
     }
 }
 
-/// The error of a change to a client of `REMBED_CONFIG`.
-pub fn read_only(name: &str) -> Error {
-    Error::invalid(format!(
-        "client '{name}' comes from REMBED_CONFIG, which is read-only here: INSERT one of that name to shadow it"
-    ))
-}
-
-fn insert(
-    own: &mut Clients,
-    shared: Option<&mut Clients>,
-    client: Arc<Client>,
-    rowid: Option<i64>,
-    replace: bool,
-) -> Result<i64> {
-    let name = client.name();
-    let process = client.scope() == Scope::Process;
-    let shared = shared.filter(|_| process);
-    let wrong = |why: &str| Err(Error::invalid(format!("client '{name}': {why}")));
-    match rowid {
-        Some(_) if process => return wrong("a rowid cannot be chosen for a client of scope process"),
-        Some(rowid) if !(1..FIRST_SHARED).contains(&rowid) => {
-            return wrong(&format!("a rowid must be from 1 to {}", FIRST_SHARED - 1));
-        }
-        _ => {}
-    }
-    let taken = own.contains_key(name) || shared.as_ref().is_some_and(|shared| shared.contains_key(name));
-    if taken && !replace {
-        return Err(Error::taken("name", name));
-    }
-    let other = own.values().find(|e| Some(e.rowid) == rowid && e.client.name() != name);
-    if let Some(other) = other.map(|e| e.client.name().to_owned()) {
-        if !replace {
-            return Err(Error::taken("rowid", rowid.unwrap_or_default()));
-        }
-        own.remove(&other);
-    }
-    // Also for a client of the process: one of this connection would hide it.
-    let replaced = own.remove(name);
-    let rowid = if process {
-        SHARED_ROWIDS.fetch_add(1, Ordering::Relaxed)
-    } else {
-        rowid.or(replaced.map(|e| e.rowid)).unwrap_or_else(|| free_rowid(own))
-    };
-    shared.unwrap_or(own).insert(name.to_owned(), Entry { rowid, client: client.clone(), read_only: false });
-    Ok(rowid)
-}
-
-/// One more than the largest, or the lowest that is free.
-fn free_rowid(own: &Clients) -> i64 {
-    let used: BTreeSet<i64> = own.values().map(|e| e.rowid).collect();
-    match used.last() {
-        Some(last) if last + 1 == FIRST_SHARED => (1..).find(|id| !used.contains(id)).unwrap_or(1),
-        Some(last) => last + 1,
-        None => 1,
-    }
-}
-
-fn config() -> Result<&'static Clients> {
-    CONFIG.as_ref().map_err(|e| Error::invalid(e.clone()))
-}
-
 fn read(clients: &RwLock<Clients>) -> RwLockReadGuard<'_, Clients> {
     clients.read().unwrap_or_else(PoisonError::into_inner)
 }
@@ -334,52 +239,17 @@ fn write(clients: &RwLock<Clients>) -> RwLockWriteGuard<'_, Clients> {
     clients.write().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn read_config(path: &std::ffi::OsStr) -> Result<Clients, String> {
-    let text = crate::base::file::read_once(std::path::Path::new(path), CONFIG_MAX)?;
-    parse_config(&text)
-}
-
-/// The clients of the text of a `REMBED_CONFIG`.
-pub(crate) fn parse_config(text: &[u8]) -> Result<Clients, String> {
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Config {
-        clients: Map<String, Value>,
-    }
-    // serde reads the fields of a struct from an array too.
-    if text.trim_ascii_start().starts_with(b"[") {
-        return Err("it must be a JSON object, as {\"clients\": {…}}".into());
-    }
-    let config: Config = serde_json::from_slice(text).map_err(|e| match e.is_data() {
-        // What the parser says of the shape repeats what stands there, and that may be a key.
-        true => format!("it is not {{\"clients\": {{\"name\": {{options}}}}}} (line {})", e.line()),
-        false => e.to_string(),
-    })?;
-    let mut clients = Clients::new();
-    for (name, options) in config.clients {
-        let options = match options {
-            Value::Object(map) => Options::from_map(map),
-            Value::String(format) => Options::parse(&format),
-            _ => Err(Error::invalid("options must be a JSON object")),
-        };
-        let client =
-            options.and_then(|o| Client::new(&name, o)).map_err(|e| format!("client '{name}': {e}"))?;
-        let rowid = SHARED_ROWIDS.fetch_add(1, Ordering::Relaxed);
-        clients.insert(name, Entry { rowid, client, read_only: true });
-    }
-    Ok(clients)
-}
-
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
+    use crate::client::options::Options;
 
-    fn client(name: &str, scope: &str) -> Arc<Client> {
+    pub fn client(name: &str, scope: &str) -> Arc<Client> {
         let options = format!(r#"{{"format":"openai","scope":"{scope}"}}"#);
         Client::new(name, Options::parse(&options).unwrap()).unwrap()
     }
 
-    fn names(registry: &Registry) -> Vec<String> {
+    pub fn names(registry: &Registry) -> Vec<String> {
         // Other tests may have registered clients of the process.
         let all = registry.list().unwrap().into_iter().map(|e| e.client.name().to_owned());
         all.filter(|n| n.starts_with("reg-")).collect()
@@ -398,41 +268,6 @@ mod tests {
         assert!(one.remove("reg-shared").unwrap());
         assert!(!one.remove("reg-shared").unwrap());
         assert!(other.get("reg-shared").is_err());
-    }
-
-    #[test]
-    fn rowids_are_kept_and_unique() {
-        let r = Registry::default();
-        assert_eq!(r.insert(client("reg-a", "connection"), None, false), Ok(1));
-        assert_eq!(r.insert(client("reg-b", "connection"), Some(7), false), Ok(7));
-        assert_eq!(r.insert(client("reg-c", "connection"), None, false), Ok(8));
-        let taken = r.insert(client("reg-d", "connection"), Some(7), false);
-        assert_eq!(taken, Err(Error::taken("rowid", 7)));
-        let taken = r.insert(client("reg-a", "connection"), None, false);
-        assert_eq!(taken, Err(Error::taken("name", "reg-a")));
-        assert_eq!(r.insert(client("reg-a", "connection"), None, true), Ok(1));
-        assert_eq!(r.insert(client("reg-d", "connection"), Some(7), true), Ok(7));
-        assert_eq!(names(&r), ["reg-a", "reg-d", "reg-c"]);
-    }
-
-    #[test]
-    fn rows_of_one_session_never_meet_shared_ones() {
-        let r = Registry::default();
-        for bad in [0, -1, FIRST_SHARED, i64::MAX] {
-            assert!(r.insert(client("reg-x", "connection"), Some(bad), false).is_err(), "{bad}");
-        }
-        assert_eq!(
-            r.insert(client("reg-x", "connection"), Some(FIRST_SHARED - 1), false),
-            Ok(FIRST_SHARED - 1)
-        );
-        assert_eq!(r.insert(client("reg-y", "connection"), None, false), Ok(1));
-        // A client that moves out of the process gets a rowid of the session.
-        r.insert(client("reg-moves", "process"), None, false).unwrap();
-        let old = r.named("reg-moves").unwrap().unwrap();
-        r.update(&old, client("reg-moves", "connection"), None, false).unwrap();
-        let new = r.named("reg-moves").unwrap().unwrap();
-        assert!(old.rowid >= FIRST_SHARED && new.rowid < FIRST_SHARED);
-        assert!(Registry::default().named("reg-moves").unwrap().is_none());
     }
 
     #[test]
@@ -500,40 +335,5 @@ mod tests {
         let e = locked.remove("reg-earlier").unwrap_err().to_string();
         assert!(e.starts_with("locked by REMBED_LOCK: "), "{e}");
         assert!(r.remove("reg-earlier").unwrap());
-    }
-
-    #[test]
-    fn what_cannot_be_understood_locks() {
-        for word in ["1", "true", "yes", " on ", "2", "\u{fffd}"] {
-            assert!(locks(word), "{word}");
-        }
-        for word in ["", "0", "FALSE", "no", " off "] {
-            assert!(!locks(word), "{word}");
-        }
-    }
-
-    #[test]
-    fn a_config_is_checked_whole() {
-        let path = std::env::temp_dir().join(format!("rembed-config-{}", std::process::id()));
-        let read = |text: &str| {
-            std::fs::write(&path, text).unwrap();
-            read_config(path.as_os_str())
-        };
-        let clients = read(r#"{"clients":{"a":{"format":"ollama","model":"m"},"b":"openai"}}"#).unwrap();
-        assert_eq!(clients.keys().collect::<Vec<_>>(), ["a", "b"]);
-        assert!(clients["a"].read_only);
-        for (bad, why) in [
-            (r#"{"client":{}}"#, r#"it is not {"clients": "#),
-            (r#"{"sk-1":{},"clients":{}}"#, "it is not"),
-            (r#"{"clients":"sk-1"}"#, "it is not"),
-            (r#"{"clients":{"a":{"modle":"m"}}}"#, "client 'a': unknown option 'modle'"),
-            (r#"{"clients":{"a":5}}"#, "object"),
-            (r#"[{"a":{"format":"ollama"}}]"#, "must be a JSON object"),
-            ("{", "EOF"),
-        ] {
-            let e = read(bad).unwrap_err();
-            assert!(e.contains(why) && !e.contains("sk-1"), "{e}");
-        }
-        std::fs::remove_file(path).unwrap();
     }
 }
