@@ -15,7 +15,7 @@ use crate::base::hash::Digest;
 use crate::base::interrupt::{Interrupt, SLICE};
 use crate::client::Client;
 use crate::client::headers::Headers;
-use crate::client::plan;
+use crate::client::{plan, policy};
 use crate::provider::{Failure, HttpReply, Reply, Verdict};
 use crate::transport::{self, Kind, Target, Trouble};
 
@@ -144,6 +144,9 @@ pub fn send(
         }
         let message = failed.failure.message.clone();
         let asked = match failed.failure.verdict {
+            Verdict::Permanent if failed.kind == Some(Kind::NobodyThere) => {
+                return Err(GivenUp::Unreachable(give_up(message)));
+            }
             Verdict::Permanent => return Err(GivenUp::Failed(give_up(message))),
             Verdict::TooLarge => return Err(GivenUp::TooLarge(give_up(message))),
             Verdict::TooMany => return Err(GivenUp::TooMany(give_up(message))),
@@ -265,7 +268,7 @@ fn attempt(
     let no_reply = |trouble: Trouble| {
         let kind = trouble.kind;
         let verdict = match kind {
-            Kind::Permanent | Kind::Late => Verdict::Permanent,
+            Kind::Permanent | Kind::Late | Kind::NobodyThere => Verdict::Permanent,
             Kind::Unreachable | Kind::Broken => Verdict::Retry(None),
         };
         let failure = quoted(Failure { message: trouble.message, verdict });
@@ -285,10 +288,17 @@ fn attempt(
     // Before it is read: a reader leaves copies behind.
     let text = headers.scrub(exchange.text());
     let (retry_after, should_retry) = (exchange.retry_after, exchange.should_retry);
-    let failure = provider.failure(&HttpReply { status, body: text.as_bytes(), retry_after, should_retry });
+    let location = exchange.location.as_deref();
+    let reply = HttpReply { status, body: text.as_bytes(), retry_after, should_retry, location };
+    let failure = provider.failure(&reply);
     let mut failed = replied(status, failure);
     if matches!(status, 401 | 403) && !headers.has_key() {
         failed.failure.message = format!("{} ({})", failed.failure.message, client.key_hint());
+    }
+    if matches!(status, 404 | 405) {
+        let url = policy::shown_url(&client.endpoint().to_string());
+        let asked = headers.quote(&url);
+        failed.failure.message = format!("{} (the url was {asked})", failed.failure.message);
     }
     Err(failed)
 }

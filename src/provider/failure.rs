@@ -18,12 +18,14 @@ pub struct HttpReply<'a> {
     pub retry_after: Option<Duration>,
     /// `x-should-retry`, by which OpenAI's servers overrule the status.
     pub should_retry: Option<bool>,
+    /// Where the server redirects to.
+    pub location: Option<&'a str>,
 }
 
 impl<'a> HttpReply<'a> {
     /// A reply without headers that matter.
     pub fn new(status: u16, body: &'a [u8]) -> HttpReply<'a> {
-        HttpReply { status, body, retry_after: None, should_retry: None }
+        HttpReply { status, body, retry_after: None, should_retry: None, location: None }
     }
 }
 
@@ -112,6 +114,8 @@ pub(super) fn classify(reply: &HttpReply<'_>) -> Failure {
         (413, _) => too_large.unwrap_or(Verdict::TooLarge),
         // Ollama and llama.cpp answer 500 to a text that never fits.
         (400 | 422 | 500, Some(verdict)) => verdict,
+        // nginx, Go.
+        (400, None) if says(&["to https port", "to an https server"]) => Verdict::Permanent,
         (500, None) if says(ONE_TEXT) => Verdict::Refused,
         // Waiting does not bring a spent quota back.
         (429, _) if codes.contains("insufficient_quota") => Verdict::Permanent,
@@ -133,13 +137,19 @@ pub(super) fn classify(reply: &HttpReply<'_>) -> Failure {
             "the server redirects, and a request with texts and key is not sent elsewhere: set 'url' to the final \
              address"
         }
+        400 if says(&["to https port", "to an https server"]) => "the server speaks TLS there: try https://",
         404 | 405 if said.is_none() => "the server has no such endpoint: check 'url'",
         _ if message.is_empty() => "the reply has no text",
         _ => "",
     };
-    let message = match (hint, message.as_str()) {
+    let location = reply.location.filter(|_| matches!(reply.status, 300..=399));
+    let hint = match location {
+        Some(location) => format!("{hint}, {}", bounded(location, 200)),
+        None => hint.into(),
+    };
+    let message = match (hint.as_str(), message.as_str()) {
         ("", _) => message,
-        (hint, "") => hint.into(),
+        (_, "") => hint,
         (hint, text) => format!("{hint} ({text})"),
     };
     Failure { message, verdict }

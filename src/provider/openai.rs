@@ -7,9 +7,11 @@ use super::{Fixed, Input, Paths, Plain, Spec};
 
 pub(super) const PATHS: Paths = Paths {
     bare: "/v1/embeddings",
-    complete: &["/embeddings"],
-    prefix: &[("/v1", "/embeddings"), ("/v1/openai", "/embeddings"), ("/v1beta/openai", "/embeddings")],
-    other: None,
+    // SageMaker and Databricks, TEI, llamafile: those who have such an endpoint name it whole.
+    complete: &["/embeddings", "/invocations", "/embed", "/embedding"],
+    prefix: &[],
+    // As OpenAI's SDKs do with whatever `base_url` they are given.
+    other: Some("/embeddings"),
 };
 
 pub(super) static OPENAI: Plain = Plain(Spec {

@@ -47,14 +47,18 @@ pub fn complete(url: &str, paths: &Paths) -> Result<Uri, String> {
         return Err(wrong("may not have a #fragment"));
     }
     check_authority(authority).map_err(|why| wrong(&why))?;
-    let path = path.trim_end_matches('/');
-    let append = if path.is_empty() {
-        paths.bare
-    } else if paths.complete.iter().any(|end| path.ends_with(end)) {
-        ""
+    let given = path;
+    let path = given.trim_end_matches('/');
+    // Google names methods after a colon.
+    let is_complete = paths.complete.iter().any(|end| path.ends_with(end)) || path.contains(':');
+    let (path, append) = if path.is_empty() {
+        (path, paths.bare)
+    } else if is_complete {
+        // Some servers have their endpoint at the path with the slash.
+        (given, "")
     } else {
         let known = paths.prefix.iter().find(|(end, _)| path.ends_with(end));
-        known.map(|(_, append)| *append).or(paths.other).unwrap_or("")
+        (path, known.map(|(_, append)| *append).or(paths.other).unwrap_or(""))
     };
     let endpoint = format!("{}://{authority}{path}{append}{query}", scheme.to_ascii_lowercase());
     endpoint.parse().map_err(|e| wrong(&format!("is not a URL: {e}")))
@@ -118,6 +122,30 @@ mod tests {
             ("openai", "https://h:65535/@cf/v1", "https://h:65535/@cf/v1/embeddings"),
             ("openai", "http://h_1:080/u:p@x/embeddings", "http://h_1:080/u:p@x/embeddings"),
             ("openai", "http://[::1]/v1", "http://[::1]/v1/embeddings"),
+            ("openai", "https://h/inference", "https://h/inference/embeddings"),
+            ("openai", "https://h/compat/", "https://h/compat/embeddings"),
+            (
+                "openai",
+                "https://h/v1/projects/p/locations/l/endpoints/openapi",
+                "https://h/v1/projects/p/locations/l/endpoints/openapi/embeddings",
+            ),
+            ("openai", "https://h/api/paas/v4", "https://h/api/paas/v4/embeddings"),
+            ("openai", "https://h/api/v3", "https://h/api/v3/embeddings"),
+            ("openai", "https://h/serving-endpoints", "https://h/serving-endpoints/embeddings"),
+            (
+                "openai",
+                "https://h/openai/deployments/d?api-version=1",
+                "https://h/openai/deployments/d/embeddings?api-version=1",
+            ),
+            ("openai", "https://h/api", "https://h/api/embeddings"),
+            ("openai", "https://h/a/prefix/of/mine", "https://h/a/prefix/of/mine/embeddings"),
+            ("openai", "https://h/v1/embeddings/", "https://h/v1/embeddings/"),
+            ("openai", "https://h/embeddings/?a=1", "https://h/embeddings/?a=1"),
+            ("openai", "https://h/endpoints/e/invocations", "https://h/endpoints/e/invocations"),
+            ("openai", "https://h/embed", "https://h/embed"),
+            ("openai", "https://h/embedding", "https://h/embedding"),
+            ("openai", "https://h/v1/models/m:predict", "https://h/v1/models/m:predict"),
+            ("jina", "https://h/proxy", "https://h/proxy/embeddings"),
         ] {
             assert_eq!(completed(format, given), endpoint, "{given}");
         }

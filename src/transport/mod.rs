@@ -54,6 +54,8 @@ pub struct Exchange {
     pub retry_after: Option<Duration>,
     /// What `x-should-retry` says.
     pub should_retry: Option<bool>,
+    /// Where the server redirects to.
+    pub location: Option<String>,
 }
 
 impl Exchange {
@@ -124,12 +126,14 @@ pub fn exchange(
         Some(b"false") => Some(false),
         _ => None,
     };
+    let location = response.headers().get("location").and_then(|value| value.to_str().ok());
+    let location = location.map(str::to_owned);
     let response_body = response.into_body();
     // The server may claim any length. The claim is believed up to the size of a normal reply.
     let expected = response_body.content_length().unwrap_or(0).min(16 << 20) as usize;
     // Room for what may repeat a key: growing would leave a copy behind that nobody wipes.
     let body = Vec::with_capacity(expected.max(ERROR_BODY_MAX as usize) + 1);
-    let mut exchange = Exchange { status, body, retry_after, should_retry };
+    let mut exchange = Exchange { status, body, retry_after, should_retry, location };
     let most = if exchange.is_success() { BODY_MAX + 1 } else { ERROR_BODY_MAX };
     let reader = response_body.into_with_config().limit(u64::MAX).reader().take(most);
     read_body(reader, &mut exchange.body).map_err(trouble)?;

@@ -24,6 +24,8 @@ pub enum Kind {
     Late,
     /// There is no connection: whatever is sent now fails.
     Unreachable,
+    /// The same, and it would be no other in a few seconds: nobody listens at a port of this machine.
+    NobodyThere,
     /// The connection ended within the exchange, and the next one may not.
     Broken,
 }
@@ -80,11 +82,38 @@ pub(super) fn trouble(target: &Target<'_>, error: ureq::Error) -> Trouble {
             unreachable(format!("the proxy does not connect to {server}: {e}"))
         }
         ureq::Error::Io(e) if e.kind() == std::io::ErrorKind::ConnectionRefused => {
-            unreachable(format!("cannot connect to {server}: connection refused (is the server running?)"))
+            let message = format!("cannot connect to {server}: connection refused (is the server running?)");
+            let kind = if is_loopback(target.endpoint) { Kind::NobodyThere } else { Kind::Unreachable };
+            Trouble { message, kind }
+        }
+        ureq::Error::Io(e) if tls_hint(&e.to_string()).is_some() => {
+            let text = e.to_string();
+            permanent(format!("no TLS connection to {server}: {text}{}", tls_hint(&text).unwrap_or_default()))
         }
         ureq::Error::Io(e) => broken(format!("the connection to {server} failed: {e}")),
-        ureq::Error::Protocol(e) => broken(format!("{server} does not answer in HTTP: {e}")),
+        ureq::Error::Protocol(e) => {
+            let is_plain = target.endpoint.scheme_str() == Some("http");
+            let hint = if is_plain { " (if it speaks TLS, the url starts with https://)" } else { "" };
+            permanent(format!("{server} does not answer in HTTP: {e}{hint}"))
+        }
         ureq::Error::ConnectionFailed => unreachable(format!("cannot connect to {server}")),
         e => permanent(format!("request to {server}: {e}")),
     }
+}
+
+/// What to try after an error of TLS, of which this is the text (rustls's `Error`); `None` for any other error.
+fn tls_hint(text: &str) -> Option<&'static str> {
+    if text.starts_with("invalid peer certificate: UnknownIssuer") {
+        return Some(
+            " (who signed its certificate is not known here: put that certificate, as PEM, into the file that the \
+             environment variable SSL_CERT_FILE names)",
+        );
+    }
+    if text.starts_with("received corrupt message") {
+        return Some(" (there is no TLS at this port: try http://)");
+    }
+    ["invalid peer certificate", "received fatal alert", "peer is incompatible", "peer misbehaved"]
+        .iter()
+        .any(|start| text.starts_with(start))
+        .then_some("")
 }
