@@ -34,8 +34,8 @@ impl Client {
         }
     }
 
-    /// Whether the format's environment variable may be sent to this endpoint although the user named no key: the endpoint
-    /// is the format's own https server, or this machine for a format whose server runs here.
+    /// Whether the format's environment variable may be sent to this endpoint although the user named no key. It may if
+    /// the endpoint is the format's own https server, or this machine for a format whose server runs here.
     fn is_at_its_origin(&self) -> bool {
         if self.key_env().is_empty() {
             return false;

@@ -52,7 +52,7 @@ pub fn read(body: &[u8], go_on: GoOn<'_>) -> Result<Reply, Failure> {
     match read {
         Ok(()) => Ok(rows.finish()),
         Err(e) => {
-            // The error quotes a value of the reply. The value may be long, and may repeat a key: so it is cut, and wiped.
+            // The error quotes a value of the reply. The value may be long and may repeat a key: it is cut, and wiped.
             let message = Zeroizing::new(e.message);
             let text = Zeroizing::new(bounded(&message, 4 * PROVIDER_MESSAGE_MAX));
             let what = match e.kind {
@@ -253,7 +253,7 @@ impl Rows {
             self.encoded = text.len();
             return Ok(());
         }
-        // Decoding the whole string failed: its length may differ, or it has escapes (`\/`). So it is read piece by piece.
+        // Decoding the whole string failed: its length may differ, or it has escapes (`\/`). It is read in pieces.
         let mut piece = Vec::with_capacity(PIECE);
         let mut decoded = Ok(());
         string.string(|mut part| {
