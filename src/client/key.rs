@@ -20,7 +20,7 @@ impl Client {
         match &self.options.key {
             Some(Key::None) => Ok(None),
             Some(Key::Secret(key)) => may_travel.and_then(|()| key.read()).map(Some),
-            // A key of the user's own is in a header: a second one would only tell more.
+            // A header of the user's carries a key already. The environment's would be given away for nothing.
             None if self.options.headers.iter().any(|(name, _)| policy::replaces_key(name)) => Ok(None),
             None if !self.is_at_its_origin() => Ok(None),
             None => {

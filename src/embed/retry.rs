@@ -164,7 +164,7 @@ fn attempt(
             false => (None, failure(transport::too_late(&target))),
         });
     }
-    // Before it is read: a reader leaves copies behind.
+    // The keys are hidden before the text is read, since a reader leaves copies behind.
     let text = headers.scrub(exchange.text());
     let (retry_after, should_retry) = (exchange.retry_after, exchange.should_retry);
     let failure = provider.failure(&HttpReply { status, body: text.as_bytes(), retry_after, should_retry });

@@ -75,7 +75,7 @@ impl Options {
         read
     }
 
-    /// Keeps who sees the client, unless given here.
+    /// Takes the option `scope` over from `before`, unless it is given here.
     pub(crate) fn keep_scope(&mut self, before: &Options) {
         if self.scope.is_none() {
             self.scope = before.scope;
