@@ -22,7 +22,8 @@
 //! `backends/` teaches one engine each to call it, behind a Cargo feature.
 //!
 //! What Rust users need is [`Session`], [`Client`], [`Options`], [`Error`], [`Interrupt`] and an engine's `register()`.
-//! `examples/rust-core` embeds without any SQL. The wings are public for this crate's own tests; they change without notice.
+//! `examples/rust-core` embeds without any SQL. The wings are public for this crate's own tests; they change without
+//! notice.
 #![deny(unsafe_code, missing_docs)]
 
 #[doc(hidden)]

@@ -20,7 +20,7 @@ impl Client {
         match &self.options.key {
             Some(Key::None) => Ok(None),
             Some(Key::Secret(key)) => may_travel.and_then(|()| key.read()).map(Some),
-            // A key of the user's own is in a header: a second one would only tell more.
+            // A header of the user's carries a key already. The environment's would be given away for nothing.
             None if self.options.headers.iter().any(|(name, _)| policy::replaces_key(name)) => Ok(None),
             None if !self.is_at_its_origin() => Ok(None),
             None => {
@@ -34,8 +34,8 @@ impl Client {
         }
     }
 
-    /// Whether the format's environment variable may be sent to this endpoint although the user named no key: the endpoint
-    /// is the format's own https server, or this machine for a format whose server runs here.
+    /// Whether the format's environment variable may be sent to this endpoint although the user named no key. It may if
+    /// the endpoint is the format's own https server, or this machine for a format whose server runs here.
     fn is_at_its_origin(&self) -> bool {
         if self.key_env().is_empty() {
             return false;

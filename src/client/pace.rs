@@ -3,7 +3,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Requests may run ahead of an even spacing by what comes in this time.
+/// How far requests may run ahead of an even spacing: by as many as are allowed in this time.
 const BURST: Duration = Duration::from_secs(1);
 
 /// The limits of a client.
@@ -23,7 +23,8 @@ pub struct Pace {
 
 #[derive(Debug, Default)]
 struct State {
-    /// When the requests sent so far are paid for, by count and by tokens (a virtual schedule, as in GCRA).
+    /// When the requests sent so far would have left at an even spacing, by count and by tokens (a virtual schedule, as
+    /// in GCRA).
     requests: Option<Instant>,
     tokens: Option<Instant>,
     paused: Option<Instant>,

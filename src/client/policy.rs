@@ -64,7 +64,7 @@ pub fn authenticates(name: &str) -> bool {
 }
 
 /// Whether a header is to be kept as a key is: one that authenticates, and one whose value comes from `env:` or `file:`.
-/// Who keeps a value out of SQL wants it kept, and no list knows every name that a gateway has for its key.
+/// Whoever keeps a value out of SQL wants it secret, and no list has every name that a gateway gives its key.
 pub fn is_secret(name: &str, value: &Secret) -> bool {
     !value.is_literal() || authenticates(name)
 }

@@ -143,8 +143,8 @@ impl Call {
         }
     }
 
-    /// Looks for the vector of `text` in the caches, or for somebody of the statement `owner` or another who
-    /// has sent it.
+    /// Looks for the vector of `text` in the caches, and for a request that asks for it already, be it of the statement
+    /// `owner` or of another.
     pub fn claim(&self, text: &str, owner: u64) -> Claim {
         let key = cache::key(&self.key, text);
         self.or_on_disk(self.memory.claim(&key, owner))

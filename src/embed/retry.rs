@@ -285,7 +285,7 @@ fn attempt(
             false => no_reply(transport::too_late(&target)),
         });
     }
-    // Before it is read: a reader leaves copies behind.
+    // The keys are hidden before the text is read, since a reader leaves copies behind.
     let text = headers.scrub(exchange.text());
     let (retry_after, should_retry) = (exchange.retry_after, exchange.should_retry);
     let location = exchange.location.as_deref();

@@ -17,7 +17,7 @@ pub struct Engine {
     pub tokens: Tokens,
     /// Numbers of an embedding.
     pub width: usize,
-    /// Of the contents of both files.
+    /// A hash of the contents of both files.
     pub hash: Digest,
     model: Model,
     inputs: Vec<(NodeId, Input)>,

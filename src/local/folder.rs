@@ -23,7 +23,7 @@ const CONFIG_MAX: u64 = 4 << 20;
 /// Where a model lies beside the library, from the library's own folder: on its own, and as a Python package.
 const BESIDE: &[&str] = &["rembed-model", "../sqlite_rembed_minilm"];
 
-/// Models whose positions begin behind the number of the padding token.
+/// Kinds of models that count positions from the number after the padding token's.
 const SHIFTED: &[&str] = &["roberta", "xlm-roberta", "camembert", "mpnet"];
 
 /// A folder that holds a model.

@@ -180,8 +180,8 @@ fn batches(rows: &[Vec<u32>]) -> Vec<Vec<usize>> {
 
 /// The work of one request, which ends when nobody waits for it any more.
 struct Run<'a> {
-    /// Relaxed, for the flag alone is read: results travel through the channel. A worker that sees the flag late computes
-    /// one batch that nobody wants.
+    /// Relaxed, for the flag alone is read: results travel through the channel. A worker that sees the flag late
+    /// computes one batch that nobody wants.
     cancelled: Arc<AtomicBool>,
     begun: Arc<OnceLock<Instant>>,
     timeout: Duration,

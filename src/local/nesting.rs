@@ -1,5 +1,5 @@
-//! Whether an ONNX file is whole, and how deep it nests. rten loads some files that were cut short, and its reader descends on the stack, and a file made to overflow that would end the
-//! process, which no guard can catch.
+//! Whether an ONNX file is whole, and how deep it nests. rten loads some files that were cut short. And its reader
+//! descends on the stack: a file made to overflow the stack would end the process, which no guard can catch.
 
 /// Messages in messages: a model is 3 deep at its nodes' attributes, and each branch of an `If` adds 3.
 const DEEPEST: usize = 100;

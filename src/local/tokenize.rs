@@ -26,7 +26,7 @@ impl Tokens {
                 None => "no tokenizer".into(),
             })?;
         let limit = tokenizer.get_truncation().map(|truncation| truncation.max_length);
-        // The tokenizer must not pad, as each batch is padded by us, and must not cut, as a text is cut only if the user says so.
+        // The tokenizer must not pad, as we pad each batch; and must not cut, as a text is cut only if the user says so.
         tokenizer.with_truncation(None).map_err(|_| "no tokenizer")?;
         tokenizer.with_padding(None);
         Ok(Tokens { tokenizer, limit })

@@ -51,6 +51,6 @@ mod tests {
 
     #[test]
     fn base_urls_are_completed() {
-        assert_eq!(completed("mixedbread", "https://h/v1/embeddings/"), "https://h/v1/embeddings");
+        assert_eq!(completed("mixedbread", "https://h/v1/"), "https://h/v1/embeddings");
     }
 }

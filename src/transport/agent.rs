@@ -69,7 +69,8 @@ pub(super) static AGENT: PerProcess<Agent> = PerProcess::new(|_| {
     Agent::with_parts(config, connector, LateResolver)
 });
 
-/// A proxy variable that is set to no proxy's address. ureq would go without one.
+/// The proxy variable whose value is not a proxy's address, if there is one. ureq would ignore it, and connect
+/// without a proxy.
 pub(super) static BAD_PROXY: PerProcess<Option<&str>> = PerProcess::new(|_| {
     let names = ["ALL_PROXY", "all_proxy", "HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"];
     let bad = |value: std::ffi::OsString| {

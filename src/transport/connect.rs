@@ -13,8 +13,8 @@ use ureq::unversioned::transport::NextTimeout;
 use super::wait::{is_timeout, waited};
 use crate::base::interrupt::SLICE;
 
-/// Leaves looking a host name up to [`connect`]: ureq asks for every request, also when a connection of
-/// the pool serves it.
+/// A resolver that looks nothing up. ureq asks it for every request, even if a connection of the pool serves the
+/// request; [`connect`] looks the name up, when a connection is opened.
 #[derive(Debug)]
 pub(super) struct LateResolver;
 
@@ -33,9 +33,9 @@ impl Resolver for LateResolver {
     }
 }
 
-/// Opens a connection to `host`, on a thread of its own, as neither a look-up of a name nor connecting can be called
-/// off: an interrupt or the timeout leaves the thread behind, to end by itself. Where the host `is_here`, that is on
-/// this machine, no address of another one is tried.
+/// Opens a connection to `host`, on a thread of its own, since neither the look-up of a name nor connecting can be
+/// stopped: after an interrupt or the timeout, the thread is left to end by itself. For a host that `is_here`, on this
+/// machine, no address of another machine is tried.
 pub(super) fn connect(
     host: String,
     port: u16,
@@ -79,7 +79,8 @@ fn open(host: &str, port: u16, is_here: bool, timeout: NextTimeout) -> Result<Tc
     Err(failed)
 }
 
-/// A name that counts as this machine, for which keys go over plain http and past the proxy, must be it.
+/// Drops addresses that are not this machine's. Keys go to a name like localhost over plain http and past the proxy, so
+/// it must lead nowhere else.
 fn keep_loopback(host: &str, addrs: &mut Vec<SocketAddr>) -> Result<(), Error> {
     let elsewhere = addrs.first().map(SocketAddr::ip);
     addrs.retain(|addr| addr.ip().to_canonical().is_loopback());

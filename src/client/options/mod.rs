@@ -59,7 +59,8 @@ impl Options {
     /// Reads the text of the `options` column: a JSON object, or a format's name (shorthand).
     ///
     /// # Errors
-    /// Text that is neither; an unknown option (the text lists the known ones); a value of the wrong type or out of range.
+    /// Text that is neither, an unknown option (the text lists the known ones), a value of the wrong type or out of
+    /// range.
     pub fn parse(text: &str) -> Result<Options> {
         Options::from_map(document(text)?)
     }
@@ -74,7 +75,7 @@ impl Options {
         read
     }
 
-    /// Keeps who sees the client, unless given here.
+    /// Takes the option `scope` over from `before`, unless it is given here.
     pub(crate) fn keep_scope(&mut self, before: &Options) {
         if self.scope.is_none() {
             self.scope = before.scope;

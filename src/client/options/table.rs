@@ -63,8 +63,8 @@ macro_rules! options {
                 $(#[doc = $meaning])+
                 pub(crate) $name: $type,
             )+
-            /// The document as given, less what has a column of its own, and with headers that authenticate shown as
-            /// keys are.
+            /// What the column `options` shows: the document as given, without the options that have a column of their
+            /// own, and with secret headers hidden.
             pub(crate) shown: Map<String, Value>,
         }
 

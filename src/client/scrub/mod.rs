@@ -1,7 +1,7 @@
 //! Hides keys in what a server says. A server may repeat the key that it was sent, in any spelling.
 //!
-//! The text is searched as it stands, with its escapes undone (of JSON, HTML and URLs, one within the other), and each of
-//! these also as base64. Every place that spells a key, or a part of one, is hidden.
+//! The text is searched as it stands, with its escapes undone (of JSON, HTML and URLs, one within the other), and each
+//! of these also as base64. Every place that spells a key, or a part of one, is hidden.
 
 mod escape;
 mod view;

@@ -172,7 +172,7 @@ impl Ticket {
 impl Drop for Ticket {
     fn drop(&mut self) {
         if !self.landed {
-            // Those of other statements who wait send the text themselves.
+            // Other statements that wait for the text then send it themselves.
             self.finish(
                 Err(Error::invalid("rembed: internal error, please report it: a request was lost")),
                 false,

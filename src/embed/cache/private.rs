@@ -62,8 +62,8 @@ pub fn database(path: &Path) -> Result<(), String> {
     use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 
     let failed = |e: std::io::Error| format!("{}: {e}", path.display());
-    // SQLite gives the files beside a database the mode of the database. A file that exists is not opened: closing it would
-    // release the locks that this process holds on it elsewhere.
+    // SQLite gives the files beside a database the mode of the database. A file that exists is not opened: closing it
+    // would release the locks that this process holds on it elsewhere.
     match std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
         Err(e) if e.kind() != std::io::ErrorKind::AlreadyExists => return Err(failed(e)),
         Err(_) => {}
