@@ -51,7 +51,12 @@ impl Error {
 }
 
 fn exists(value: &str) -> String {
-    if value.is_empty() { String::new() } else { format!(": {value} exists already") }
+    match value {
+        "" => String::new(),
+        value => format!(
+            ": {value} exists already (UPDATE changes it; INSERT OR REPLACE and rembed_register() put another in its place)"
+        ),
+    }
 }
 
 fn known_names(known: &[String]) -> String {

@@ -52,9 +52,63 @@ pub fn looks_like_a_key(word: &str) -> bool {
     starts || word.split(|c: char| !c.is_ascii_alphanumeric()).any(random)
 }
 
+/// The one of `known` that `word` is likely meant to be: one that differs in a third of its letters at most.
+pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let word: Vec<char> = word.trim().to_lowercase().chars().take(64).collect();
+    let near = known.into_iter().map(|known| (distance(&word, known), known));
+    near.filter(|(far, known)| *far * 3 <= known.chars().count().max(3))
+        .min_by_key(|(far, _)| *far)
+        .map(|(_, k)| k)
+}
+
+/// How many letters are to be changed, added, taken out or swapped with their neighbours (optimal string alignment).
+fn distance(word: &[char], known: &str) -> usize {
+    let known: Vec<char> = known.to_lowercase().chars().collect();
+    let mut rows = vec![vec![0; known.len() + 1]; word.len() + 1];
+    for i in 0..=word.len() {
+        for j in 0..=known.len() {
+            rows[i][j] = if i == 0 || j == 0 {
+                i + j
+            } else {
+                let changed = usize::from(word[i - 1] != known[j - 1]);
+                let mut least =
+                    (rows[i - 1][j - 1] + changed).min(rows[i - 1][j] + 1).min(rows[i][j - 1] + 1);
+                let is_swap = i > 1 && j > 1 && word[i - 1] == known[j - 2] && word[i - 2] == known[j - 1];
+                if is_swap {
+                    least = least.min(rows[i - 2][j - 2] + 1);
+                }
+                least
+            };
+        }
+    }
+    rows[word.len()][known.len()]
+}
+
+/// ` Did you mean 'NAME'?`, where one of `known` is near.
+pub fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    nearest(word, known).map_or(String::new(), |known| format!(" Did you mean '{known}'?"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_typo_is_near_and_another_word_is_not() {
+        let known = ["model", "url", "key", "dimensions", "requests_per_minute"];
+        for (word, near) in [
+            ("modle", Some("model")),
+            ("Model", Some("model")),
+            ("dimension", Some("dimensions")),
+            ("request_per_minutes", Some("requests_per_minute")),
+            ("ulr", Some("url")),
+            ("temperature", None),
+            ("", None),
+            ("xy", None),
+        ] {
+            assert_eq!(nearest(word, known), near, "{word}");
+        }
+    }
 
     #[test]
     fn a_key_in_the_wrong_place_is_not_repeated() {

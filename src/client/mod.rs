@@ -21,7 +21,7 @@ use ureq::http::Uri;
 use crate::base::error::{Error, Result};
 use crate::base::hash::Digest;
 use crate::base::host::is_loopback;
-use crate::base::words::quoted;
+use crate::base::words::{did_you_mean, quoted};
 use crate::local;
 use crate::provider::{self, Ask, Provider};
 use learned::Learned;
@@ -64,8 +64,9 @@ impl Client {
                 )));
             }
             return Err(Error::invalid(format!(
-                "client '{name}': unknown format {}. The formats are: {}",
+                "client '{name}': unknown format {}.{} The formats are: {}",
                 quoted(&format),
+                did_you_mean(&format, provider::all().map(|p| p.spec().name)),
                 formats()
             )));
         };

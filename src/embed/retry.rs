@@ -40,6 +40,10 @@ impl GivenUp {
     /// The error of a text that cannot be helped.
     pub fn into_error(self) -> Error {
         match self {
+            GivenUp::TooLarge(Error::Request(mut e)) => {
+                e.message.push_str(" (split the text: embed its paragraphs or sentences one by one)");
+                Error::Request(e)
+            }
             GivenUp::TooLarge(e)
             | GivenUp::TooMany(e)
             | GivenUp::Refused(e)

@@ -126,7 +126,13 @@ fn rembed_register<V: Value>(session: &Session, args: &[V]) -> Result<Output, Er
     let name = required(name, "the client's name")?;
     let document = match rest {
         [] => return Err(Error::invalid(usage)),
-        [document] => options::document(&required(document, "options")?)?,
+        [document] => {
+            let document = required(document, "options")?;
+            if options::OPTIONS.contains(&&*document) {
+                return Err(no_value(&document));
+            }
+            options::document(&document)?
+        }
         pairs => pairs_document(pairs)?,
     };
     session.register(&name, document)?;
@@ -198,6 +204,10 @@ impl<'a> Arguments<'a> {
 /// Name/value arguments as a document of options.
 fn pairs_document<V: Value>(args: &[V]) -> Result<Map<String, Json>, Error> {
     if args.len() % 2 != 0 {
+        let last = args.last().and_then(|last| text(last, "an option's name").ok()).flatten();
+        if let Some(name) = last.filter(|name| options::OPTIONS.contains(&&**name)) {
+            return Err(no_value(&name));
+        }
         return Err(Error::invalid(
             "options come as pairs of name and value, as in rembed_client_options('format', 'openai')",
         ));
@@ -213,6 +223,12 @@ fn pairs_document<V: Value>(args: &[V]) -> Result<Map<String, Json>, Error> {
         Ok((name.into_owned(), value))
     });
     options::from_pairs(pairs.collect::<Result<Vec<_>, Error>>()?)
+}
+
+fn no_value(option: &str) -> Error {
+    Error::invalid(format!(
+        "the option '{option}' has no value: options come as pairs, as in 'format', 'openai'"
+    ))
 }
 
 fn text<'a>(value: &'a impl Value, what: &str) -> Result<Option<Cow<'a, str>>, Error> {

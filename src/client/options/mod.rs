@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::base::error::{Error, Result};
-use crate::base::words::quoted;
+use crate::base::words::{did_you_mean, quoted};
 use crate::client::policy;
 use crate::client::secret::Secret;
 pub(crate) use table::local_options;
@@ -183,7 +183,8 @@ fn read(map: &Map<String, Value>) -> Result<Options> {
 }
 
 fn unknown(name: &str) -> Error {
-    Error::invalid(format!("unknown option {}. The options are: {}", quoted(name), OPTIONS.join(", ")))
+    let meant = did_you_mean(name, OPTIONS.iter().copied());
+    Error::invalid(format!("unknown option {}.{meant} The options are: {}", quoted(name), OPTIONS.join(", ")))
 }
 
 #[cfg(test)]

@@ -66,8 +66,10 @@ pub(crate) fn parse_config(text: &[u8]) -> Result<Clients, String> {
             Value::String(format) => Options::parse(&format),
             _ => Err(Error::invalid("options must be a JSON object")),
         };
-        let client =
-            options.and_then(|o| Client::new(&name, o)).map_err(|e| format!("client '{name}': {e}"))?;
+        let client = options.and_then(|o| Client::new(&name, o)).map_err(|e| {
+            let (e, names_it) = (e.to_string(), format!("client '{name}'"));
+            if e.starts_with(&names_it) { e } else { format!("{names_it}: {e}") }
+        })?;
         let rowid = shared_rowid();
         clients.insert(name, Entry { rowid, client, read_only: true });
     }
