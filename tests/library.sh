@@ -5,15 +5,7 @@ cd "$(dirname "$0")/.."
 so=target/release/libsqlite_rembed.so archive=target/release/libsqlite_rembed.a
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-passed=0 failed=0
-check() { # check WHAT COMMAND…
-    if "${@:2}"; then
-        passed=$((passed + 1))
-    else
-        failed=$((failed + 1))
-        echo "FAILED: $1"
-    fi
-}
+. "$PWD/tests/check.sh"
 
 strip -o "$work/stripped.so" "$so"
 size=$(stat -c %s "$work/stripped.so")
@@ -40,5 +32,4 @@ for load in "$work/rembed0" "$so" "$work/any-name sqlite3_rembed_init"; do
     check "loads by: .load $load" [ "$(sqlite3 :memory: ".load $load" 'SELECT rembed_version()')" = \
         "v$(cargo pkgid | sed 's/.*[@#]//')" ]
 done
-echo "$passed passed, $failed failed"
-[ $failed = 0 ]
+total

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# usage: tests/run.sh [STEP …]
+# usage: tests/run.sh [quick | STEP …]
 # Every check of the project, or the steps named. Debian 12 with Rust, gcc and Python; as root it installs the rest.
-# The last line counts the steps; what each printed is in target/tests/STEP.log.
+# `quick` is what a change is tried with: format, lints of the default features, unit tests, the SQL contract on two engines.
+# The last lines say what took longest and count the steps; what each printed is in target/tests/STEP.log.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 export CARGO_TERM_COLOR=never REMBED_LIB=$PWD/target/release/libsqlite_rembed.so
@@ -86,6 +87,9 @@ step_libsql() { tests/engines/libsql/run.sh; }
 step_limbo() { tests/engines/limbo/run.sh; }
 step_turso() { tests/engines/turso/run.sh; }
 step_conformance() { tests/conformance/run.sh --check; }
+step_lints() { cargo clippy --all-targets --locked -- -D warnings; }
+# Classic SQLite, and a Python that has its own.
+step_contract() { tests/conformance/run.sh sqlite python; }
 step_real() { tests/real/run.sh; }
 step_examples() { tests/examples.sh; }
 step_hosts() { tests/hosts.sh; }
@@ -104,10 +108,14 @@ step_bench() { bench/run.sh --short; }
 step_fuzz() { fuzz/run.sh 20; }
 
 steps=(packages release fmt unit fake sqlite asan valgrind proxysql rusqlite libsql limbo turso conformance clippy features docs tls cache local sdk real demo examples packaging hosts servers readme site bench fuzz msrv deny)
-[ $# = 0 ] || steps=("$@")
+case ${1:-} in
+'') ;;
+quick) steps=(release fmt lints unit contract) ;;
+*) steps=("$@") ;;
+esac
 
 mkdir -p target/tests
-passed=0 failed=()
+passed=0 failed=() times=()
 for step in "${steps[@]}"; do
     log=target/tests/$step.log
     start=$SECONDS
@@ -118,10 +126,20 @@ for step in "${steps[@]}"; do
     fi
     # The runner's own closing lines, so that a reader sees what was counted.
     counted=$(grep -E '^(test result: .*|[0-9]+ passed, [0-9]+ failed.*)$' "$log" | tail -n 30)
+    times+=("$((SECONDS - start)) $step")
     printf '== %-11s %-6s %4d s\n' "$step" "$verdict" $((SECONDS - start))
     [ -z "$counted" ] || sed 's/^/     /' <<<"$counted"
     [ $verdict = ok ] || { echo "--- $log"; tail -n 80 "$log"; echo "---"; }
 done
+# The five with the most seconds of lines `SECONDS NAME`, on one line.
+slowest() { sort -rn | head -n 5 | sed 's/^\([0-9]*\) \(.*\)/\2 \1 s/' | paste -sd, | sed 's/,/, /g'; }
+echo "slowest steps: $(printf '%s\n' "${times[@]}" | slowest)"
+# The checks that say their seconds, and cargo's test binaries.
+echo "slowest tests: $(for step in "${steps[@]}"; do
+    sed -n "s/^\\(ok\\|FAIL\\) *\\([^(]*\\) (\\([0-9]*\\) s)\$/\\3 $step, \\2/p" "target/tests/$step.log"
+    awk -v step="$step" '/Running / { name = $2 == "unittests" ? $3 : $2 }
+        /^test result: .* finished in / { sub(/s$/, "", $NF); printf "%d %s %s\n", $NF, step, name }' "target/tests/$step.log"
+done | sed 's/, / /' | slowest)"
 echo "${#failed[@]} steps failed: ${failed[*]:-none}"
 echo "$passed passed, ${#failed[@]} failed"
 [ ${#failed[@]} = 0 ]

@@ -7,41 +7,40 @@ tls=$PWD/tests/fixtures/tls
 cargo build --quiet --release --manifest-path tests/fake/Cargo.toml --target-dir tests/fake/target
 coproc FAKE { exec tests/fake/target/release/rembed-fake --tls "$tls/server.pem" "$tls/server.key"; }
 read -r url <&"${FAKE[0]}"
-passed=0 failed=0
+. "$PWD/tests/check.sh"
 
 ask() { # ask URL SQL, with the client c at URL
     sqlite3 :memory: ".load $lib" "SELECT rembed_register('c','format','openai','model','m','url','$1','cache','off','retries',0) IS NULL" "$2" 2>&1
 }
 
-check() { # check WHAT EXPECTED GOT
+says() { # says WHAT EXPECTED GOT
     case $3 in
-    *"$2"*) passed=$((passed + 1)) && echo "ok $1" ;;
-    *) failed=$((failed + 1)) && echo "FAILED $1: '$2' expected in: $3" ;;
+    *"$2"*) pass "$1" ;;
+    *) fail "$1: '$2' expected in: $3" ;;
     esac
 }
 
 many="WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 50)
     SELECT sum(length(rembed('c', 'text ' || i))) FROM n"
 export SSL_CERT_FILE=$tls/authority.pem
-check "a trusted certificate" 153600 "$(ask "$url" "$many")"
-check "50 calls, one connection" '"connections":1' "$(curl --silent --cacert "$SSL_CERT_FILE" "$url/_")"
-check "another name than the certificate's" "certificate" "$(ask "${url/localhost/127.0.0.1}" "SELECT rembed('c','x')" || true)"
-check "plain http to a TLS port" "client 'c' (openai)" "$(ask "${url/https/http}" "SELECT rembed('c','x')" || true)"
+says "a trusted certificate" 153600 "$(ask "$url" "$many")"
+says "50 calls, one connection" '"connections":1' "$(curl --silent --cacert "$SSL_CERT_FILE" "$url/_")"
+says "another name than the certificate's" "certificate" "$(ask "${url/localhost/127.0.0.1}" "SELECT rembed('c','x')" || true)"
+says "plain http to a TLS port" "client 'c' (openai)" "$(ask "${url/https/http}" "SELECT rembed('c','x')" || true)"
 export SSL_CERT_FILE=$tls/server.key
-check "a file without certificates" "SSL_CERT_FILE" "$(ask "$url" "SELECT rembed('c','x')" || true)"
+says "a file without certificates" "SSL_CERT_FILE" "$(ask "$url" "SELECT rembed('c','x')" || true)"
 export SSL_CERT_FILE=/nowhere
-check "a file that is not there" "SSL_CERT_FILE (/nowhere)" "$(ask "$url" "SELECT rembed('c','x')" || true)"
+says "a file that is not there" "SSL_CERT_FILE (/nowhere)" "$(ask "$url" "SELECT rembed('c','x')" || true)"
 unset SSL_CERT_FILE
-check "an unknown authority" "UnknownIssuer" "$(ask "$url" "SELECT rembed('c','x')" || true)"
+says "an unknown authority" "UnknownIssuer" "$(ask "$url" "SELECT rembed('c','x')" || true)"
 if unshare --mount true 2>/dev/null; then
     hosts=$(mktemp)
     echo 192.0.2.1 localhost >"$hosts"
     elsewhere=$(unshare --mount bash -c "mount --bind '$hosts' /etc/hosts && exec sqlite3 :memory: '.load $lib' \
         \"SELECT rembed_register('c','format','openai','url','http://localhost:9/v1','key','k','retries',0)\" \"SELECT rembed('c','x')\"" 2>&1 || true)
     rm "$hosts"
-    check "localhost that is another machine" "'localhost' is 192.0.2.1 here" "$elsewhere"
+    says "localhost that is another machine" "'localhost' is 192.0.2.1 here" "$elsewhere"
 else
     echo "skipped localhost that is another machine: no mount namespace"
 fi
-echo "$passed passed, $failed failed"
-[ $failed = 0 ]
+total

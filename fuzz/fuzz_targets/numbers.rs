@@ -14,7 +14,10 @@ fuzz_target!(|data: &[u8]| {
         _ => None,
     };
     // More than one row is another target's, and so is what Python writes and JSON does not have.
-    if data.windows(3).any(|word| word == b"NaN" || word == b"Inf") || ours.as_ref().is_some_and(|ours| ours.rows != 1) || data.contains(&b'[') {
+    if data.windows(3).any(|word| word == b"NaN" || word == b"Inf")
+        || ours.as_ref().is_some_and(|ours| ours.rows != 1)
+        || data.contains(&b'[')
+    {
         return;
     }
     let ours = ours.filter(|ours| ours.nulls.is_empty());

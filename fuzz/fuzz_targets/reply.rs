@@ -27,7 +27,8 @@ fuzz_target!(|data: &[u8]| {
             // Cut once more, when the keys are out of it.
             assert!(e.message.chars().count() < 4 * PROVIDER_MESSAGE_MAX + 100, "{e:?}");
             // What is JSON is not called broken, except for numbers that no f32 holds.
-            let broken = e.message.starts_with("the reply is not valid JSON") && !e.message.contains("a number expected");
+            let broken = e.message.starts_with("the reply is not valid JSON")
+                && !e.message.contains("a number expected");
             assert!(tree.is_none() || !broken, "{e:?}");
         }
         // What Python writes, and JSON does not have.
