@@ -47,7 +47,10 @@ node_libsql_install() {
 rust_core_build() { cargo build --quiet --locked --manifest-path examples/rust-core/Cargo.toml --target-dir "${CARGO_TARGET_DIR:-target}"; }
 # Into the folder of the hosts on the same engine: the engine is compiled once.
 libsql_build() { cargo build --quiet --locked --manifest-path examples/libsql/Cargo.toml --target-dir tests/engines/libsql/target; }
-turso_build() { cargo build --quiet --release --locked --manifest-path examples/turso/Cargo.toml --target-dir tests/engines/turso/target; }
+turso_build() {
+    # Those of the hosts, whose engine is compiled for them already.
+    CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 cargo build --quiet --release --locked --manifest-path examples/turso/Cargo.toml --target-dir tests/engines/turso/target
+}
 pylimbo_build() {
     cargo build --quiet --release --locked --lib --no-default-features --features limbo --target-dir target/limbo
     tests/venv.sh target/venv/pylimbo examples/pylimbo/requirements.txt

@@ -5,6 +5,7 @@
 //! `error` before. Leaving a row that failed without a look at either ends it too.
 
 use std::ffi::CStr;
+use std::sync::Arc;
 
 use limbo_ext::VTabKind;
 
@@ -12,6 +13,7 @@ use super::SESSION;
 use super::value::RawValue;
 use super::vtab::{Cursor, Table};
 use crate::base::error::Error;
+use crate::embed::seen::Seen;
 use crate::sql::functions::Arguments;
 use crate::sql::rows::{self, ERROR_COLUMN, Rows};
 use crate::sql::value::Output;
@@ -45,18 +47,19 @@ pub struct Scan {
     rows: Option<Rows>,
     rowid: i64,
     reads_error: bool,
+    seen: Arc<Seen>,
 }
 
 impl Cursor for Scan {
     fn filter(&mut self, args: &[RawValue]) -> Result<(), Error> {
-        *self = Scan { rowid: 1, ..Scan::default() };
+        *self = Scan { rowid: 1, seen: self.seen.clone(), ..Scan::default() };
         let (client, texts, input_type) = match args {
             [client, texts] => (client, texts, None),
             [client, texts, input_type] => (client, texts, Some(input_type)),
             _ => return Err(rows::usage("rembed_batch")),
         };
         let asked = Arguments::read(&SESSION, client, texts, "the second argument", input_type)?;
-        self.rows = Some(Rows::of_json(&SESSION, &asked, true)?);
+        self.rows = Some(Rows::of_json(&SESSION, &asked, true, &self.seen)?);
         Ok(())
     }
 

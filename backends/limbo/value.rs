@@ -151,6 +151,7 @@ pub fn give(output: Output) -> limbo_ext::Value {
         Output::Int(n) => raw(INTEGER, Data { int: n }),
         Output::Real(x) => raw(FLOAT, Data { real: x }),
         Output::Text(text) => give_text(text.into_owned()),
+        Output::Bytes(text) => give_text(String::from_utf8_lossy(&text).into_owned()),
         Output::Private(text) => give_text(text.to_string()),
         Output::Blob(bytes) => give_blob(bytes),
         Output::Vector(row) => give_blob(vector::to_bytes(&row).into_owned()),

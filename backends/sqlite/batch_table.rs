@@ -9,10 +9,11 @@ use super::ffi::{
     sqlite3_vtab_cursor,
 };
 use super::select::Select;
-use super::value::{arguments, give, give_error};
+use super::value::{RawValue, arguments, give, give_error};
 use super::{Connection, destroy_connection};
 use crate::base::error::Result;
 use crate::base::guard::guard;
+use crate::embed::seen::Seen;
 use crate::sql::functions::Arguments;
 use crate::sql::rows::{self, ERROR_COLUMN, Rows};
 use crate::sql::value::Output;
@@ -47,6 +48,7 @@ impl Kind {
 const FIRST_ARGUMENT: c_int = 4;
 /// Set in idxNum when the query reads the column `error`; the lower bits say which arguments are given.
 const READS_ERROR: c_int = 8;
+const READS_ARGUMENTS: c_int = 16;
 
 pub(super) static MODULE: sqlite3_module = sqlite3_module {
     iVersion: 3,
@@ -62,6 +64,8 @@ pub(super) static MODULE: sqlite3_module = sqlite3_module {
     xRowid: Some(rowid),
     ..ffi::EMPTY_MODULE
 };
+
+const NO_ARGUMENTS: [Output; 3] = [const { Output::Null }; 3];
 
 /// What SQLite hands back to connect().
 struct Aux {
@@ -83,6 +87,10 @@ struct Cursor {
     base: sqlite3_vtab_cursor,
     rows: Option<Rows>,
     rowid: i64,
+    /// The arguments, where the query reads the hidden columns that have them.
+    arguments: [Output; 3],
+    /// Lives as long as the statement: a join reads the table again for each row of another one.
+    seen: Arc<Seen>,
 }
 
 /// Registers both functions in `db`.
@@ -180,6 +188,9 @@ unsafe extern "C" fn best_index(_: *mut sqlite3_vtab, info: *mut sqlite3_index_i
             if info.colUsed & (1 << ERROR_COLUMN) != 0 {
                 info.idxNum |= READS_ERROR;
             }
+            if (info.colUsed >> FIRST_ARGUMENT) & 0b111 != 0 {
+                info.idxNum |= READS_ARGUMENTS;
+            }
             info.estimatedCost = 1e6;
             info.estimatedRows = 1000;
             code::OK
@@ -191,7 +202,7 @@ unsafe extern "C" fn best_index(_: *mut sqlite3_vtab, info: *mut sqlite3_index_i
 /// <https://www.sqlite.org/vtab.html#the_xopen_method>
 unsafe extern "C" fn open(_: *mut sqlite3_vtab, cursor: *mut *mut sqlite3_vtab_cursor) -> c_int {
     let base = sqlite3_vtab_cursor { pVtab: std::ptr::null_mut() };
-    let new = Box::new(Cursor { base, rows: None, rowid: 1 });
+    let new = Box::new(Cursor { base, rows: None, rowid: 1, arguments: NO_ARGUMENTS, seen: Arc::default() });
     // SAFETY: SQLite passes a place for the pointer, and sets pVtab.
     unsafe { *cursor = Box::into_raw(new).cast() };
     code::OK
@@ -225,6 +236,10 @@ unsafe extern "C" fn filter(
             let mut given = arguments(argc, argv).iter();
             let mut argument = |bit: c_int| if plan & bit != 0 { given.next() } else { None };
             let (client, texts, input_type) = (argument(1), argument(2), argument(4));
+            if plan & READS_ARGUMENTS != 0 {
+                let copy = |value: Option<&RawValue<'_>>| value.map_or(Ok(Output::Null), RawValue::to_output);
+                (*cursor).arguments = [copy(client)?, copy(texts)?, copy(input_type)?];
+            }
             let (Some(client), Some(texts)) = (client, texts) else {
                 return Err(rows::usage(&kind.name().to_string_lossy()));
             };
@@ -234,9 +249,11 @@ unsafe extern "C" fn filter(
             (*cursor).rows = Some(match (kind, asked.input.as_deref()) {
                 (Kind::Rows, Some(sql)) => {
                     let source = Box::new(Select::prepare(db, sql)?);
-                    Rows::new(session, &asked, source, None, isolate)?
+                    Rows::new(session, &asked, source, None, isolate, &(*cursor).seen)?
                 }
-                (Kind::Batch, _) | (Kind::Rows, None) => Rows::of_json(session, &asked, isolate)?,
+                (Kind::Batch, _) | (Kind::Rows, None) => {
+                    Rows::of_json(session, &asked, isolate, &(*cursor).seen)?
+                }
             });
             Ok(())
         })
@@ -271,8 +288,14 @@ unsafe extern "C" fn column(
     // SAFETY: a cursor of open(), and the context of this call.
     unsafe {
         let value = guard(|| {
-            let rows = &(*cursor.cast::<Cursor>()).rows;
-            rows.as_ref()
+            let cursor = &*cursor.cast::<Cursor>();
+            let argument = usize::try_from(column - FIRST_ARGUMENT).ok();
+            if let Some(argument) = argument.and_then(|i| cursor.arguments.get(i)) {
+                return argument.clone();
+            }
+            cursor
+                .rows
+                .as_ref()
                 .map_or(Output::Null, |rows| rows.column(usize::try_from(column).unwrap_or(usize::MAX)))
         });
         match value {

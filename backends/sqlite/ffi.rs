@@ -195,6 +195,8 @@ api! {
     ) -> c_int;
     stmt_readonly, sqlite3_stmt_readonly(stmt: *mut sqlite3_stmt) -> c_int;
     column_count, sqlite3_column_count(stmt: *mut sqlite3_stmt) -> c_int;
+    bind_parameter_count, sqlite3_bind_parameter_count(stmt: *mut sqlite3_stmt) -> c_int;
+    bind_parameter_name, sqlite3_bind_parameter_name(stmt: *mut sqlite3_stmt, parameter: c_int) -> *const c_char;
     column_value, sqlite3_column_value(stmt: *mut sqlite3_stmt, column: c_int) -> *mut sqlite3_value;
     bind_blob, sqlite3_bind_blob(
         stmt: *mut sqlite3_stmt, parameter: c_int, blob: *const c_void, bytes: c_int, destroy: Destructor

@@ -130,6 +130,14 @@ unsafe extern "C" fn column_count(_: *mut sqlite3_stmt) -> c_int {
     2
 }
 
+unsafe extern "C" fn bind_parameter_count(_: *mut sqlite3_stmt) -> c_int {
+    0
+}
+
+unsafe extern "C" fn next_stmt(_: *mut sqlite3, _: *mut sqlite3_stmt) -> *mut sqlite3_stmt {
+    std::ptr::null_mut()
+}
+
 unsafe extern "C" fn step(_: *mut sqlite3_stmt) -> c_int {
     STEP.with_borrow(|step| step.as_ref().map_or(code::DONE, |step| step()))
 }
@@ -158,6 +166,7 @@ fn connection() -> (Arc<Connection>, MutexGuard<'static, ()>) {
         play!(api, malloc64, free, value_type, value_int64, value_text, value_bytes, value_nochange);
         play!(api, vtab_nochange, vtab_on_conflict, result_null, result_text64);
         play!(api, prepare_v2, step, finalize, stmt_readonly, column_count, errmsg);
+        play!(api, bind_parameter_count, next_stmt);
         api
     });
     // SAFETY: a table of routines that stays.

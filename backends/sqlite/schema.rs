@@ -116,6 +116,15 @@ unsafe fn writers(db: *mut sqlite3) -> Vec<*mut sqlite3_stmt> {
     }
 }
 
+/// Whether a statement that writes is under way.
+///
+/// # Safety
+/// `db` is open.
+pub unsafe fn is_writing(db: *mut sqlite3) -> bool {
+    // SAFETY: the same contract.
+    unsafe { !writers(db).is_empty() }
+}
+
 /// Whether it may be a trigger that writes a virtual table now, where SQLite itself does not see to that. Triggers are
 /// fired by what writes something else.
 ///

@@ -4,10 +4,14 @@ use std::cell::Cell;
 use std::ffi::{CStr, c_char, c_int};
 
 use super::ffi::{self, code, sqlite3, sqlite3_stmt};
+use super::schema;
 use super::value::RawValue;
 use crate::base::error::{Error, Result};
 use crate::embed::stream::Text;
 use crate::sql::value::{Kind, Output, Value};
+
+/// The word MATERIALIZED came with 3.35.0.
+const MATERIALIZED_SINCE: c_int = 3_035_000;
 
 /// How deep queries may stand in each other.
 const DEPTH: usize = 8;
@@ -26,43 +30,76 @@ pub struct Select {
 }
 
 impl Select {
-    /// Prepares `sql`.
+    /// Prepares `sql`. Where a statement that writes is under way, the query is read to its end before its first row
+    /// comes, into a table of SQLite's own that moves to a temporary file where it grows: an `INSERT INTO t SELECT … FROM
+    /// rembed_rows('c', 'SELECT … FROM t')` would else read what it inserts, for ever.
     ///
     /// # Errors
-    /// What SQLite says of it; anything but one read-only statement of two columns.
+    /// What SQLite says of it; anything but one read-only statement of two columns without parameters.
     ///
     /// # Safety
     /// `db` is open, and stays so while the value lives.
     pub unsafe fn prepare(db: *mut sqlite3, sql: &str) -> Result<Select> {
+        // SAFETY: the same contract.
+        unsafe {
+            let (select, rest) = Select::first(db, sql)?;
+            let wrong = |why: &str| Err(Error::invalid(format!("rembed_rows: the query {why}")));
+            if select.stmt.is_null() {
+                return wrong("is empty");
+            }
+            // What is left may be comments.
+            let mut more = rest;
+            while !more.trim_matches(|c: char| c.is_whitespace() || c == ';').is_empty() {
+                let (next, after) = Select::first(db, more)?;
+                if !next.stmt.is_null() {
+                    return wrong("is more than one statement");
+                }
+                more = if after.len() < more.len() { after } else { "" };
+            }
+            let stmt = select.stmt;
+            if ffi::bind_parameter_count(stmt) > 0 {
+                let name = ffi::bind_parameter_name(stmt, 1);
+                let name = if name.is_null() { c"?" } else { CStr::from_ptr(name) };
+                return wrong(&format!(
+                    "has the parameter {}, and nothing can be bound to it: write the value into the query, as with \
+                     printf('… %Q', value)",
+                    name.to_string_lossy()
+                ));
+            }
+            match (ffi::stmt_readonly(stmt) != 0, ffi::column_count(stmt)) {
+                (true, 2) => {}
+                (false, _) => return wrong("is not read-only: only a SELECT may stand there"),
+                (true, n) => return wrong(&format!("has {n} columns, not the two of key and text")),
+            }
+            if !schema::is_writing(db) {
+                return Ok(select);
+            }
+            drop(select);
+            let query =
+                sql[..sql.len() - rest.len()].trim_end_matches(|c: char| c.is_whitespace() || c == ';');
+            // A comment at its end must not hide the bracket.
+            let whole = match ffi::libversion_number() >= MATERIALIZED_SINCE {
+                true => format!("WITH query AS MATERIALIZED (\n{query}\n) SELECT * FROM query"),
+                // The number of all rows is known after the last one.
+                false => format!("SELECT *, count(*) OVER () FROM (\n{query}\n)"),
+            };
+            Ok(Select::first(db, &whole)?.0)
+        }
+    }
+
+    /// Prepares the first statement of `sql`, NULL for white space and comments. Returns what comes after it.
+    unsafe fn first(db: *mut sqlite3, sql: &str) -> Result<(Select, &str)> {
         let mut stmt = std::ptr::null_mut();
         let mut tail: *const c_char = std::ptr::null();
+        let n = i32::try_from(sql.len()).map_err(|_| Error::invalid("rembed_rows: the query is too long"))?;
         // SAFETY: the text is valid for its length; `tail` points into it.
-        let (rc, rest) = unsafe {
-            let n =
-                i32::try_from(sql.len()).map_err(|_| Error::invalid("rembed_rows: the query is too long"))?;
-            let rc = ffi::prepare_v2(db, sql.as_ptr().cast(), n, &mut stmt, &mut tail);
-            let read = if tail.is_null() { sql.len() } else { tail.addr() - sql.as_ptr().addr() };
-            (rc, sql.get(read..).unwrap_or_default())
-        };
+        let rc = unsafe { ffi::prepare_v2(db, sql.as_ptr().cast(), n, &mut stmt, &mut tail) };
         if rc != code::OK {
             return Err(failed(db));
         }
+        let read = if tail.is_null() { sql.len() } else { tail.addr() - sql.as_ptr().addr() };
         // From here on the statement is finalized whatever happens.
-        let select = Select { db, stmt, done: false };
-        let wrong = |why| Err(Error::invalid(format!("rembed_rows: the query {why}")));
-        if stmt.is_null() {
-            return wrong("is empty");
-        }
-        if rest.chars().any(|c| !c.is_whitespace() && c != ';') {
-            return wrong("is more than one statement");
-        }
-        // SAFETY: the statement is prepared.
-        let (readonly, columns) = unsafe { (ffi::stmt_readonly(stmt) != 0, ffi::column_count(stmt)) };
-        match (readonly, columns) {
-            (true, 2) => Ok(select),
-            (false, _) => wrong("is not read-only: only a SELECT may stand there"),
-            (true, n) => wrong(&format!("has {n} columns, not the two of key and text")),
-        }
+        Ok((Select { db, stmt, done: false }, sql.get(read..).unwrap_or_default()))
     }
 }
 
@@ -142,7 +179,7 @@ impl Drop for Select {
 
 impl RawValue<'_> {
     /// A copy, with its type.
-    fn to_output(&self) -> Result<Output> {
+    pub fn to_output(&self) -> Result<Output> {
         let none = || Error::invalid("rembed_rows: out of memory");
         Ok(match self.kind() {
             Kind::Integer => Output::Int(self.int()),
@@ -151,7 +188,10 @@ impl RawValue<'_> {
             Kind::Null => Output::Null,
             Kind::Text => {
                 let bytes = self.text_bytes().ok_or_else(none)?;
-                Output::Text(String::from_utf8_lossy(&bytes).into_owned().into())
+                match String::from_utf8(bytes.into_owned()) {
+                    Ok(text) => Output::Text(text.into()),
+                    Err(e) => Output::Bytes(e.into_bytes()),
+                }
             }
         })
     }

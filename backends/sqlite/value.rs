@@ -104,8 +104,9 @@ pub unsafe fn give(output: Output, context: *mut sqlite3_context) {
         match output {
             Output::Null => ffi::result_null(context),
             Output::Int(n) => ffi::result_int64(context, n),
-            Output::Text(text) => give_text(context, &text),
-            Output::Private(text) => give_text(context, &text),
+            Output::Text(text) => give_text(context, text.as_bytes()),
+            Output::Private(text) => give_text(context, text.as_bytes()),
+            Output::Bytes(text) => give_text(context, &text),
             Output::Real(x) => ffi::result_double(context, x),
             Output::Blob(bytes) => {
                 let n = bytes.len() as u64;
@@ -121,7 +122,7 @@ pub unsafe fn give(output: Output, context: *mut sqlite3_context) {
     }
 }
 
-unsafe fn give_text(context: *mut sqlite3_context, text: &str) {
+unsafe fn give_text(context: *mut sqlite3_context, text: &[u8]) {
     let utf8 = code::UTF8 as u8;
     // SAFETY: the text is valid for its length, and SQLite copies it.
     unsafe { ffi::result_text64(context, text.as_ptr().cast(), text.len() as u64, ffi::transient(), utf8) }

@@ -65,6 +65,7 @@ pub fn give(result: Result<Output, String>) -> turso_ext::Value {
         Ok(Output::Blob(bytes)) => turso_ext::Value::from_blob(bytes),
         Ok(Output::Text(owned)) => text(owned.into_owned()),
         // Not wiped when it is freed: the engine's own copies are not either.
+        Ok(Output::Bytes(bytes)) => text(String::from_utf8_lossy(&bytes).into_owned()),
         Ok(Output::Private(private)) => text((*private).clone()),
         Ok(Output::Vector(row)) => turso_ext::Value::from_blob(vector::to_bytes(&row).into_owned()),
         Err(message) => turso_ext::Value::error_with_message(message),

@@ -17,6 +17,7 @@ use crate::embed::cache::flight::{Flight, Waited};
 use crate::embed::cache::{self, Claim, Memory, Ticket, Vector};
 use crate::embed::check::{Checked, check};
 use crate::embed::retry::{self, GivenUp, Request};
+use crate::embed::seen::Seen;
 use crate::embed::tally::Tally;
 use crate::local::{Loaded, Shape, Trouble};
 use crate::provider::{Ask, Reply};
@@ -36,6 +37,7 @@ pub struct Call {
     width: AtomicUsize,
     tally: Tally,
     turn: Mutex<()>,
+    seen: Option<Arc<Seen>>,
     /// Whether a request went with other headers than the key was made of: what it brought is kept nowhere.
     has_changed: AtomicBool,
 }
@@ -79,7 +81,40 @@ impl Call {
         let input_type = input_type.map(str::to_owned);
         let (width, has_changed) = (AtomicUsize::new(0), AtomicBool::new(false));
         let (tally, turn) = (Tally::of_call(), Mutex::new(()));
-        Ok(Call { client, input_type, prefix, local, key, memory, disk, width, tally, turn, has_changed })
+        Ok(Call {
+            client,
+            input_type,
+            prefix,
+            local,
+            key,
+            memory,
+            disk,
+            width,
+            tally,
+            turn,
+            seen: None,
+            has_changed,
+        })
+    }
+
+    /// Lets it know what its statement has asked for already.
+    pub fn remember(&mut self, seen: &Arc<Seen>) {
+        if self.client.cache() == Cache::Off {
+            self.memory = seen.memory().clone();
+        }
+        self.seen = Some(seen.clone());
+    }
+
+    /// The failure of a text that the statement has asked for already.
+    pub fn failed_before(&self, text: &str) -> Option<Error> {
+        self.seen.as_ref()?.failure(&cache::key(&self.key, text))
+    }
+
+    /// Remembers the failure of a text.
+    pub fn note_failure(&self, text: &str, error: &Error) {
+        if let Some(seen) = &self.seen {
+            seen.failed(cache::key(&self.key, text), error);
+        }
     }
 
     /// What the vectors of the call have in common, hashed.

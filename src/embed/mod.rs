@@ -5,5 +5,6 @@ pub mod call;
 pub mod check;
 pub mod progress;
 pub mod retry;
+pub mod seen;
 pub mod stream;
 pub mod tally;

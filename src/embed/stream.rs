@@ -32,6 +32,7 @@ use crate::embed::cache::flight::{Flight, Waited};
 use crate::embed::cache::{Claim, Vector};
 use crate::embed::call::{Call, Task};
 use crate::embed::progress::Progress;
+use crate::embed::seen::Seen;
 
 /// Bytes of texts that are read ahead: enough for eight requests of 300,000 tokens.
 const AHEAD_BYTES: usize = 16 << 20;
@@ -165,6 +166,14 @@ impl<K, I: Iterator<Item = Result<(K, Text)>>> Stream<K, I> {
         self
     }
 
+    /// Lets it know what its statement has asked for already. To be called before the first row.
+    pub fn remembering(mut self, seen: &Arc<Seen>) -> Stream<K, I> {
+        if let Some(workers) = Arc::get_mut(&mut self.workers) {
+            workers.call.remember(seen);
+        }
+        self
+    }
+
     /// The call whose texts these are.
     pub fn call(&self) -> &Call {
         &self.workers.call
@@ -201,6 +210,9 @@ impl<K, I: Iterator<Item = Result<(K, Text)>>> Stream<K, I> {
                     }
                 }
             };
+            if let (Some(text), Err(e)) = (&text, &value) {
+                self.call().note_failure(text, e);
+            }
             self.progress.done();
             self.ahead = (self.ahead + AHEAD_GROWTH).min(self.most_ahead);
             return Ok(Some(Row { key, text, value }));
@@ -276,6 +288,9 @@ impl<K, I: Iterator<Item = Result<(K, Text)>>> Stream<K, I> {
 
     /// Finds the vector of `text`, or puts it into the request that is being filled.
     fn place(&mut self, text: &Arc<str>) -> Result<State> {
+        if let Some(e) = self.call().failed_before(text) {
+            return Ok(State::Done(Err(e)));
+        }
         let claim = self.call().claim(text, self.owner);
         self.settle(text, claim)
     }

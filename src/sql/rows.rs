@@ -1,6 +1,10 @@
 //! The rows of `rembed_batch` and `rembed_rows`, for the table of any engine.
 
+use std::sync::Arc;
+
 use crate::base::error::{Error, Result};
+use crate::base::words::quoted;
+use crate::embed::seen::Seen;
 use crate::embed::stream::{Outcome, Row, Stream, Text};
 use crate::sql::functions::Arguments;
 use crate::sql::input;
@@ -32,8 +36,10 @@ impl Rows {
         source: Source,
         total: Option<u64>,
         isolate: bool,
+        seen: &Arc<Seen>,
     ) -> Result<Rows> {
-        let stream = session.stream(&asked.client, asked.input_type(), source, isolate, total)?;
+        let stream =
+            session.stream(&asked.client, asked.input_type(), source, isolate, total)?.remembering(seen);
         let mut rows = Rows { stream, current: None, isolate };
         rows.advance()?;
         Ok(rows)
@@ -43,11 +49,16 @@ impl Rows {
     ///
     /// # Errors
     /// As [`Rows::new`]; JSON that holds no texts.
-    pub fn of_json(session: &Session, asked: &Arguments<'_>, isolate: bool) -> Result<Rows> {
+    pub fn of_json(
+        session: &Session,
+        asked: &Arguments<'_>,
+        isolate: bool,
+        seen: &Arc<Seen>,
+    ) -> Result<Rows> {
         let items = asked.input.as_deref().map_or(Ok(Vec::new()), input::parse)?;
         let total = Some(items.len() as u64);
         let source = items.into_iter().map(|(key, text)| Ok((Output::from(key), text)));
-        Rows::new(session, asked, Box::new(source), total, isolate)
+        Rows::new(session, asked, Box::new(source), total, isolate, seen)
     }
 
     /// Goes to the next row.
@@ -57,7 +68,11 @@ impl Rows {
     pub fn advance(&mut self) -> Result<()> {
         self.current = self.stream.next_row()?;
         match &self.current {
-            Some(Row { value: Err(e), .. }) if !self.isolate => Err(e.clone()),
+            Some(Row { value: Err(Error::Interrupted), .. }) => Err(Error::Interrupted),
+            Some(Row { key, value: Err(e), .. }) if !self.isolate => Err(Error::invalid(format!(
+                "{e} (at the row with the key {}; a query that reads the column error gets every other row)",
+                shown(key)
+            ))),
             _ => Ok(()),
         }
     }
@@ -77,6 +92,17 @@ impl Rows {
             (ERROR_COLUMN, Err(e)) => Output::Text(e.to_string().into()),
             _ => Output::Null,
         }
+    }
+}
+
+/// A key in an error.
+fn shown(key: &Output) -> String {
+    match key {
+        Output::Int(n) => n.to_string(),
+        Output::Real(x) => x.to_string(),
+        Output::Text(text) => quoted(text),
+        Output::Null => "NULL".into(),
+        _ => "BLOB".into(),
     }
 }
 

@@ -74,6 +74,8 @@ pub enum Output {
     Blob(Vec<u8>),
     /// TEXT.
     Text(Cow<'static, str>),
+    /// TEXT that is not UTF-8, as it came from the engine.
+    Bytes(Vec<u8>),
     /// TEXT that may hold a key: our copy is wiped.
     Private(Zeroizing<String>),
     /// BLOB of little-endian f32, marked as a vector where the engine can.

@@ -116,7 +116,7 @@ fn nothing_else_nests_without_end() {
         for (open, close) in [("[", "]"), ("{\"a\":", "}"), ("[{\"id\":", ",\"text\":\"a\"}]")] {
             let deep = open.repeat(100_000) + "1" + &close.repeat(100_000);
             for sql in [
-                "SELECT * FROM rembed_batch('c', ?)",
+                "SELECT embedding FROM rembed_batch('c', ?)",
                 "SELECT rembed_prefetch('c', ?)",
                 "SELECT rembed_register('d', ?)",
                 "SELECT rembed_register('d', 'format', 'openai', 'body', ?)",
@@ -137,4 +137,120 @@ fn nothing_else_nests_without_end() {
         assert!(text.contains("trigger"), "{text}");
         assert_eq!(world.requests(), 0);
     });
+}
+
+/// The inner table of a join is read again for each row of the outer one.
+#[test]
+fn a_join_sends_each_text_once_also_where_it_fails_and_nothing_is_cached() {
+    let fault = json!({"text": "bad", "status": 400, "body": {"error": {"message": "bad text"}}});
+    let world = world(json!({"width": 4, "faults": [fault]}));
+    let db = open();
+    register(&db, "c", &world, r#"{"cache": "off", "batch_size": 1}"#);
+    db.run("CREATE TABLE n AS SELECT value AS i FROM json_each('[1, 2, 3, 4]')", ());
+    db.run(
+        "CREATE TABLE docs AS SELECT key AS id, value AS body FROM json_each('[\"a\", \"b\", \"bad\"]')",
+        (),
+    );
+    for inner in
+        ["rembed_batch('c', '[\"a\", \"b\", \"bad\"]')", "rembed_rows('c', 'SELECT id, body FROM docs')"]
+    {
+        let before = world.requests();
+        let sql = format!(
+            "SELECT count(*) FROM n CROSS JOIN {inner} AS r WHERE (r.error IS NULL) = (r.text <> 'bad')"
+        );
+        assert_eq!(db.get::<i64>(&sql, ()), 12, "{inner}");
+        assert_eq!(world.requests() - before, 3, "{inner}");
+    }
+}
+
+#[test]
+fn an_insert_reads_what_was_there_when_it_began() {
+    let world = world(json!({"width": 4}));
+    let db = open_with_client(&world);
+    db.run("CREATE TABLE t(id INTEGER PRIMARY KEY, body, v)", ());
+    db.run("INSERT INTO t(body) VALUES ('a'), ('b'), ('c')", ());
+    for (query, rows) in [
+        ("SELECT id, body FROM t", 6),
+        ("SELECT id, body FROM t ORDER BY id DESC -- all of them;", 12),
+        ("SELECT id, body FROM t WHERE id IN (SELECT id FROM t); /* none */ ;", 24),
+        ("VALUES (1, ''x''), (2, ''y'')", 26),
+        ("WITH one AS (SELECT 7 AS k, ''z'' AS b) SELECT k, b FROM one", 27),
+    ] {
+        let sql = format!("INSERT INTO t(body, v) SELECT text, embedding FROM rembed_rows('c', '{query}')");
+        db.run(&sql, ());
+        assert_eq!(db.get::<i64>("SELECT count(*) FROM t", ()), rows, "{query}");
+    }
+    let order: String = db.get("SELECT group_concat(body, '') FROM t WHERE id BETWEEN 7 AND 12", ());
+    assert_eq!(order, "cbacba");
+}
+
+#[test]
+fn a_query_may_end_in_a_comment_and_has_no_parameters() {
+    let world = world(json!({"width": 4}));
+    let db = open_with_client(&world);
+    for query in [
+        "SELECT 1, ''a''; -- note",
+        "SELECT 1, ''a'' /* note */",
+        "SELECT 1, ''a'';;\n",
+        "/* note */ SELECT 1, ''a''",
+    ] {
+        let sql = format!("SELECT count(embedding) FROM rembed_rows('c', '{query}')");
+        assert_eq!(db.get::<i64>(&sql, ()), 1, "{query}");
+    }
+    for (query, why) in [
+        ("SELECT 1, ?", "has the parameter ?, and nothing can be bound"),
+        ("SELECT 1, :body", "has the parameter :body, and nothing can be bound"),
+        ("SELECT 1, ?1", "has the parameter ?1, and nothing can be bound"),
+        ("SELECT 1, ''a''; SELECT 2, ''b''", "more than one statement"),
+        ("-- note", "is empty"),
+    ] {
+        let text = error(db.fails(&format!("SELECT embedding FROM rembed_rows('c', '{query}')"), ()));
+        assert!(text.contains(why), "{query}: {text}");
+    }
+}
+
+#[test]
+fn a_key_that_is_not_utf8_comes_as_it_is() {
+    let world = world(json!({"width": 4}));
+    let db = open_with_client(&world);
+    db.run("CREATE TABLE docs AS SELECT CAST(x'61ff62' AS TEXT) AS id, 'a' AS body", ());
+    let same = "SELECT typeof(r.key) || hex(r.key) FROM docs
+                JOIN rembed_rows('c', 'SELECT id, body FROM docs') AS r ON r.key = id";
+    assert_eq!(db.get::<String>(same, ()), "text61FF62");
+}
+
+#[test]
+fn the_error_of_a_row_names_its_key() {
+    let fault = json!({"text": "bad", "status": 400, "body": {"error": {"message": "bad text"}}});
+    let world = world(json!({"width": 4, "faults": [fault]}));
+    let db = open_with_client(&world);
+    for (call, key) in
+        [("rembed_batch('c', '{\"k2\": \"bad\"}')", "'k2'"), ("rembed_rows('c', 'SELECT 17, ''bad''')", "17")]
+    {
+        let text = error(db.fails(&format!("SELECT embedding FROM {call}"), ()));
+        let end = format!(
+            "(at the row with the key {key}; a query that reads the column error gets every other row)"
+        );
+        assert!(text.contains("bad text") && text.ends_with(&end), "{text}");
+    }
+}
+
+#[test]
+fn hidden_columns_return_their_arguments() {
+    let world = world(json!({"width": 4}));
+    let db = open_with_client(&world);
+    db.run("CREATE TABLE docs AS SELECT 7 AS id, 'a' AS body", ());
+    for sql in [
+        "SELECT count(*) FROM rembed_batch('c', '[\"a\"]') WHERE client = 'c'",
+        "SELECT count(*) FROM rembed_batch('c', '[\"a\"]', 'query') WHERE client = 'c' AND input_type = 'query'",
+        "SELECT count(*) FROM rembed_batch WHERE client = 'c' AND json = '[\"a\"]' AND input_type IS NULL",
+        "SELECT count(*) FROM rembed_rows('c', 'SELECT id, body FROM docs') WHERE \"select\" LIKE 'SELECT id%'",
+        "SELECT count(*) FROM docs JOIN rembed_batch('c', json_array(body)) AS r WHERE r.json = json_array(body)",
+    ] {
+        assert_eq!(db.get::<i64>(sql, ()), 1, "{sql}");
+    }
+    assert_eq!(
+        db.get::<i64>("SELECT count(*) FROM rembed_batch('c', '[\"a\"]') WHERE client LIKE 'd'", ()),
+        0
+    );
 }
