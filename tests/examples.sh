@@ -46,6 +46,7 @@ node_libsql_install() {
 # Into the folder of the library itself: what both use is compiled once.
 rust_core_build() { cargo build --quiet --locked --manifest-path examples/rust-core/Cargo.toml --target-dir "${CARGO_TARGET_DIR:-target}"; }
 # Into the folder of the hosts on the same engine: the engine is compiled once.
+rust_build() { cargo build --quiet --locked --manifest-path examples/rust/Cargo.toml --target-dir tests/engines/sqlite/target; }
 libsql_build() { cargo build --quiet --locked --manifest-path examples/libsql/Cargo.toml --target-dir tests/engines/libsql/target; }
 turso_build() {
     # Those of the hosts, whose engine is compiled for them already.
@@ -132,10 +133,8 @@ found="^0\.[0-9]{3}  $best"$'\n'"$line"$'\n'"$line\$"
 
 VEC_LIB=$vec example examples/shell "$found" examples/shell/search.sh
 example examples/python "$found" "$venv/bin/python3" examples/python/search.py
-build examples/rust cargo build --quiet --locked --manifest-path examples/rust/Cargo.toml
-if [ $built = yes ]; then
-    example examples/rust "$found" "${CARGO_TARGET_DIR:-examples/rust/target}/debug/search"
-fi
+build examples/rust rust_build
+if [ $built = yes ]; then example examples/rust "$found" tests/engines/sqlite/target/debug/search; fi
 build examples/rust-core rust_core_build
 if [ $built = yes ]; then
     example examples/rust-core '^768 dimensions, similarity 0\.[0-9]{3}$' "${CARGO_TARGET_DIR:-target}/debug/rembed-core"

@@ -136,7 +136,7 @@ slowest() { sort -rn | head -n 5 | sed 's/^\([0-9]*\) \(.*\)/\2 \1 s/' | paste -
 echo "slowest steps: $(printf '%s\n' "${times[@]}" | slowest)"
 # The checks that say their seconds, and cargo's test binaries.
 echo "slowest tests: $(for step in "${steps[@]}"; do
-    sed -n "s/^\\(ok\\|FAIL\\) *\\([^(]*\\) (\\([0-9]*\\) s)\$/\\3 $step, \\2/p" "target/tests/$step.log"
+    sed -n "s/^\\(ok\\|FAIL\\) *\\(.*\\) (\\([0-9]*\\) s)\$/\\3 $step, \\2/p" "target/tests/$step.log"
     awk -v step="$step" '/Running / { name = $2 == "unittests" ? $3 : $2 }
         /^test result: .* finished in / { sub(/s$/, "", $NF); printf "%d %s %s\n", $NF, step, name }' "target/tests/$step.log"
 done | sed 's/, / /' | slowest)"
