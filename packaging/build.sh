@@ -35,6 +35,8 @@ libraries() {
     for file in libsqlite_rembed.so libsqlite_rembed.dylib sqlite_rembed.dll; do
         if [ -f "$built/$file" ]; then cp "$built/$file" "$stage/lib/$library"; fi
     done
+    # The name of musl's C library that Alpine links with: zig's is a linker script where glibc is at home, and musl knows both.
+    if [ "$libc" = musl ]; then patchelf --replace-needed libc.so "libc.musl-${target%%-*}.so.1" "$stage/lib/$library"; fi
     cp "$built/$archive" "$stage/lib/"
     python3 packaging/notices.py "${target%.2.17}" "$features" "$stage/lib"
 }
@@ -52,9 +54,10 @@ wheels() {
     cp "$stage/lib/THIRD-PARTY.txt" "$copy/"
     cp "$stage/lib/$library" "$copy/src/sqlite_rembed/"
     if [ "$os" = linux ]; then
-        # Its own word for the platform comes from auditwheel, which refuses a symbol that is too new.
+        # auditwheel finds out what systems it is for, also those of another libc or processor than this machine's.
         (cd "$copy" && REMBED_WHEEL_PLATFORM=linux_${target%%-*} hatchling build -t wheel -d "$stage/audit")
-        auditwheel repair --plat "$wheel" --wheel-dir "$out" "$stage"/audit/*.whl
+        auditwheel repair --plat auto --wheel-dir "$out" "$stage"/audit/*.whl
+        compgen -G "$out/sqlite_rembed-*$wheel*.whl" >/dev/null || { echo "the wheel is for other systems than $wheel" >&2; exit 1; }
     else
         (cd "$copy" && REMBED_WHEEL_PLATFORM=$wheel hatchling build -t wheel -d "$out")
     fi

