@@ -53,9 +53,11 @@ pub mod code {
     pub const OK: i32 = 0;
     pub const ERROR: i32 = 1;
     pub const BUSY: i32 = 5;
+    pub const LOCKED: i32 = 6;
     pub const NOMEM: i32 = 7;
     pub const INTERRUPT: i32 = 9;
     pub const FULL: i32 = 13;
+    pub const PROTOCOL: i32 = 15;
     pub const ROW: i32 = 100;
     pub const DONE: i32 = 101;
     pub const CONSTRAINT: i32 = 19;
@@ -166,6 +168,7 @@ macro_rules! api {
 type Destructor = Option<unsafe extern "C" fn(*mut c_void)>;
 type ScalarFunction = Option<unsafe extern "C" fn(*mut sqlite3_context, c_int, *mut *mut sqlite3_value)>;
 type ExecRow = Option<unsafe extern "C" fn(*mut c_void, c_int, *mut *mut c_char, *mut *mut c_char) -> c_int>;
+type BusyHandler = Option<unsafe extern "C" fn(*mut c_void, c_int) -> c_int>;
 type Finalizer = Option<unsafe extern "C" fn(*mut sqlite3_context)>;
 
 api! {
@@ -198,6 +201,7 @@ api! {
     bind_parameter_count, sqlite3_bind_parameter_count(stmt: *mut sqlite3_stmt) -> c_int;
     bind_parameter_name, sqlite3_bind_parameter_name(stmt: *mut sqlite3_stmt, parameter: c_int) -> *const c_char;
     column_value, sqlite3_column_value(stmt: *mut sqlite3_stmt, column: c_int) -> *mut sqlite3_value;
+    bind_int64, sqlite3_bind_int64(stmt: *mut sqlite3_stmt, parameter: c_int, value: i64) -> c_int;
     bind_blob, sqlite3_bind_blob(
         stmt: *mut sqlite3_stmt, parameter: c_int, blob: *const c_void, bytes: c_int, destroy: Destructor
     ) -> c_int;
@@ -205,7 +209,7 @@ api! {
         name: *const c_char, db: *mut *mut sqlite3, flags: c_int, vfs: *const c_char
     ) -> c_int;
     close, sqlite3_close(db: *mut sqlite3) -> c_int;
-    busy_timeout, sqlite3_busy_timeout(db: *mut sqlite3, milliseconds: c_int) -> c_int;
+    busy_handler, sqlite3_busy_handler(db: *mut sqlite3, handler: BusyHandler, app: *mut c_void) -> c_int;
     changes, sqlite3_changes(db: *mut sqlite3) -> c_int;
     exec, sqlite3_exec(
         db: *mut sqlite3, sql: *const c_char, row: ExecRow, app: *mut c_void, error: *mut *mut c_char

@@ -8,6 +8,17 @@ use super::Client;
 use super::options::Options;
 use crate::base::hash::{Digest, Hasher};
 use crate::base::interrupt::Interrupt;
+use crate::provider::Ask;
+
+/// What the vectors of a client have in common.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct CacheKey {
+    /// The first part of the key of each vector.
+    pub vectors: Digest,
+    /// Whose the vectors are, whatever the input type and its prefix: by this they are found when a client's vectors
+    /// are to be dropped. Clients that would get each other's vectors have it in common.
+    pub client: u64,
+}
 
 impl Client {
     /// A hash of what all vectors of this client and input type have in common: the first part of a cache key. It covers
@@ -20,7 +31,7 @@ impl Client {
         &self,
         input_type: Option<&str>,
         interrupt: &Arc<dyn Interrupt>,
-    ) -> Result<Digest, String> {
+    ) -> Result<CacheKey, String> {
         match self.headers_digest(interrupt) {
             Ok(digest) => self.cache_key_with(input_type, &digest),
             // Without its headers no request can be sent, so no vector is kept under this hash. The text that needs
@@ -40,19 +51,31 @@ impl Client {
         &self,
         input_type: Option<&str>,
         headers: &Digest,
-    ) -> Result<Digest, String> {
+    ) -> Result<CacheKey, String> {
         let request = match input_type {
             None => self.default_request.clone()?,
             asked => self.request_id(asked)?,
         };
-        Ok(Hasher::default().part(&request).part(headers).finish())
+        let with_headers = |part: &Digest| Hasher::default().part(part).part(headers).finish();
+        let client = with_headers(&self.untyped_request);
+        let client = u64::from_le_bytes(std::array::from_fn(|i| client[i]));
+        Ok(CacheKey { vectors: with_headers(&request), client })
     }
 
     /// A request without its texts and headers, and what becomes of its reply.
     pub(super) fn request_id(&self, input_type: Option<&str>) -> Result<Digest, String> {
         let ask = self.ask(input_type);
         self.provider.input_type(ask.input_type)?;
-        let body = self.provider.request(&ask, &[self.prefix(input_type)?])?;
+        self.hash_of_request(&ask, self.prefix(input_type)?)
+    }
+
+    /// The same, whatever the input type.
+    pub(super) fn untyped_request_id(&self) -> Result<Digest, String> {
+        self.hash_of_request(&Ask { input_type: None, ..self.ask(None) }, "")
+    }
+
+    fn hash_of_request(&self, ask: &Ask<'_>, text: &str) -> Result<Digest, String> {
+        let body = self.provider.request(ask, &[text])?;
         let reading = self.options.of_reply();
         let hasher = Hasher::default().part(self.format().as_bytes()).part(reading.as_bytes());
         Ok(hasher.part(self.endpoint.to_string().as_bytes()).part(&body).finish())
@@ -137,7 +160,35 @@ mod tests {
         keys.push(key_of("{}"));
         let n = keys.len();
         keys.sort_unstable();
-        keys.dedup();
+        keys.dedup_by_key(|key| key.vectors);
         assert_eq!(keys.len(), n);
+    }
+
+    #[test]
+    fn a_clients_vectors_are_its_own_whatever_the_input_type() {
+        let never: Arc<dyn Interrupt> = Arc::new(crate::base::interrupt::Uninterrupted);
+        let of = |more: &str, input_type| {
+            let json = format!(r#"{{"format": "jina", "url": "https://h/v1", "key": "k"{more}}}"#);
+            client(&json).unwrap().cache_key(input_type, &never).unwrap().client
+        };
+        let plain = of("", None);
+        for (same, input_type) in [
+            ("", Some("query")),
+            (r#", "input_type": "query""#, None),
+            (r#", "query_prefix": "query: ""#, Some("query")),
+            (r#", "cache": "disk", "retries": 1"#, None),
+        ] {
+            assert_eq!(of(same, input_type), plain, "{same}");
+        }
+        for other in [
+            r#", "model": "n""#,
+            r#", "dimensions": 8"#,
+            r#", "headers": {"x-a": "2"}"#,
+            r#", "body": {"a": 1}"#,
+        ] {
+            assert_ne!(of(other, None), plain, "{other}");
+        }
+        let other_key = client(r#"{"format": "jina", "url": "https://h/v1", "key": "l"}"#).unwrap();
+        assert_ne!(other_key.cache_key(None, &never).unwrap().client, plain);
     }
 }

@@ -24,6 +24,7 @@ use crate::base::host::is_loopback;
 use crate::base::words::{did_you_mean, quoted};
 use crate::local;
 use crate::provider::{self, Ask, Provider};
+pub(crate) use identity::CacheKey;
 use learned::Learned;
 use options::{Cache, Options, Scope};
 use plan::Ceilings;
@@ -40,6 +41,7 @@ pub struct Client {
     options: Options,
     identity: Digest,
     default_request: Result<Digest, String>,
+    untyped_request: Digest,
     stats: Arc<Stats>,
     learned: Arc<Learned>,
 }
@@ -96,11 +98,15 @@ impl Client {
             options,
             identity,
             default_request: Err(String::new()),
+            untyped_request: [0; 32],
             stats,
             learned: Arc::default(),
         };
         client.provider.accepts(&client.ask(None)).map_err(invalid)?;
         client.default_request = client.request_id(None);
+        // A format may need a type for each request: then its vectors are told apart by it.
+        let untyped = client.untyped_request_id().or_else(|_| client.default_request.clone());
+        client.untyped_request = untyped.unwrap_or_default();
         if let Some(options::Key::Secret(key)) = &client.options.key {
             policy::check_key(&client.endpoint, client.options.allow_http)
                 .map_err(|e| invalid(format!("{e} (key: {key})")))?;

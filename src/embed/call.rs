@@ -10,11 +10,11 @@ use crate::base::error::{Error, RequestError, Result};
 use crate::base::hash::Digest;
 use crate::base::interrupt::Interrupt;
 use crate::base::vector::normalize;
-use crate::client::Client;
 use crate::client::options::Cache;
+use crate::client::{CacheKey, Client};
 use crate::embed::cache::disk::{self, OpenStore};
 use crate::embed::cache::flight::{Flight, Waited};
-use crate::embed::cache::{self, Claim, Memory, Ticket, Vector};
+use crate::embed::cache::{self, Claim, Kept, Memory, Ticket, Vector};
 use crate::embed::check::{Checked, check};
 use crate::embed::retry::{self, GivenUp, Request};
 use crate::embed::seen::Seen;
@@ -31,9 +31,10 @@ pub struct Call {
     input_type: Option<String>,
     prefix: String,
     local: Option<Loaded>,
-    key: Digest,
+    key: CacheKey,
     memory: Arc<Memory>,
     disk: Option<OpenStore>,
+    interrupt: Arc<dyn Interrupt>,
     width: AtomicUsize,
     tally: Tally,
     turn: Mutex<()>,
@@ -52,7 +53,7 @@ impl Call {
         client: Arc<Client>,
         input_type: Option<&str>,
         open: Option<OpenStore>,
-        key: Option<Digest>,
+        key: Option<CacheKey>,
         interrupt: &Arc<dyn Interrupt>,
     ) -> Result<Call> {
         let wrong = |text| failed(&client, text);
@@ -89,6 +90,7 @@ impl Call {
             key,
             memory,
             disk,
+            interrupt: interrupt.clone(),
             width,
             tally,
             turn,
@@ -107,29 +109,24 @@ impl Call {
 
     /// The failure of a text that the statement has asked for already.
     pub fn failed_before(&self, text: &str) -> Option<Error> {
-        self.seen.as_ref()?.failure(&cache::key(&self.key, text))
+        self.seen.as_ref()?.failure(&self.key_of(text))
     }
 
     /// Remembers the failure of a text.
     pub fn note_failure(&self, text: &str, error: &Error) {
         if let Some(seen) = &self.seen {
-            seen.failed(cache::key(&self.key, text), error);
+            seen.failed(self.key_of(text), error);
         }
     }
 
     /// What the vectors of the call have in common, hashed.
-    pub fn key(&self) -> &Digest {
+    pub fn key(&self) -> &CacheKey {
         &self.key
     }
 
     /// The client.
     pub fn client(&self) -> &Client {
         &self.client
-    }
-
-    /// Whether vectors are kept in memory.
-    pub fn keeps_in_memory(&self) -> bool {
-        self.memory.is_on()
     }
 
     /// The error of an input that cannot be embedded.
@@ -181,19 +178,18 @@ impl Call {
     /// Looks for the vector of `text` in the caches, and for a request that asks for it already, be it of the statement
     /// `owner` or of another.
     pub fn claim(&self, text: &str, owner: u64) -> Claim {
-        let key = cache::key(&self.key, text);
-        self.or_on_disk(self.memory.claim(&key, owner))
+        self.or_on_disk(self.memory.claim(&self.key_of(text), self.key.client, owner))
     }
 
     /// As [`Call::claim`], after a wait for `flight` that found it failed or not on its way.
     pub fn claim_again(&self, text: &str, flight: &Arc<Flight>, owner: u64) -> Claim {
-        let key = cache::key(&self.key, text);
-        self.or_on_disk(self.memory.claim_again(&key, flight, owner))
+        let key = self.key_of(text);
+        self.or_on_disk(self.memory.claim_again(&key, self.key.client, flight, owner))
     }
 
     fn or_on_disk(&self, claim: Claim) -> Claim {
         let Claim::Mine(ticket) = claim else { return claim };
-        match self.disk.and_then(|open| disk::DISK.get(ticket.key(), open)) {
+        match self.on_disk(ticket.key()) {
             Some(vector) => {
                 ticket.land(Ok(vector.clone()));
                 Claim::Hit(vector)
@@ -202,15 +198,53 @@ impl Call {
         }
     }
 
-    /// Whether the vector of `text` is in memory.
-    pub fn is_ready(&self, text: &str) -> bool {
-        self.memory.contains(&cache::key(&self.key, text))
+    fn on_disk(&self, key: &Digest) -> Option<Vector> {
+        self.disk.and_then(|open| disk::DISK.get(key, open, &self.interrupt))
+    }
+
+    fn key_of(&self, text: &str) -> Digest {
+        cache::key(&self.key.vectors, text)
+    }
+
+    /// Begins a prefetch. Returns the number to [`Call::hold`] its vectors by.
+    ///
+    /// # Errors
+    /// No cache that would keep them.
+    pub fn begin_prefetch(&self) -> Result<u64> {
+        let check = |open| disk::DISK.check(open, &self.interrupt);
+        match (self.memory.is_on(), self.disk.map(check)) {
+            (true, _) | (false, Some(Ok(()))) => Ok(self.memory.begin_prefetch()),
+            (false, Some(Err(disk::Trouble::Interrupted))) => Err(Error::Interrupted),
+            (false, trouble) => {
+                let why = match trouble {
+                    Some(Err(disk::Trouble::Failed(why))) => format!(", the disk cache too: {why}"),
+                    Some(_) => ", and others hold the disk cache".into(),
+                    None => String::new(),
+                };
+                Err(self.bad_input(&format!(
+                    "rembed_prefetch needs a cache, and it is off (option cache, REMBED_CACHE_BYTES){why}"
+                )))
+            }
+        }
+    }
+
+    /// Holds the vector of `text` in memory until it was read. Returns whether there was room.
+    pub fn hold(&self, text: &str, vector: Vector, prefetch: u64) -> bool {
+        let may_be_kept = !self.has_changed.load(Ordering::Relaxed);
+        may_be_kept && self.memory.hold(self.key_of(text), Kept { vector, client: self.key.client }, prefetch)
+    }
+
+    /// Whether the vector of `text` is on disk.
+    pub fn is_on_disk(&self, text: &str) -> bool {
+        self.on_disk(&self.key_of(text)).is_some()
     }
 
     /// Keeps vectors on disk, where the client asks for it.
     pub fn keep(&self, fresh: &[(Digest, Vector)]) {
         if let (Some(open), false) = (self.disk, self.has_changed.load(Ordering::Relaxed)) {
-            disk::DISK.put(fresh, open);
+            let kept = |vector: &Vector| Kept { vector: vector.clone(), client: self.key.client };
+            let fresh: Vec<_> = fresh.iter().map(|(key, vector)| (*key, kept(vector))).collect();
+            disk::DISK.put(&fresh, open, &self.interrupt);
         }
     }
 

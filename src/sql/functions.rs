@@ -56,7 +56,12 @@ impl<V: Value + 'static> Function<V> {
         Function { name: c"rembed_debug", args: &[0], kind: Purity::Direct, call: rembed_debug },
         Function { name: c"rembed_prefetch", args: &[2, 3], kind: Purity::Direct, call: rembed_prefetch },
         Function { name: c"rembed_stats", args: &[0], kind: Purity::Direct, call: rembed_stats },
-        Function { name: c"rembed_cache_clear", args: &[0], kind: Purity::Direct, call: rembed_cache_clear },
+        Function {
+            name: c"rembed_cache_clear",
+            args: &[0, 1],
+            kind: Purity::Direct,
+            call: rembed_cache_clear,
+        },
         // A database file must not lock its host either.
         Function { name: c"rembed_lock", args: &[0], kind: Purity::Direct, call: rembed_lock },
         Function { name: c"rembed_last_error", args: &[0], kind: Purity::Direct, call: rembed_last_error },
@@ -108,8 +113,9 @@ fn rembed_stats<V: Value>(session: &Session, _: &[V]) -> Result<Output, Error> {
     Ok(Output::Text(session.stats()?.into()))
 }
 
-fn rembed_cache_clear<V: Value>(session: &Session, _: &[V]) -> Result<Output, Error> {
-    Ok(Output::Int(session.cache_clear()? as i64))
+fn rembed_cache_clear<V: Value>(session: &Session, args: &[V]) -> Result<Output, Error> {
+    let what = args.first().map(|what| required(what, "what to clear")).transpose()?;
+    Ok(Output::Int(session.cache_clear(what.as_deref())? as i64))
 }
 
 fn rembed_lock<V: Value>(session: &Session, _: &[V]) -> Result<Output, Error> {

@@ -6,10 +6,10 @@ use serde_json::{Map, Value};
 
 use crate::base::error::{Error, Result};
 use crate::base::interrupt::{Interrupt, Uninterrupted};
-use crate::client::Client;
 use crate::client::options::{Cache, Options};
 use crate::client::registry::Registry;
-use crate::embed::cache::disk::OpenStore;
+use crate::client::{CacheKey, Client};
+use crate::embed::cache::disk::{OpenStore, Trouble};
 use crate::embed::cache::{self, Vector};
 use crate::embed::call::Call;
 use crate::embed::stream::{Stream, Text};
@@ -46,7 +46,7 @@ const RECENT: usize = 8;
 struct Recent {
     client: Weak<Client>,
     input_type: Option<String>,
-    key: crate::base::hash::Digest,
+    key: CacheKey,
 }
 
 /// A session of a Rust program without SQL: nothing interrupts it, and it has no disk cache.
@@ -147,32 +147,29 @@ impl Session {
         Ok(Stream::new(call, source, isolate, total, self.interrupt.clone()))
     }
 
-    /// Embeds all texts of `json` into the cache. Returns for how many of them a vector is ready.
+    /// Embeds all texts of `json` into the cache, where they stay until they are read once. Returns for how many of
+    /// them a vector is ready: a cache may be too small for all of them.
     ///
     /// # Errors
     /// As [`Session::embed`]; a client that keeps nothing; JSON that holds no texts.
     pub fn prefetch(&self, client: &str, json: &str, input_type: Option<&str>) -> Result<usize> {
         let call = self.call(client, input_type)?;
-        if !call.keeps_in_memory() {
-            return Err(call.bad_input(
-                "rembed_prefetch needs the cache, and it is off (option cache, REMBED_CACHE_BYTES)",
-            ));
-        }
         let items = input::parse(json)?;
+        let prefetch = call.begin_prefetch()?;
         let total = items.len() as u64;
-        let texts: Vec<_> = items
-            .iter()
-            .filter_map(|(_, text)| match text {
-                Text::Text(text) => Some(text.clone()),
-                _ => None,
-            })
-            .collect();
         let source = items.into_iter().map(|(_, text)| Ok(((), text)));
         let mut stream = Stream::new(call, source, false, Some(total), self.interrupt.clone()).whole();
+        let (mut ready, mut without_room) = (0, Vec::new());
         while let Some(row) = stream.next_row()? {
-            row.value?;
+            if let (Some(text), Some(vector)) = (row.text, row.value?) {
+                match stream.call().hold(&text, vector, prefetch) {
+                    true => ready += 1,
+                    false => without_room.push(text),
+                }
+            }
         }
-        Ok(texts.iter().filter(|text| stream.call().is_ready(text)).count())
+        ready += without_room.iter().filter(|text| stream.call().is_on_disk(text)).count();
+        Ok(ready)
     }
 
     fn call(&self, client: &str, input_type: Option<&str>) -> Result<Call> {
@@ -200,14 +197,36 @@ impl Session {
         Ok(Value::Object(stats).to_string())
     }
 
-    /// Drops all cached vectors of the process, and those on disk. Returns how many there were.
+    /// Drops cached vectors: without `what` those in memory, by `disk` those on disk, by the name of a client those of
+    /// it, wherever it keeps them. Returns how many there were.
     ///
     /// # Errors
-    /// A session that is locked.
-    pub fn cache_clear(&self) -> Result<usize> {
+    /// A session that is locked; no client of this name; a disk cache that could not be cleared.
+    pub fn cache_clear(&self, what: Option<&str>) -> Result<usize> {
         self.registry.check_unlocked()?;
-        let on_disk = self.store.map_or(0, |open| cache::disk::DISK.clear(open));
-        Ok(cache::MEMORY.clear() + on_disk)
+        match what {
+            None => Ok(cache::MEMORY.clear()),
+            Some("disk") => self.clear_disk(None),
+            Some(name) => {
+                let client = self.registry.get(name)?;
+                let key = self.call(name, None)?.key().client;
+                let on_disk = match client.cache() {
+                    Cache::Disk => self.clear_disk(Some(key))?,
+                    Cache::Memory | Cache::Off => 0,
+                };
+                Ok(cache::MEMORY.clear_client(key) + on_disk)
+            }
+        }
+    }
+
+    fn clear_disk(&self, client: Option<u64>) -> Result<usize> {
+        let failed = |why: &str| Error::invalid(format!("the disk cache was not cleared: {why}"));
+        let Some(open) = self.store else { return Err(failed("this engine has none")) };
+        cache::disk::DISK.clear(client, open, &self.interrupt).map_err(|trouble| match trouble {
+            Trouble::Busy => failed("others hold it"),
+            Trouble::Interrupted => Error::Interrupted,
+            Trouble::Failed(why) => failed(&why),
+        })
     }
 
     /// From now on, and for as long as the session lives, its clients are those that it sees now: none is registered,

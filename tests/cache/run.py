@@ -4,11 +4,12 @@ Run by Debian's python3 alone. REMBED_LIB is the library, by default target/rele
 """
 
 import contextlib
+import json
 import os
 import random
+import select
 import shutil
 import sqlite3
-import struct
 import subprocess
 import sys
 import tempfile
@@ -18,8 +19,7 @@ from common import Checks, Worker, ask, start_fake, truth
 
 WIDTH = 256
 PAGE = 8192
-BOUND = 1 << 30
-FILE = "vectors-1.sqlite"
+FILE = "vectors-2.sqlite"
 NOBODY = 65534
 
 
@@ -114,27 +114,189 @@ def other_options_are_other_vectors(checks, fake, work):
     checks.same("off: sent", place.sent(), 20)
 
 
+def clear(worker, what=""):
+    return worker.do(how="sql", sql=f"SELECT rembed_cache_clear({what})")
+
+
 def clearing(checks, fake, work):
     place = Place(fake, work, numbered(300))
     worker = Worker(place.url, place.folder)
     worker.do(how="batch", texts=place.texts)
-    cleared = worker.do(how="sql", sql="SELECT rembed_cache_clear()")["value"]
-    checks.that(f"cleared {cleared}", cleared >= 300)
-    worker.end()
+    checks.same("cleared from memory", clear(worker)["value"], 300)
+    checks.same("cleared from memory again", clear(worker)["value"], 0)
     place.sent()
-    place.right(checks, "after clearing", place.ask())
-    checks.same("after clearing: sent", place.sent(), 300)
+    place.right(checks, "after clearing the memory", worker.do(how="batch", texts=place.texts))
+    checks.same("after clearing the memory: sent", place.sent(), 0)
+    checks.same("cleared from disk", clear(worker, "'disk'")["value"], 300)
+    checks.same("cleared from disk again", clear(worker, "'disk'")["value"], 0)
+    worker.do(how="batch", texts=place.texts)
+    checks.same("after clearing the disk, from memory: sent", place.sent(), 0)
+    worker.end()
+    place.right(checks, "after clearing the disk", place.ask())
+    checks.same("after clearing the disk: sent", place.sent(), 300)
 
 
 def clearing_by_a_process_that_has_not_used_it(checks, fake, work):
     place = Place(fake, work, numbered(300))
     place.ask()
     worker = Worker(place.url, place.folder)
-    worker.do(how="sql", sql="SELECT rembed_cache_clear()")
+    checks.same("cleared by a fresh process", clear(worker, "'disk'")["value"], 300)
     worker.end()
     place.sent()
     place.ask()
     checks.same("cleared by a fresh process: sent", place.sent(), 300)
+    # A folder that is not there holds nothing, and is not made.
+    worker = Worker(place.url, os.path.join(place.folder, "none"))
+    checks.same("cleared where nothing is", clear(worker, "'disk'"), {"value": 0, "error": None})
+    worker.end()
+    checks.that("a folder is not made to be cleared", not os.path.exists(place.folder + "/none"))
+
+
+def clearing_leaves_what_others_paid_for(checks, fake, work):
+    place = Place(fake, work, numbered(200))
+    place.ask()
+    place.ask(model="n")
+    place.sent()
+    # A connection whose clients keep vectors in memory alone.
+    worker = Worker(place.url, place.folder, cache="memory", model="other")
+    worker.do(how="batch", texts=place.texts[:50])
+    checks.same("of memory clients", clear(worker)["value"], 50)
+    worker.do(how="batch", texts=place.texts[:50])
+    checks.same("of a memory client by its name", clear(worker, "'c'")["value"], 50)
+    checks.that("of nobody", "not registered" in (clear(worker, "'nobody'")["error"] or ""))
+    checks.that("of NULL", "NULL" in (clear(worker, "NULL")["error"] or ""))
+    worker.end()
+    # A client's own, with every input type, and no others.
+    worker = Worker(place.url, place.folder)
+    worker.do(how="batch", texts=place.texts[:100])
+    checks.same("of a disk client, memory and disk", clear(worker, "'c'")["value"], 300)
+    worker.end()
+    place.sent()
+    place.ask(model="n")
+    checks.same("of another client: sent", place.sent(), 0)
+    place.ask()
+    checks.same("of the cleared client: sent", place.sent(), 200)
+
+
+def clearing_that_fails_says_so(checks, fake, work):
+    place = Place(fake, work, numbered(100))
+    place.ask()
+    place.settle()
+    for what in ["'disk'", "'c'"]:
+        with holding(place):
+            worker = Worker(place.url, place.folder)
+            start = time.monotonic()
+            said = clear(worker, what)
+            took = time.monotonic() - start
+        checks.that(f"clearing {what} while others hold it: {said}", "others hold it" in (said["error"] or ""))
+        checks.that(f"clearing {what} while others hold it: {took:.1f} s", took < 6)
+        # It is asked again at once, and not when the cache has rested.
+        checks.same(f"clearing {what} after that", clear(worker, what)["value"], 100)
+        worker.end()
+        place.ask()
+        place.settle()
+    worker = Worker(place.url, "/dev/null/x")
+    worker.do(how="batch", texts=place.texts)
+    said = clear(worker, "'disk'")
+    checks.same("clearing what is no folder", said, {"value": 0, "error": None})
+    worker.end()
+    spoil(place.path(), 0, 200)
+    worker = Worker(place.url, place.folder)
+    said = clear(worker, "'disk'")["error"]
+    checks.that(f"clearing a damaged file: {said}", "was not cleared" in (said or ""))
+    worker.end()
+
+
+@contextlib.contextmanager
+def holding(place):
+    """Another process that lets nobody read."""
+    with contextlib.closing(sqlite3.connect(place.path(), isolation_level=None)) as other:
+        other.execute("PRAGMA locking_mode = EXCLUSIVE")
+        other.execute("CREATE TABLE IF NOT EXISTS held(x)")
+        other.execute("DROP TABLE held")
+        yield
+
+
+def what_others_hold_is_a_miss(checks, fake, work):
+    texts = numbered(600)
+    for opened in [False, True]:
+        what = f"held, opened before: {opened}"
+        place = Place(fake, work, texts)
+        place.ask(texts[:100])
+        worker = Worker(place.url, place.folder, env={"REMBED_CACHE_BYTES": "0"})
+        if opened:
+            worker.do(how="batch", texts=texts[:10])
+            writer = contextlib.closing(sqlite3.connect(place.path(), isolation_level=None))
+        place.settle()
+        start = time.monotonic()
+        if opened:
+            # One who reads keeps others from the lock of all: here it is a writer that nobody can write beside.
+            with writer as other:
+                other.execute("BEGIN IMMEDIATE")
+                answer = worker.do(how="batch", texts=texts)
+        else:
+            with holding(place):
+                answer = worker.do(how="batch", texts=texts)
+        took = time.monotonic() - start
+        place.right(checks, what, answer)
+        checks.that(f"{what}: {took:.1f} s", took < 6)
+        warning = answer["stats"]["c"].get("warning") or ""
+        checks.that(f"{what}: {warning}", "not kept on disk: others held" in warning)
+        # It comes back by itself.
+        time.sleep(11)
+        place.right(checks, f"{what}, later", worker.do(how="batch", texts=texts))
+        place.sent()
+        place.right(checks, f"{what}, again", worker.do(how="batch", texts=texts))
+        checks.same(f"{what}, again: sent", place.sent(), 0)
+        worker.end()
+
+
+def an_interrupt_ends_the_wait(checks, fake, work):
+    place = Place(fake, work, numbered(50))
+    place.ask()
+    place.settle()
+    worker = Worker(place.url, place.folder, env={"REMBED_CACHE_BYTES": "0"})
+    with holding(place):
+        answer = worker.do(how="interrupt", texts=place.texts, after=0.3)
+    if answer["version"] < [3, 41]:
+        print("  skipped: this SQLite cannot tell of an interrupt")
+    else:
+        checks.that(f"interrupted: {answer}", "interrupted" in (answer["error"] or ""))
+        checks.that(f"interrupted after {answer['took']:.2f} s", answer["took"] < 1)
+    worker.end()
+
+
+def prefetching_without_memory(checks, fake, work):
+    place = Place(fake, work, numbered(300))
+    worker = Worker(place.url, place.folder, env={"REMBED_CACHE_BYTES": "0"})
+    fetch = "SELECT rembed_prefetch('c', '%s')"
+    ready = worker.do(how="sql", sql=fetch % json.dumps(place.texts))
+    checks.same("prefetched to disk alone", ready, {"value": 300, "error": None})
+    place.sent()
+    place.right(checks, "prefetched to disk alone", worker.do(how="one", texts=place.texts))
+    checks.same("prefetched to disk alone: sent", place.sent(), 0)
+    worker.end()
+    # Nothing is paid for that nothing keeps.
+    worker = Worker(place.url, "/dev/null/x", env={"REMBED_CACHE_BYTES": "0"})
+    said = worker.do(how="sql", sql=fetch % json.dumps(place.texts))["error"]
+    checks.that(f"prefetched to nowhere: {said}", "needs a cache" in (said or ""))
+    checks.same("prefetched to nowhere: sent", place.sent(), 0)
+    worker.end()
+
+
+def what_was_prefetched_is_ready(checks, fake, work):
+    """2,000 texts at once, where the memory cache holds about 1,300."""
+    place = Place(fake, work, numbered(2000))
+    bytes = 1300 * (WIDTH * 4 + 192)
+    worker = Worker(place.url, env={"REMBED_CACHE_BYTES": str(bytes)})
+    worker.do(how="batch", texts=place.texts[1000:])
+    ready = worker.do(how="sql", sql="SELECT rembed_prefetch('c', '%s')" % json.dumps(place.texts))["value"]
+    checks.that(f"ready: {ready}", 1000 <= ready < 1300)
+    place.sent()
+    place.right(checks, "prefetched", worker.do(how="one", texts=place.texts))
+    sent = place.sent()
+    checks.that(f"prefetched: {sent} sent, {ready} were ready", sent <= 2000 - ready)
+    worker.end()
 
 
 def several_processes_at_once(checks, fake, work):
@@ -559,38 +721,81 @@ def file_system(folder, kib):
             subprocess.run(["umount", "-l", folder], check=True)
 
 
+SMALL = 8 << 20
+
+
+def size(folder):
+    """The bytes of all files in the folder."""
+    total = 0
+    for name in os.listdir(folder):
+        with contextlib.suppress(FileNotFoundError):
+            total += os.path.getsize(os.path.join(folder, name))
+    return total
+
+
 def bound(checks, fake, work):
-    old = numbered(4000, "old")
-    new = numbered(600, "new")
-    place = Place(fake, work, old + new)
-    place.ask(old)
+    """Five times as many vectors as there is room for, by two processes that write and one that reads all the time."""
+    place = Place(fake, work, numbered(32000))
+    bare = {"REMBED_CACHE_BYTES": "0", "REMBED_CACHE_DISK_BYTES": str(SMALL)}
+    parts = [place.texts[:16000], place.texts[16000:]]
+    reader, *writers = [Worker(place.url, place.folder, env=bare) for _ in range(3)]
+    recent = place.texts[:300]
+    reader.do(how="watch", texts=recent, truth=[place.truth[text] for text in recent])
+    for writer, part in zip(writers, parts):
+        writer.send(how="batch", texts=part)
+    most = 0
+    while any(not select.select([writer.process.stdout], [], [], 0)[0] for writer in writers):
+        most = max(most, size(place.folder))
+        time.sleep(0.005)
+    for writer, part in zip(writers, parts):
+        answer = writer.receive()
+        place.right(checks, "at the bound", answer, part)
+        checks.same("at the bound: warning", answer["stats"]["c"].get("warning"), None)
+    reader.send(how="sql", sql="SELECT 1")
+    seen = reader.receive()
+    reader.receive()
+    checks.same("at the bound, reader", (seen["errors"], seen["wrong"]), ([], []))
+    checks.that(f"at the bound: {most} bytes in all", SMALL * 0.6 < most <= SMALL)
+    for writer in writers:
+        writer.end()
+    # Emptied, it is small, and has not grown for that.
+    watched = size(place.folder)
+    cleared = clear(reader, "'disk'")
+    checks.that(f"emptied: {cleared}", (cleared["value"] or 0) > 1000)
+    after = size(place.folder)
+    checks.that(f"emptied: {after} of {watched} bytes", after < SMALL / 10)
+    reader.end()
+    checks.same("at the bound: integrity", place.whole(), "ok")
+
+
+def a_scan_finds_what_there_is(checks, fake, work):
+    """The same texts over and over in the same order, 1.4 times as many as there is room for."""
+    place = Place(fake, work, numbered(6000))
+    bare = {"REMBED_CACHE_BYTES": "0", "REMBED_CACHE_DISK_BYTES": str(SMALL)}
+    worker = Worker(place.url, place.folder, env=bare)
+    worker.do(how="batch", texts=place.texts)
+    for i in range(3):
+        place.sent()
+        place.right(checks, f"scan {i}", worker.do(how="batch", texts=place.texts))
+        found = 6000 - place.sent()
+        checks.that(f"scan {i}: {found} of 6,000 found", found > 1500)
+    worker.end()
+
+
+def a_smaller_bound_than_before(checks, fake, work):
+    place = Place(fake, work, numbered(8000))
+    place.ask(place.texts[:6000], env={"REMBED_CACHE_DISK_BYTES": str(2 * SMALL)})
+    before = size(place.folder)
+    checks.that(f"a larger bound: {before} bytes", before > SMALL / 2)
+    small = {"REMBED_CACHE_DISK_BYTES": str(SMALL // 4)}
+    place.right(checks, "a smaller bound", place.ask(place.texts[6000:], env=small), place.texts[6000:])
     place.settle()
-    # As if the file had nearly reached its bound: pages that nothing refers to, which take no room on a real disk.
-    pages = BOUND // PAGE - 20
-    os.truncate(place.path(), pages * PAGE)
-    with open(place.path(), "r+b") as file:
-        header = bytearray(file.read(100))
-        header[28:32] = struct.pack(">I", pages)
-        header[92:96] = header[24:28]
-        file.seek(0)
-        file.write(header)
-    place.sent()
-    answer = place.ask(new)
-    place.right(checks, "at the bound", answer, new)
-    checks.same("at the bound: warnings", answer["warnings"], 0)
-    place.settle()
-    size = os.path.getsize(place.path())
-    checks.that(f"at the bound: {size} bytes", size <= BOUND)
-    place.sent()
-    for what, texts, least, most in [
-        ("the new", new, 0, 0),
-        ("the youngest of the old", old[2500:], 0, 0),
-        ("the oldest", old[:300], 300, 300),
-    ]:
-        place.right(checks, f"at the bound, {what}", place.ask(texts), texts)
-        sent = place.sent()
-        checks.that(f"at the bound, {what}: {sent} sent", least <= sent <= most)
-    checks.that("at the bound: still within", os.path.getsize(place.path()) <= BOUND)
+    after = size(place.folder)
+    checks.that(f"a smaller bound: {after} bytes after {before}", after <= SMALL / 4)
+    answer = place.ask(env={"REMBED_CACHE_DISK_BYTES": "1000"})
+    place.right(checks, "a bound of nearly nothing", answer)
+    warning = answer["stats"]["c"].get("warning") or ""
+    checks.that(f"a bound of nearly nothing: {warning}", "REMBED_CACHE_DISK_BYTES is 1000" in warning)
 
 
 def forks(checks, fake, work):
@@ -619,6 +824,12 @@ def main():
             other_options_are_other_vectors,
             clearing,
             clearing_by_a_process_that_has_not_used_it,
+            clearing_leaves_what_others_paid_for,
+            clearing_that_fails_says_so,
+            what_others_hold_is_a_miss,
+            an_interrupt_ends_the_wait,
+            prefetching_without_memory,
+            what_was_prefetched_is_ready,
             several_processes_at_once,
             a_file_that_another_process_is_making,
             kills,
@@ -630,6 +841,8 @@ def main():
             nothing_in_its_place,
             full_disk,
             bound,
+            a_scan_finds_what_there_is,
+            a_smaller_bound_than_before,
             forks,
         ]:
             if not chosen or test.__name__ in chosen:

@@ -11,11 +11,12 @@ import select
 import signal
 import sqlite3
 import sys
+import threading
 import time
 
 
 def connect(library, options):
-    db = sqlite3.connect(":memory:")
+    db = sqlite3.connect(":memory:", check_same_thread=False)
     db.enable_load_extension(True)
     db.load_extension(library)
     db.execute("SELECT rembed_register('c', ?)", (options,))
@@ -100,7 +101,21 @@ def fork(db, command):
 
 
 def sql(db, command):
-    return {"value": db.execute(command["sql"]).fetchone()[0]}
+    try:
+        return {"value": db.execute(command["sql"]).fetchone()[0], "error": None}
+    except sqlite3.Error as error:
+        return {"value": None, "error": str(error)}
+
+
+def interrupt(db, command):
+    """Asks, and interrupts that after a while."""
+    timer = threading.Timer(command["after"], db.interrupt)
+    start = time.monotonic()
+    timer.start()
+    answer = ask(db, {"how": "one", "texts": command["texts"][:1]})
+    answer["took"] = time.monotonic() - start
+    answer["version"] = list(sqlite3.sqlite_version_info)
+    return answer
 
 
 def limit(db, command):
@@ -121,7 +136,7 @@ def say(answer):
 
 def main():
     db = connect(*sys.argv[1:])
-    commands = {"write": write, "watch": watch, "fork": fork, "sql": sql, "limit": limit}
+    commands = {"write": write, "watch": watch, "fork": fork, "sql": sql, "limit": limit, "interrupt": interrupt}
     # Not iterated over, which would read ahead of what watch() looks for.
     while line := sys.stdin.buffer.raw.readline():
         command = json.loads(line)

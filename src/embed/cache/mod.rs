@@ -5,11 +5,15 @@
 
 pub mod disk;
 pub mod flight;
+mod held;
+mod kept;
 mod memory;
+mod packed;
 pub mod private;
 
 use std::sync::Arc;
 
+pub use kept::Kept;
 pub use memory::{Claim, Memory, Ticket};
 
 use crate::base::hash::Digest;

@@ -254,7 +254,7 @@ fn the_disk_cache() {
     test.run_in(&world, |world| {
         prepare();
         let folder = PathBuf::from(std::env::var_os("REMBED_CACHE_DIR").unwrap());
-        let (file, said) = (folder.join("vectors-1.sqlite"), folder.join("said"));
+        let (file, said) = (folder.join("vectors-2.sqlite"), folder.join("said"));
         // Nothing is asked before the fork, so that each process has connections of its own.
         let db = open();
         register(&db, "c", world, "{\"cache\":\"disk\"}");

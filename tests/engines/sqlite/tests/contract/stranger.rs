@@ -166,7 +166,7 @@ fn the_disk_caches_own_file_runs_nothing() {
 fn open_a_hostile_cache((sql, works): (&str, bool)) {
     // SAFETY: it is an entry point.
     assert_eq!(unsafe { stranger::auto_extension(stranger::entry(&library())) }, 0);
-    let path = std::path::Path::new(&std::env::var("REMBED_CACHE_DIR").unwrap()).join("vectors-1.sqlite");
+    let path = std::path::Path::new(&std::env::var("REMBED_CACHE_DIR").unwrap()).join("vectors-2.sqlite");
     let file = Connection::open(path).unwrap();
     file.run(
         "CREATE TABLE vectors(id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, vector BLOB NOT NULL)",
