@@ -96,8 +96,22 @@ impl<V: Value + 'static> Function<V> {
 fn rembed<V: Value>(session: &Session, args: &[V]) -> Result<Output, Error> {
     let asked = Arguments::read(session, &args[0], &args[1], "text", args.get(2))?;
     match &asked.input {
-        Some(text) => Ok(Output::Vector(session.embed_one(&asked.client, text, asked.input_type())?)),
+        Some(text) => {
+            let vector = session.embed_one(&asked.client, text, asked.input_type());
+            Ok(Output::Vector(vector.map_err(|e| with_hint(session, text, e))?))
+        }
         None => Ok(Output::Null),
+    }
+}
+
+/// The arguments are easily swapped: says so, where the text is the name of a client.
+fn with_hint(session: &Session, text: &str, error: Error) -> Error {
+    let is_swapped = || session.row_named(text).is_ok_and(|row| row.is_some());
+    match error {
+        Error::NotRegistered { .. } if is_swapped() => {
+            Error::invalid(format!("{error} (the client comes first: rembed('{text}', …))"))
+        }
+        error => error,
     }
 }
 
