@@ -52,9 +52,52 @@ pub fn looks_like_a_key(word: &str) -> bool {
     starts || word.split(|c: char| !c.is_ascii_alphanumeric()).any(random)
 }
 
+/// The name that `word` may have been meant for: few changes make it of it.
+pub fn nearest<'a>(word: &str, names: &'a [String]) -> Option<&'a str> {
+    let word: Vec<char> = word.to_lowercase().chars().take(100).collect();
+    let most = word.len() / 3;
+    let far = |name: &str| name.chars().count().abs_diff(word.len()) > most;
+    let near =
+        names.iter().filter(|name| !far(name)).map(|name| (changes(&word, &name.to_lowercase()), name));
+    near.filter(|(changes, _)| *changes <= most)
+        .min_by_key(|(changes, _)| *changes)
+        .map(|(_, name)| name.as_str())
+}
+
+/// How many characters are inserted, left out or replaced between the two (Levenshtein).
+fn changes(a: &[char], b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=a.len()).collect();
+    for (i, b) in b.chars().enumerate() {
+        let mut above = std::mem::replace(&mut row[0], i + 1);
+        for (j, a) in a.iter().enumerate() {
+            let replaced = above + usize::from(*a != b);
+            above = row[j + 1];
+            row[j + 1] = replaced.min(above + 1).min(row[j] + 1);
+        }
+    }
+    row[a.len()]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_that_may_be_meant_is_found() {
+        let names = ["gpt", "local", "text-embedding-3-small", "text-embedding-3-large"].map(str::to_owned);
+        for (word, name) in [
+            ("gtp", None),
+            ("gpt4", Some("gpt")),
+            ("Local", Some("local")),
+            ("loacl", None),
+            ("text-embeding-3-smal", Some("text-embedding-3-small")),
+            ("text-embedding-3-larg", Some("text-embedding-3-large")),
+            ("", None),
+            ("nobody", None),
+        ] {
+            assert_eq!(nearest(word, &names), name, "{word}");
+        }
+    }
 
     #[test]
     fn a_key_in_the_wrong_place_is_not_repeated() {

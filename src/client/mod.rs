@@ -25,6 +25,7 @@ use crate::local;
 use crate::provider::{self, Ask, Provider};
 pub(crate) use identity::CacheKey;
 use options::{Cache, Options, Scope};
+use pace::Pace;
 use plan::Ceilings;
 use stats::Stats;
 
@@ -41,6 +42,7 @@ pub struct Client {
     default_request: Result<Digest, String>,
     untyped_request: Digest,
     stats: Arc<Stats>,
+    pace: Arc<Pace>,
 }
 
 impl Client {
@@ -84,7 +86,6 @@ impl Client {
             }
         };
         let identity = identity::identity(spec.name, &endpoint, &model, &options);
-        let stats = Stats::of(identity);
         let mut client = Client {
             name: name.into(),
             provider: provider.at(endpoint.path()),
@@ -95,7 +96,8 @@ impl Client {
             identity,
             default_request: Err(String::new()),
             untyped_request: [0; 32],
-            stats,
+            stats: Arc::default(),
+            pace: Pace::of(identity),
         };
         client.provider.accepts(&client.ask(None)).map_err(invalid)?;
         client.default_request = client.request_id(None);
@@ -119,7 +121,18 @@ impl Client {
 
     /// A copy for a child process, with counters and a pace of its own.
     pub(crate) fn renewed(&self) -> Arc<Client> {
-        Arc::new(Client { stats: Stats::of(self.identity), ..self.clone() })
+        Arc::new(Client { stats: Arc::default(), pace: Pace::of(self.identity), ..self.clone() })
+    }
+
+    /// The same client with the counters of `old`.
+    pub(crate) fn counting_as(mut self: Arc<Client>, old: &Client) -> Arc<Client> {
+        Arc::make_mut(&mut self).stats = old.stats.clone();
+        self
+    }
+
+    /// Whether it is `other` for whoever counts requests.
+    pub(crate) fn is_alike(&self, other: &Client) -> bool {
+        self.identity == other.identity
     }
 
     /// The name that the client is registered by.
@@ -260,7 +273,12 @@ impl Client {
         pace::Limits { requests: self.options.requests_per_minute, tokens: self.options.tokens_per_minute }
     }
 
-    /// Counters and clock, shared with all clients that are configured alike.
+    /// When requests may leave, shared with all clients that the provider counts as one with it.
+    pub(crate) fn pace(&self) -> &Pace {
+        &self.pace
+    }
+
+    /// What was done since it was registered.
     pub(crate) fn stats(&self) -> &Arc<Stats> {
         &self.stats
     }

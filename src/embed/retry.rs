@@ -109,7 +109,7 @@ pub fn send(
         }
         if asked.is_some() {
             // The server asked this request to wait; the pause holds for all requests of the client.
-            shared.pace.pause(wait);
+            client.pace().pause(wait);
         }
         shared.retries.fetch_add(1, Relaxed);
         sleep(wait, interrupt).map_err(GivenUp::Failed)?;
@@ -119,7 +119,7 @@ pub fn send(
 /// Waits until the client's limits per minute, and a pause that a reply has asked for, let a request go. This
 /// time does not count against the request's own. Returns whether there was any.
 fn wait_turn(client: &Client, texts: &[&str], interrupt: &Arc<dyn Interrupt>) -> Result<bool, GivenUp> {
-    let pace = &client.stats().pace;
+    let pace = client.pace();
     let limits = client.pacing();
     let tokens = limits.tokens.map_or(0, |_| texts.iter().map(|text| plan::estimate(text)).sum());
     let turn = pace.book(limits, tokens);
