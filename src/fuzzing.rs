@@ -42,7 +42,8 @@ pub fn values(options: &Options) -> Value {
 /// # Errors
 /// Text that is none.
 pub fn config(text: &str) -> Result<Vec<String>, String> {
-    crate::client::registry::parse_config(text.as_bytes()).map(|clients| clients.into_keys().collect())
+    crate::client::registry::parse_config(text.as_bytes())
+        .map(|clients| clients.entries().map(|e| e.client.name().to_owned()).collect())
 }
 
 /// The wait that the headers of a reply ask for.

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::words::{nearest, quoted};
+
 /// Result of the core.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -10,12 +12,16 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[non_exhaustive]
 pub enum Error {
     /// No client of this name is visible in the session.
-    #[error("{name} was not registered with rembed_clients. {}", known_names(known))]
+    #[error("{name} was not registered with rembed_clients. {}", known_names(nearest.as_deref(), known, *more))]
     NotRegistered {
         /// The name asked for, in quotes.
         name: String,
-        /// The names that are visible, or why they could not be read.
+        /// The name that may have been meant.
+        nearest: Option<String>,
+        /// Some of the names that are visible.
         known: Vec<String>,
+        /// How many more there are.
+        more: usize,
     },
     /// A constraint of the table `rembed_clients` is violated.
     #[error("{constraint} constraint failed: rembed_clients.{column}{}", exists(value))]
@@ -44,6 +50,18 @@ impl Error {
         Error::Constraint { constraint: "UNIQUE", column, value: value.to_string() }
     }
 
+    /// No client `name` among those that are known.
+    pub fn not_registered(name: &str, known: &[String]) -> Error {
+        const SHOWN: usize = 10;
+        let shown: Vec<_> = known.iter().take(SHOWN).cloned().collect();
+        Error::NotRegistered {
+            name: quoted(name),
+            nearest: nearest(name, known.iter().map(String::as_str)).map(str::to_owned),
+            more: known.len() - shown.len(),
+            known: shown,
+        }
+    }
+
     /// An [`Error::Invalid`] of this text.
     pub fn invalid(text: impl Into<String>) -> Error {
         Error::Invalid(text.into())
@@ -59,11 +77,13 @@ fn exists(value: &str) -> String {
     }
 }
 
-fn known_names(known: &[String]) -> String {
+fn known_names(nearest: Option<&str>, known: &[String], more: usize) -> String {
     if known.is_empty() {
         return "No client is registered: SELECT rembed_register(name, 'format', …) first".into();
     }
-    format!("Registered are: {}", known.join(", "))
+    let meant = nearest.map(|name| format!("Did you mean '{name}'? ")).unwrap_or_default();
+    let more = if more > 0 { format!(", and {more} more") } else { String::new() };
+    format!("{meant}Registered are: {}{more}", known.join(", "))
 }
 
 /// Why a client could not embed.
@@ -103,8 +123,12 @@ mod tests {
 
     #[test]
     fn an_unknown_client_lists_the_known_ones() {
-        let e = Error::NotRegistered { name: "'x'".into(), known: vec!["a".into(), "b".into()] };
-        assert_eq!(e.to_string(), "'x' was not registered with rembed_clients. Registered are: a, b");
+        let e = Error::not_registered("some", &["a".into(), "b".into()]);
+        assert_eq!(e.to_string(), "'some' was not registered with rembed_clients. Registered are: a, b");
+        let many: Vec<_> = (0..10_000).map(|i| format!("client-{i}")).collect();
+        let e = Error::not_registered("cleint-777", &many).to_string();
+        assert!(e.contains(". Did you mean 'client-777'? Registered are: client-0, client-1, "), "{e}");
+        assert!(e.ends_with(", client-9, and 9990 more") && e.len() < 300, "{e}");
     }
 
     #[test]

@@ -55,7 +55,11 @@ pub fn looks_like_a_key(word: &str) -> bool {
 /// The one of `known` that `word` is likely meant to be: one that differs in a third of its letters at most.
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word: Vec<char> = word.trim().to_lowercase().chars().take(64).collect();
-    let near = known.into_iter().map(|known| (distance(&word, known), known));
+    let is_as_long = |known: &&str| {
+        let length = known.chars().count();
+        length.abs_diff(word.len()) * 3 <= length.max(3)
+    };
+    let near = known.into_iter().filter(is_as_long).map(|known| (distance(&word, known), known));
     near.filter(|(far, known)| *far * 3 <= known.chars().count().max(3))
         .min_by_key(|(far, _)| *far)
         .map(|(_, k)| k)

@@ -27,6 +27,7 @@ use crate::provider::{self, Ask, Provider};
 pub(crate) use identity::CacheKey;
 use learned::Learned;
 use options::{Cache, Options, Scope};
+use pace::Pace;
 use plan::Ceilings;
 use stats::Stats;
 
@@ -44,6 +45,7 @@ pub struct Client {
     untyped_request: Digest,
     stats: Arc<Stats>,
     learned: Arc<Learned>,
+    pace: Arc<Pace>,
 }
 
 impl Client {
@@ -88,7 +90,6 @@ impl Client {
             }
         };
         let identity = identity::identity(spec.name, &endpoint, &model, &options);
-        let stats = Stats::of(identity);
         let mut client = Client {
             name: name.into(),
             provider: provider.at(endpoint.path()),
@@ -99,7 +100,8 @@ impl Client {
             identity,
             default_request: Err(String::new()),
             untyped_request: [0; 32],
-            stats,
+            stats: Arc::default(),
+            pace: Pace::of(identity),
             learned: Arc::default(),
         };
         client.provider.accepts(&client.ask(None)).map_err(invalid)?;
@@ -124,7 +126,18 @@ impl Client {
 
     /// A copy for a child process, with counters and a pace of its own.
     pub(crate) fn renewed(&self) -> Arc<Client> {
-        Arc::new(Client { stats: Stats::of(self.identity), ..self.clone() })
+        Arc::new(Client { stats: Arc::default(), pace: Pace::of(self.identity), ..self.clone() })
+    }
+
+    /// The same client with the counters of `old`.
+    pub(crate) fn counting_as(mut self: Arc<Client>, old: &Client) -> Arc<Client> {
+        Arc::make_mut(&mut self).stats = old.stats.clone();
+        self
+    }
+
+    /// Whether it is `other` for whoever counts requests.
+    pub(crate) fn is_alike(&self, other: &Client) -> bool {
+        self.identity == other.identity
     }
 
     /// The name that the client is registered by.
@@ -277,7 +290,12 @@ impl Client {
         pace::Limits { requests: self.options.requests_per_minute, tokens: self.options.tokens_per_minute }
     }
 
-    /// Counters and clock, shared with all clients that are configured alike.
+    /// When requests may leave, shared with all clients that the provider counts as one with it.
+    pub(crate) fn pace(&self) -> &Pace {
+        &self.pace
+    }
+
+    /// What was done since it was registered.
     pub(crate) fn stats(&self) -> &Arc<Stats> {
         &self.stats
     }

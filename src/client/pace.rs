@@ -1,7 +1,11 @@
 //! When the next request of a client may leave: its limits per minute, and pauses that a reply asked for.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
+
+use crate::base::hash::Digest;
+use crate::base::process::PerProcess;
 
 /// How far requests may run ahead of an even spacing: by as many as are allowed in this time.
 const BURST: Duration = Duration::from_secs(1);
@@ -30,7 +34,24 @@ struct State {
     paused: Option<Instant>,
 }
 
+static ALL: PerProcess<Mutex<HashMap<Digest, Weak<Pace>>>> = PerProcess::new(|_| Mutex::default());
+
 impl Pace {
+    /// The one of all clients of this identity.
+    pub fn of(identity: Digest) -> Arc<Pace> {
+        let mut all = ALL.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(shared) = all.get(&identity).and_then(Weak::upgrade) {
+            return shared;
+        }
+        let shared = Arc::new(Pace::default());
+        // Clients come and go with connections. Before the table grows, the entries that no client holds are dropped.
+        if all.len() == all.capacity() {
+            all.retain(|_, old| old.strong_count() > 0);
+        }
+        all.insert(identity, Arc::downgrade(&shared));
+        shared
+    }
+
     /// Books a request of `tokens` tokens.
     pub fn book(&self, limits: Limits, tokens: usize) -> Turn<'_> {
         self.book_at(Instant::now(), limits, tokens)
@@ -160,6 +181,15 @@ mod tests {
         let limits = Limits { requests: None, tokens: Some(6000) };
         assert_eq!(waits(limits, 200, 3), [0, 1010, 3010]);
         assert_eq!(waits(Limits::default(), 1_000_000, 2), [0, 0]);
+    }
+
+    #[test]
+    fn the_same_identity_shares_and_forgets() {
+        let one = Pace::of([1; 32]);
+        one.pause(Duration::from_secs(5));
+        assert!(Pace::of([1; 32]).paused() > Duration::ZERO && Pace::of([2; 32]).paused().is_zero());
+        drop(one);
+        assert!(Pace::of([1; 32]).paused().is_zero());
     }
 
     #[test]

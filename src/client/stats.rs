@@ -1,21 +1,13 @@
-//! What a client did, and when it may send next: shared by all connections that use the same client.
+//! What a client did, since it was registered.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::base::hash::Digest;
-use crate::base::process::PerProcess;
-use crate::client::pace::Pace;
-
-/// Counters and pacing clock of one client.
+/// Counters of one client.
 #[derive(Debug, Default)]
 pub struct Stats {
-    /// When the next request may leave.
-    pub pace: Pace,
     /// HTTP requests sent, retries included.
     pub requests: AtomicU64,
     /// Texts answered by the provider.
@@ -34,24 +26,7 @@ pub struct Stats {
     max_latency: AtomicU64,
 }
 
-static ALL: PerProcess<Mutex<HashMap<Digest, Weak<Stats>>>> = PerProcess::new(|_| Mutex::default());
-
 impl Stats {
-    /// The one of all clients of this identity.
-    pub fn of(identity: Digest) -> Arc<Stats> {
-        let mut all = ALL.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(shared) = all.get(&identity).and_then(Weak::upgrade) {
-            return shared;
-        }
-        let shared = Arc::new(Stats::default());
-        // Clients come and go with connections. Before the table grows, the entries that no client holds are dropped.
-        if all.len() == all.capacity() {
-            all.retain(|_, old| old.strong_count() > 0);
-        }
-        all.insert(identity, Arc::downgrade(&shared));
-        shared
-    }
-
     /// Counts one request and its reply.
     pub fn exchanged(&self, bytes_out: usize, bytes_in: usize, latency: Duration) {
         let micros = latency.as_micros() as u64;
@@ -86,14 +61,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_same_identity_shares_and_forgets() {
-        let one = Stats::of([1; 32]);
+    fn exchanges_add_up() {
+        let one = Stats::default();
         one.exchanged(10, 20, Duration::from_millis(3));
         one.exchanged(1, 2, Duration::from_millis(1));
-        assert_eq!(Stats::of([1; 32]).json()["bytes_out"], 11);
+        assert_eq!(one.json()["bytes_out"], 11);
         assert_eq!(one.json()["total_latency_ms"], 4.0);
         assert_eq!(one.json()["max_latency_ms"], 3.0);
-        drop(one);
-        assert_eq!(Stats::of([1; 32]).json()["requests"], 0);
     }
 }

@@ -181,7 +181,7 @@ pub fn send(
         }
         if asked.is_some() {
             // The server has said so to this request, and means every one.
-            stats.pace.pause(wait);
+            client.pace().pause(wait);
         }
         stats.retries.fetch_add(1, Relaxed);
         last = Some(failed);
@@ -207,7 +207,7 @@ fn wait_turn(
     deadline: Instant,
     interrupt: &Arc<dyn Interrupt>,
 ) -> Result<bool, Ended> {
-    let pace = &client.stats().pace;
+    let pace = client.pace();
     let limits = client.pacing();
     let tokens = limits.tokens.map_or(0, |_| texts.iter().map(|text| plan::estimate(text)).sum());
     let timeout = client.timeout().as_secs_f64();

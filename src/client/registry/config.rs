@@ -19,7 +19,7 @@ static CONFIG: PerProcess<Result<Clients, String>> = PerProcess::new(|parent| {
         (None, Some(path)) => {
             read_config(&path).map_err(|e| format!("REMBED_CONFIG ({}): {e}", path.to_string_lossy()))
         }
-        (None, None) => Ok(Clients::new()),
+        (None, None) => Ok(Clients::default()),
     }
 });
 
@@ -59,7 +59,7 @@ pub(crate) fn parse_config(text: &[u8]) -> Result<Clients, String> {
         true => format!("it is not {{\"clients\": {{\"name\": {{options}}}}}} (line {})", e.line()),
         false => e.to_string(),
     })?;
-    let mut clients = Clients::new();
+    let mut clients = Clients::default();
     for (name, options) in config.clients {
         let options = match options {
             Value::Object(map) => Options::from_map(map),
@@ -71,7 +71,7 @@ pub(crate) fn parse_config(text: &[u8]) -> Result<Clients, String> {
             if e.starts_with(&names_it) { e } else { format!("{names_it}: {e}") }
         })?;
         let rowid = shared_rowid();
-        clients.insert(name, Entry { rowid, client, read_only: true });
+        clients.insert(Entry { rowid, client, read_only: true });
     }
     Ok(clients)
 }
@@ -88,8 +88,8 @@ mod tests {
             read_config(path.as_os_str())
         };
         let clients = read(r#"{"clients":{"a":{"format":"ollama","model":"m"},"b":"openai"}}"#).unwrap();
-        assert_eq!(clients.keys().collect::<Vec<_>>(), ["a", "b"]);
-        assert!(clients["a"].read_only);
+        assert_eq!(clients.entries().map(|e| e.client.name()).collect::<Vec<_>>(), ["a", "b"]);
+        assert!(clients.get("a").unwrap().read_only);
         for (bad, why) in [
             (r#"{"client":{}}"#, r#"it is not {"clients": "#),
             (r#"{"sk-1":{},"clients":{}}"#, "it is not"),

@@ -5,6 +5,7 @@
 //! takes them in this order, so that two threads cannot wait for each other. The clients of `REMBED_CONFIG` never
 //! change, and have no lock.
 
+mod clients;
 mod config;
 mod lock;
 mod rows;
@@ -16,6 +17,7 @@ use crate::base::error::{Error, Result};
 use crate::base::process::PerProcess;
 use crate::client::Client;
 use crate::client::options::Scope;
+pub(crate) use clients::Clients;
 use config::config;
 #[cfg(fuzzing)]
 pub(crate) use config::parse_config;
@@ -35,8 +37,6 @@ pub struct Entry {
     pub read_only: bool,
 }
 
-pub(crate) type Clients = BTreeMap<String, Entry>;
-
 static SHARED: PerProcess<RwLock<Clients>> = PerProcess::new(|parent| RwLock::new(inherited(parent)));
 
 /// The clients of a parent process, for its child. There are none if another thread was changing them during the fork.
@@ -44,13 +44,13 @@ fn inherited(parent: Option<&RwLock<Clients>>) -> Clients {
     match parent.map(RwLock::try_read) {
         Some(Ok(clients)) => renewed(&clients),
         Some(Err(TryLockError::Poisoned(clients))) => renewed(&clients.into_inner()),
-        Some(Err(TryLockError::WouldBlock)) | None => Clients::new(),
+        Some(Err(TryLockError::WouldBlock)) | None => Clients::default(),
     }
 }
 
 fn renewed(clients: &Clients) -> Clients {
     let renew = |entry: &Entry| Entry { client: entry.client.renewed(), ..entry.clone() };
-    clients.iter().map(|(name, entry)| (name.clone(), renew(entry))).collect()
+    clients.entries().map(renew).collect()
 }
 
 /// The clients that one session sees.
@@ -87,8 +87,10 @@ impl Registry {
         let _ = config();
         let (mut own, shared) = (write(&self.own), read(&SHARED));
         if self.lock.get().is_none() {
-            for (name, entry) in &*shared {
-                own.entry(name.clone()).or_insert_with(|| entry.clone());
+            for entry in shared.entries() {
+                if own.get(entry.client.name()).is_none() {
+                    own.insert(entry.clone());
+                }
             }
         }
         self.lock.get_or_init(|| Lock::Session);
@@ -121,10 +123,10 @@ impl Registry {
     pub fn get(&self, name: &str) -> Result<Arc<Client>> {
         match self.named(name)? {
             Some(entry) => Ok(entry.client),
-            None => Err(Error::NotRegistered {
-                name: crate::base::words::quoted(name),
-                known: self.list()?.into_iter().map(|e| e.client.name().to_owned()).collect(),
-            }),
+            None => {
+                let known: Vec<_> = self.list()?.into_iter().map(|e| e.client.name().to_owned()).collect();
+                Err(Error::not_registered(name, &known))
+            }
         }
     }
 
@@ -133,7 +135,20 @@ impl Registry {
     /// # Errors
     /// A `REMBED_CONFIG` that cannot be read.
     pub fn row(&self, rowid: i64) -> Result<Option<Entry>> {
-        Ok(self.list()?.into_iter().find(|entry| entry.rowid == rowid))
+        let own = read(&self.own);
+        if let Some(entry) = own.row(rowid) {
+            return Ok(Some(entry.clone()));
+        }
+        // A client is seen unless one of its name hides it.
+        let hidden_by = |clients: &Clients, entry: &Entry| clients.get(entry.client.name()).is_some();
+        let shared = self.lock.get().is_none().then(|| read(&SHARED));
+        if let Some(entry) = shared.as_ref().and_then(|shared| shared.row(rowid)) {
+            return Ok(Some(entry.clone()).filter(|entry| !hidden_by(&own, entry)));
+        }
+        let hidden = |entry: &Entry| {
+            hidden_by(&own, entry) || shared.as_ref().is_some_and(|shared| hidden_by(shared, entry))
+        };
+        Ok(config()?.row(rowid).filter(|entry| !hidden(entry)).cloned())
     }
 
     /// The row of the client `name`.
@@ -158,13 +173,12 @@ impl Registry {
     /// # Errors
     /// A `REMBED_CONFIG` that cannot be read.
     pub fn list(&self) -> Result<Vec<Entry>> {
-        let mut seen = config()?.clone();
         let own = read(&self.own);
-        if self.lock.get().is_none() {
-            seen.extend(read(&SHARED).clone());
-        }
-        seen.extend(own.clone());
-        let mut list: Vec<_> = seen.into_values().collect();
+        let shared = self.lock.get().is_none().then(|| read(&SHARED));
+        let mut seen: BTreeMap<&str, &Entry> = BTreeMap::new();
+        let all = config()?.entries().chain(shared.iter().flat_map(|shared| shared.entries()));
+        seen.extend(all.chain(own.entries()).map(|entry| (entry.client.name(), entry)));
+        let mut list: Vec<_> = seen.into_values().cloned().collect();
         list.sort_by_key(|entry| entry.rowid);
         Ok(list)
     }
@@ -180,11 +194,12 @@ impl Registry {
         insert(&mut own, shared.as_deref_mut(), client, rowid, replace)
     }
 
-    /// Puts `client` in the place of the row `old`, perhaps with another name, rowid or scope.
+    /// Puts `client` in the place of the row `old`, perhaps with another name, rowid or scope. It counts on from there.
     ///
     /// # Errors
     /// As [`Registry::insert`]; the old row stays.
     pub fn update(&self, old: &Entry, client: Arc<Client>, rowid: Option<i64>, replace: bool) -> Result<()> {
+        let client = client.counting_as(&old.client);
         let (mut own, mut shared) = (self.write_own()?, write(&SHARED));
         let process = old.client.scope() == Scope::Process;
         let clients = |own: &mut Clients, shared: &mut Clients| {
@@ -196,12 +211,14 @@ impl Registry {
         let inserted = insert(&mut own, Some(&mut shared), client.clone(), rowid, replace);
         match (inserted, removed) {
             (Ok(_), _) if keeps => {
-                shared.entry(client.name().to_owned()).and_modify(|entry| entry.rowid = old.rowid);
+                if let Some(entry) = shared.remove(client.name()) {
+                    shared.insert(Entry { rowid: old.rowid, ..entry });
+                }
             }
             (Ok(_), _) => {}
             (Err(e), Some(removed)) => {
                 let clients = if process { &mut *shared } else { &mut *own };
-                clients.insert(old.client.name().to_owned(), removed);
+                clients.insert(removed);
                 return Err(e);
             }
             (Err(e), None) => return Err(e),
@@ -218,9 +235,9 @@ impl Registry {
             return Ok(true);
         }
         // config() and not named(), which would find a client of the process that another thread has just registered.
-        match config()?.contains_key(name) {
-            true => Err(read_only(name)),
-            false => Ok(false),
+        match config()?.get(name) {
+            Some(_) => Err(read_only(name)),
+            None => Ok(false),
         }
     }
 
@@ -268,6 +285,51 @@ pub(super) mod tests {
         assert!(one.remove("reg-shared").unwrap());
         assert!(!one.remove("reg-shared").unwrap());
         assert!(other.get("reg-shared").is_err());
+    }
+
+    #[test]
+    fn a_row_is_found_unless_a_client_of_its_name_hides_it() {
+        let (r, other) = (Registry::default(), Registry::default());
+        r.insert(client("reg-hidden", "process"), None, false).unwrap();
+        let shared = r.named("reg-hidden").unwrap().unwrap().rowid;
+        assert_eq!(r.row(shared).unwrap().unwrap().rowid, shared);
+        let own = r.insert(client("reg-hidden", "connection"), None, false).unwrap();
+        assert!(r.row(shared).unwrap().is_none() && r.row(own).unwrap().is_some());
+        assert!(other.row(shared).unwrap().is_some() && other.row(own).unwrap().is_none());
+        r.remove("reg-hidden").unwrap();
+        assert!(r.row(own).unwrap().is_none() && r.row(shared).unwrap().is_some());
+        r.remove("reg-hidden").unwrap();
+        assert!(r.row(shared).unwrap().is_none());
+    }
+
+    #[test]
+    fn clients_that_are_configured_alike_count_each_for_itself() {
+        let r = Registry::default();
+        let texts = |name: &str| r.get(name).unwrap().stats().json()["texts"].clone();
+        let count = |name: &str| {
+            r.get(name).unwrap().stats().texts.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        };
+        let alike = |name: &str, model: &str| {
+            let options = format!(r#"{{"format":"openai","model":"{model}","requests_per_minute":9}}"#);
+            Client::new(name, Options::parse(&options).unwrap()).unwrap()
+        };
+        r.insert(alike("reg-one", "m"), None, false).unwrap();
+        r.insert(alike("reg-two", "m"), None, false).unwrap();
+        count("reg-one");
+        assert_eq!((texts("reg-one"), texts("reg-two")), (1.into(), 0.into()));
+        let (one, two) = (r.get("reg-one").unwrap(), r.get("reg-two").unwrap());
+        assert!(std::ptr::eq(one.pace(), two.pace()), "the provider counts them as one");
+        // Changed, it counts on, and waits for whom the provider counts it with now.
+        let old = r.named("reg-one").unwrap().unwrap();
+        r.update(&old, alike("reg-new", "n"), None, false).unwrap();
+        count("reg-new");
+        assert_eq!(texts("reg-new"), 2);
+        assert!(!std::ptr::eq(r.get("reg-new").unwrap().pace(), two.pace()));
+        // Registered again as it was, as by each connection of a server; and as another.
+        r.insert(alike("reg-new", "n"), None, true).unwrap();
+        assert_eq!(texts("reg-new"), 2);
+        r.insert(alike("reg-new", "m"), None, true).unwrap();
+        assert_eq!(texts("reg-new"), 0);
     }
 
     #[test]

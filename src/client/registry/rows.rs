@@ -1,6 +1,5 @@
 //! Where a client is put, and the number of its row.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -40,11 +39,16 @@ pub(super) fn insert(
         }
         _ => {}
     }
-    let taken = own.contains_key(name) || shared.as_ref().is_some_and(|shared| shared.contains_key(name));
-    if taken && !replace {
+    let before = shared.as_ref().and_then(|shared| shared.get(name)).or_else(|| own.get(name));
+    if before.is_some() && !replace {
         return Err(Error::taken("name", name));
     }
-    let other = own.values().find(|e| Some(e.rowid) == rowid && e.client.name() != name);
+    // A client that is registered again as it is counts on.
+    let client = match before {
+        Some(before) if before.client.is_alike(&client) => client.clone().counting_as(&before.client),
+        _ => client.clone(),
+    };
+    let other = rowid.and_then(|rowid| own.row(rowid)).filter(|e| e.client.name() != name);
     if let Some(other) = other.map(|e| e.client.name().to_owned()) {
         if !replace {
             return Err(Error::taken("rowid", rowid.unwrap_or_default()));
@@ -58,15 +62,14 @@ pub(super) fn insert(
     } else {
         rowid.or(replaced.map(|e| e.rowid)).unwrap_or_else(|| free_rowid(own))
     };
-    shared.unwrap_or(own).insert(name.to_owned(), Entry { rowid, client: client.clone(), read_only: false });
+    shared.unwrap_or(own).insert(Entry { rowid, client, read_only: false });
     Ok(rowid)
 }
 
 /// One more than the largest, or the lowest that is free.
 fn free_rowid(own: &Clients) -> i64 {
-    let used: BTreeSet<i64> = own.values().map(|e| e.rowid).collect();
-    match used.last() {
-        Some(last) if last + 1 == FIRST_SHARED => (1..).find(|id| !used.contains(id)).unwrap_or(1),
+    match own.last_row(FIRST_SHARED) {
+        Some(last) if last + 1 == FIRST_SHARED => (1..).find(|id| own.row(*id).is_none()).unwrap_or(1),
         Some(last) => last + 1,
         None => 1,
     }

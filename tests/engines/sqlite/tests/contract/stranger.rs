@@ -143,7 +143,7 @@ const IN_THE_CACHE: [(&str, bool); 7] = [
     ("ALTER TABLE vectors ADD COLUMN x CHECK(rembed('d', 'needle') IS NOT NULL)", false),
     ("ALTER TABLE vectors ADD COLUMN x AS (rembed('d', 'needle')) NOT NULL", false),
     (
-        "ALTER TABLE vectors RENAME TO v; CREATE VIEW vectors AS SELECT id, key, rembed('d', 'needle') AS vector FROM v",
+        "ALTER TABLE vectors RENAME TO v; CREATE VIEW vectors AS SELECT id, client, rembed('d', 'needle') AS vector FROM v",
         false,
     ),
 ];
@@ -169,7 +169,7 @@ fn open_a_hostile_cache((sql, works): (&str, bool)) {
     let path = std::path::Path::new(&std::env::var("REMBED_CACHE_DIR").unwrap()).join("vectors-2.sqlite");
     let file = Connection::open(path).unwrap();
     file.run(
-        "CREATE TABLE vectors(id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, vector BLOB NOT NULL)",
+        "CREATE TABLE vectors(id INTEGER PRIMARY KEY, client INTEGER NOT NULL, vector BLOB NOT NULL)",
         (),
     );
     file.execute_batch(sql).unwrap();
@@ -183,7 +183,7 @@ fn open_a_hostile_cache((sql, works): (&str, bool)) {
     if works {
         assert_eq!(file.get::<i64>("SELECT count(*) FROM vectors", ()), 1, "{sql}");
         // From memory and from the disk.
-        assert_eq!(db.get::<i64>("SELECT rembed_cache_clear()", ()), 2, "{sql}");
+        assert_eq!(db.get::<i64>("SELECT rembed_cache_clear('c')", ()), 2, "{sql}");
         assert_eq!(file.get::<i64>("SELECT count(*) FROM vectors", ()), 0, "{sql}");
     }
     assert_eq!(world.texts(), ["a"], "{sql}");
