@@ -177,10 +177,12 @@ impl Database {
             schema::distrust(self.db);
             ffi::busy_handler(self.db, Some(wait), std::ptr::null_mut());
         }
-        // Freed pages are given back when a smaller bound holds than before (auto_vacuum), and not written over.
+        // Freed pages are given back when a smaller bound holds than before (auto_vacuum), and not written over. What SQLite
+        // keeps in memory is the inner pages of a large file, beside what a transaction writes.
         self.patiently(&format!(
             "PRAGMA page_size = {PAGE}; PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL;
              PRAGMA synchronous = NORMAL; PRAGMA secure_delete = OFF; PRAGMA mmap_size = 0;
+             PRAGMA cache_size = -8192;
              CREATE TABLE IF NOT EXISTS
              vectors(id INTEGER PRIMARY KEY, client INTEGER NOT NULL, vector BLOB NOT NULL);"
         ))?;
