@@ -1,6 +1,6 @@
 //! Many texts through one call: rows come in input order while later requests are in flight.
 //!
-//! Memory is bounded by batch × concurrency and by [`AHEAD_BYTES`], whatever the number of rows: the source is read as
+//! Memory is bounded by batch × concurrency and by `AHEAD_BYTES`, whatever the number of rows: the source is read as
 //! rows leave. Unless all rows are wanted for sure, little is read ahead at first, and more with each row that is taken:
 //! a query with a LIMIT must not pay for what it does not read.
 //! Threads exist only for requests in flight. The caller's thread waits for the row at the front, and asks the
