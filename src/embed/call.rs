@@ -222,7 +222,7 @@ impl Call {
                     None => String::new(),
                 };
                 Err(self.bad_input(&format!(
-                    "rembed_prefetch needs a cache, and it is off (option cache, REMBED_CACHE_BYTES){why}"
+                    "rembed_prefetch needs the cache, and it is off (option cache, REMBED_CACHE_BYTES){why}"
                 )))
             }
         }

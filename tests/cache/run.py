@@ -279,7 +279,7 @@ def prefetching_without_memory(checks, fake, work):
     # Nothing is paid for that nothing keeps.
     worker = Worker(place.url, "/dev/null/x", env={"REMBED_CACHE_BYTES": "0"})
     said = worker.do(how="sql", sql=fetch % json.dumps(place.texts))["error"]
-    checks.that(f"prefetched to nowhere: {said}", "needs a cache" in (said or ""))
+    checks.that(f"prefetched to nowhere: {said}", "needs the cache" in (said or ""))
     checks.same("prefetched to nowhere: sent", place.sent(), 0)
     worker.end()
 
@@ -779,6 +779,7 @@ def a_scan_finds_what_there_is(checks, fake, work):
         place.right(checks, f"scan {i}", worker.do(how="batch", texts=place.texts))
         found = 6000 - place.sent()
         checks.that(f"scan {i}: {found} of 6,000 found", found > 1500)
+        print(f"  {found} of 6,000 found")
     worker.end()
 
 

@@ -54,6 +54,28 @@ fn interrupt_request(fault: Value, sql: &'static str) {
 }
 
 #[test]
+fn while_others_hold_the_disk_cache() {
+    let directory = Directory::new("held-cache");
+    std::fs::create_dir_all(directory.path("cache")).unwrap();
+    let test = child().env("REMBED_CACHE_DIR", directory.path("cache")).env("REMBED_CACHE_BYTES", "0");
+    test.run_in(&world(json!({"width": 4})), |world| {
+        let folder = std::path::PathBuf::from(std::env::var_os("REMBED_CACHE_DIR").unwrap());
+        let other = Connection::open(folder.join("vectors-2.sqlite")).unwrap();
+        other
+            .execute_batch("PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; CREATE TABLE held(x)")
+            .unwrap();
+        let mut db = open_with(world, r#"{"cache": "disk"}"#);
+        let waiting = || std::thread::sleep(Duration::from_millis(300));
+        for sql in ["SELECT rembed('c', 'a')", "SELECT rembed_cache_clear('disk')"] {
+            db = interrupt(db, waiting, sql);
+        }
+        let start = Instant::now();
+        assert_eq!(db.embed("next").len(), 4);
+        assert!(start.elapsed() < Duration::from_secs(6), "{:?}", start.elapsed());
+    });
+}
+
+#[test]
 fn while_the_server_does_not_answer() {
     interrupt_request(json!({"hang": true}), "SELECT rembed('c', 'a')");
 }
