@@ -231,7 +231,9 @@ fn a_server_that_is_not_there_is_named() {
     let options = json!({"format": "ollama", "url": format!("http://{address}"), "retries": 1});
     db.run("SELECT rembed_register('c', ?)", [options.to_string()]);
     let text = db.embed_error("a");
-    for part in ["client 'c' (ollama)", &address.to_string(), "refused", "2 attempts"] {
+    for part in ["client 'c' (ollama)", &address.to_string(), "refused"] {
         assert!(text.contains(part), "{text}");
     }
+    // Nobody comes to listen at a port of this machine within seconds: it is asked once.
+    assert!(!text.contains("attempts"), "{text}");
 }
