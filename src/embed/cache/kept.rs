@@ -15,7 +15,7 @@ pub const OVERHEAD: usize = 192;
 pub struct Kept {
     /// The vector.
     pub vector: Vector,
-    /// Whose it is: [`crate::client::Client::cache_key`] says what that means.
+    /// Whose it is: `Client::cache_key` says what that means.
     pub client: u64,
 }
 

@@ -9,7 +9,9 @@ fn error_of(fault: Value) -> String {
     let text = open_with(&world, "{\"retries\":0,\"timeout\":10}").embed_error("a");
     assert!(text.starts_with("client 'c' (openai)"), "{fault}: {text}");
     assert!(text.chars().count() <= 700, "{} characters: {text:.900}", text.chars().count());
-    assert_eq!(world.requests(), 1, "{text}");
+    // A kept connection that ends before the reply is replaced once: servers close those that are idle.
+    let most = if fault.get("reset").is_some() || fault.get("close").is_some() { 2 } else { 1 };
+    assert!((1..=most).contains(&world.requests()), "{} requests: {text}", world.requests());
     text
 }
 
@@ -81,7 +83,7 @@ fn numbers_that_json_lacks_are_an_error_too() {
     for fault in ["nan", "inf"] {
         let world = world(json!({"width": 4, "float_only": true, "faults": [{fault: true}]}));
         let text = open_with(&world, "{\"retries\":0}").embed_error("a");
-        assert!(text.contains("client 'c' (openai)") && text.contains("JSON"), "{fault}: {text}");
+        assert!(text.contains("client 'c' (openai)") && text.contains("not finite"), "{fault}: {text}");
     }
 }
 
