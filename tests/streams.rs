@@ -817,7 +817,7 @@ fn the_cache_off_sends_again() {
     session.embed_one("c", &texts[0], None).unwrap();
     assert_eq!(server.batches().len(), 8);
     let e = session.prefetch("c", "[\"a\"]", None).unwrap_err().to_string();
-    assert!(e.contains("needs a cache"), "{e}");
+    assert!(e.contains("needs the cache"), "{e}");
 }
 
 #[test]

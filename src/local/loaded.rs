@@ -1,12 +1,9 @@
 //! The models of the process: each is loaded once and shared by all connections.
 
-use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-
-use lru::LruCache;
 
 use super::engine::Engine;
 use super::folder::{Folder, Stamp};
@@ -16,19 +13,17 @@ use crate::base::interrupt::Interrupt;
 use crate::base::process::PerProcess;
 
 /// Models that stay in memory while no statement uses them: connections come and go.
-const KEPT: NonZeroUsize = NonZeroUsize::new(2).unwrap();
+const KEPT: usize = 2;
 
 static LOADED: PerProcess<Loaded> = PerProcess::new(|parent| {
     // A child computes with what its parent has loaded.
     let models = parent.and_then(|parent| parent.models.try_lock().ok().map(|models| models.clone()));
-    Loaded {
-        models: Mutex::new(models.unwrap_or_else(|| LruCache::new(KEPT))),
-        one_at_a_time: Mutex::default(),
-    }
+    Loaded { models: Mutex::new(models.unwrap_or_default()), one_at_a_time: Mutex::default() }
 });
 
 struct Loaded {
-    models: Mutex<LruCache<Stamp, Arc<Engine>>>,
+    /// The one that was used last is the last.
+    models: Mutex<Vec<(Stamp, Arc<Engine>)>>,
     one_at_a_time: Mutex<()>,
 }
 
@@ -68,7 +63,12 @@ pub fn get(
                 .map(Arc::new),
         };
         if let Ok(engine) = &engine {
-            LOADED.models.lock().unwrap_or_else(PoisonError::into_inner).put(stamp, engine.clone());
+            let mut models = LOADED.models.lock().unwrap_or_else(PoisonError::into_inner);
+            models.retain(|(known, _)| *known != stamp);
+            if models.len() == KEPT {
+                models.remove(0);
+            }
+            models.push((stamp, engine.clone()));
         }
         // The statement that asked may have ended.
         let _ = send.send(engine);
@@ -80,5 +80,8 @@ pub fn get(
 }
 
 fn find(stamp: &Stamp) -> Option<Arc<Engine>> {
-    LOADED.models.lock().unwrap_or_else(PoisonError::into_inner).get(stamp).cloned()
+    let mut models = LOADED.models.lock().unwrap_or_else(PoisonError::into_inner);
+    let place = models.iter().position(|(known, _)| known == stamp)?;
+    models[place..].rotate_left(1);
+    models.last().map(|(_, engine)| engine.clone())
 }
