@@ -54,7 +54,11 @@ impl Select {
                 if !next.stmt.is_null() {
                     return wrong("is more than one statement");
                 }
-                more = if after.len() < more.len() { after } else { "" };
+                if after.len() == more.len() {
+                    // SQLite reads no further than a NUL.
+                    return wrong("has a NUL character in it");
+                }
+                more = after;
             }
             let stmt = select.stmt;
             if ffi::bind_parameter_count(stmt) > 0 {

@@ -197,6 +197,9 @@ fn a_query_may_end_in_a_comment_and_has_no_parameters() {
         let sql = format!("SELECT count(embedding) FROM rembed_rows('c', '{query}')");
         assert_eq!(db.get::<i64>(&sql, ()), 1, "{query}");
     }
+    let text =
+        error(db.fails("SELECT embedding FROM rembed_rows('c', ?)", ["SELECT 1, 'a'\0; SELECT 2, 'b'"]));
+    assert!(text.contains("NUL"), "{text}");
     for (query, why) in [
         ("SELECT 1, ?", "has the parameter ?, and nothing can be bound"),
         ("SELECT 1, :body", "has the parameter :body, and nothing can be bound"),
