@@ -57,12 +57,10 @@ pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
     let word: Vec<char> = word.trim().to_lowercase().chars().take(64).collect();
     let is_as_long = |known: &&str| {
         let length = known.chars().count();
-        length.abs_diff(word.len()) * 3 <= length.max(3)
+        length.abs_diff(word.len()) * 3 <= length
     };
     let near = known.into_iter().filter(is_as_long).map(|known| (distance(&word, known), known));
-    near.filter(|(far, known)| *far * 3 <= known.chars().count().max(3))
-        .min_by_key(|(far, _)| *far)
-        .map(|(_, k)| k)
+    near.filter(|(far, known)| *far * 3 <= known.chars().count()).min_by_key(|(far, _)| *far).map(|(_, k)| k)
 }
 
 /// How many letters are to be changed, added, taken out or swapped with their neighbours (optimal string alignment).
@@ -109,6 +107,7 @@ mod tests {
             ("temperature", None),
             ("", None),
             ("xy", None),
+            ("k", None),
         ] {
             assert_eq!(nearest(word, known), near, "{word}");
         }

@@ -89,7 +89,7 @@ fn what_is_refused_leaves_nothing() {
         let refused = [
             (
                 "(name, options) VALUES ('x', '{\"modle\":1}')",
-                "unknown option 'modle'. The options are: format,",
+                "unknown option 'modle'. Did you mean 'model'? The options are: format,",
             ),
             ("(name, format) VALUES ('x', 'nonsense')", "nonsense"),
             ("(name) VALUES ('x')", "format"),
