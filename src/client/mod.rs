@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use ureq::http::Uri;
 
-use crate::base::error::{Error, Result};
+use crate::base::error::{Error, RequestError, Result};
 use crate::base::hash::Digest;
 use crate::base::host::is_loopback;
 use crate::base::words::{did_you_mean, quoted};
@@ -280,11 +280,6 @@ impl Client {
         &self.learned
     }
 
-    /// Whether requests wait for their turn.
-    pub fn has_pace(&self) -> bool {
-        self.options.requests_per_minute.is_some() || self.options.tokens_per_minute.is_some()
-    }
-
     /// The limits per minute.
     pub(crate) fn pacing(&self) -> pace::Limits {
         pace::Limits { requests: self.options.requests_per_minute, tokens: self.options.tokens_per_minute }
@@ -313,6 +308,12 @@ impl Client {
     /// Time for connecting.
     pub(crate) fn connect_timeout(&self) -> Duration {
         self.options.connect_timeout.unwrap_or(Duration::from_secs(10))
+    }
+
+    /// The error of a request that failed.
+    pub(crate) fn request_error(&self, status: Option<u16>, message: String, attempts: u32) -> Error {
+        let (client, format) = (self.name.clone(), self.format());
+        Error::Request(Box::new(RequestError { client, format, status, message, attempts }))
     }
 
     /// The error of an input that cannot be embedded.

@@ -19,6 +19,13 @@ pub struct Limits {
     pub tokens: Option<u32>,
 }
 
+impl Limits {
+    /// Whether requests may leave at any time.
+    pub fn are_none(&self) -> bool {
+        self.requests.is_none() && self.tokens.is_none()
+    }
+}
+
 /// The clock of a client, shared by the process.
 #[derive(Debug, Default)]
 pub struct Pace {
@@ -59,7 +66,7 @@ impl Pace {
 
     fn book_at(&self, now: Instant, limits: Limits, tokens: usize) -> Turn<'_> {
         let mut turn = Turn { pace: self, limits, tokens, wait: Duration::ZERO, is_used: false };
-        if limits.requests.is_none() && limits.tokens.is_none() {
+        if limits.are_none() {
             return turn;
         }
         let mut state = self.lock();
@@ -111,7 +118,7 @@ impl Turn<'_> {
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        if self.is_used || (self.limits.requests.is_none() && self.limits.tokens.is_none()) {
+        if self.is_used || self.limits.are_none() {
             return;
         }
         let mut state = self.pace.lock();

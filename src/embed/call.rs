@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use crate::base::error::{Error, RequestError, Result};
+use crate::base::error::{Error, Result};
 use crate::base::hash::Digest;
 use crate::base::interrupt::Interrupt;
 use crate::base::vector::normalize;
@@ -109,7 +109,7 @@ impl Call {
 
     /// The failure of a text that the statement has asked for already.
     pub fn failed_before(&self, text: &str) -> Option<Error> {
-        self.seen.as_ref()?.failure(&self.key_of(text))
+        self.seen.as_ref()?.failure(|| self.key_of(text))
     }
 
     /// Remembers the failure of a text.
@@ -269,7 +269,7 @@ impl Call {
         let tallies = [&self.tally, &parts_tally];
         while let Some((mut tasks, retries)) = parts.pop_front() {
             if let Some(error) = tallies.iter().find_map(|tally| tally.given_up()) {
-                tasks.into_iter().for_each(|(ticket, _)| ticket.land(Err(error.clone())));
+                fail_all(tasks, &error);
                 continue;
             }
             let texts: Vec<&str> = tasks.iter().map(|(_, text)| &**text).collect();
@@ -306,18 +306,18 @@ impl Call {
                 GivenUp::Refused(_) | GivenUp::Failed(_) => false,
             };
             if is_alone || !may_split {
-                let error = given_up.into_error();
-                tasks.into_iter().for_each(|(ticket, _)| ticket.land(Err(error.clone())));
+                fail_all(tasks, &given_up.into_error());
                 continue;
             }
             // The whole was tried as often as the user wants. A part is tried again only where it is a text's last chance.
-            let retries = |part: &[Task]| match &given_up {
-                GivenUp::Refused(_) => usize::from(part.len() == 1).min(retries as usize) as u32,
-                _ => retries,
-            };
             let right = tasks.split_off(tasks.len() / 2);
-            let halves =
-                [tasks, right].map(|part| (retries(&part), part)).map(|(retries, part)| (part, retries));
+            let halves = [tasks, right].map(|part| {
+                let retries = match &given_up {
+                    GivenUp::Refused(_) => retries.min(u32::from(part.len() == 1)),
+                    _ => retries,
+                };
+                (part, retries)
+            });
             // Breadth first, as good texts are found soonest in large parts; at last down to single texts.
             if tallies.iter().any(|tally| tally.wants_single_texts()) {
                 halves.into_iter().rev().for_each(|part| parts.push_front(part));
@@ -457,6 +457,10 @@ impl Call {
     }
 }
 
+fn fail_all(tasks: Vec<Task>, error: &Error) {
+    tasks.into_iter().for_each(|(ticket, _)| ticket.land(Err(error.clone())));
+}
+
 /// Whether a server refuses a request since it asks for base64, which every SDK of OpenAI does.
 fn refuses_base64(given_up: &GivenUp) -> bool {
     let (GivenUp::Refused(Error::Request(e)) | GivenUp::Failed(Error::Request(e))) = given_up else {
@@ -468,11 +472,5 @@ fn refuses_base64(given_up: &GivenUp) -> bool {
 }
 
 fn failed(client: &Client, message: String) -> Error {
-    Error::Request(Box::new(RequestError {
-        client: client.name().into(),
-        format: client.format(),
-        status: None,
-        message,
-        attempts: 1,
-    }))
+    client.request_error(None, message, 1)
 }

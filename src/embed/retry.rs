@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use zeroize::Zeroizing;
 
-use crate::base::error::{Error, RequestError};
+use crate::base::error::Error;
 use crate::base::hash::Digest;
 use crate::base::interrupt::{Interrupt, SLICE};
 use crate::client::Client;
@@ -85,26 +85,21 @@ pub fn send(
     interrupt: &Arc<dyn Interrupt>,
 ) -> Result<(Reply, Digest), GivenUp> {
     let stats = client.stats();
-    let waiting = client.has_pace().then(|| request.turn.lock().unwrap_or_else(PoisonError::into_inner));
-    let mut waiting = Some(waiting);
+    let has_pace = !client.pacing().are_none();
+    let mut waiting = has_pace.then(|| request.turn.lock().unwrap_or_else(PoisonError::into_inner));
     let deadline = Instant::now() + client.timeout();
     let mut attempts = 0;
     let mut last: Option<Failed> = None;
-    let error = |status, message, attempts| {
-        Error::Request(Box::new(RequestError {
-            client: client.name().into(),
-            format: client.format(),
-            status,
-            message,
-            attempts,
-        }))
+    let give_up = |status, message, attempts| {
+        stats.errors.fetch_add(1, Relaxed);
+        client.request_error(status, message, attempts)
     };
     loop {
         let read_keys = || {
             client.headers(interrupt).map_err(|message| {
                 GivenUp::Failed(match interrupt.is_interrupted() {
                     true => Error::Interrupted,
-                    false => error(None, message, attempts.max(1)),
+                    false => client.request_error(None, message, attempts.max(1)),
                 })
             })
         };
@@ -115,12 +110,11 @@ pub fn send(
             Ok(true) => headers = read_keys()?,
             Err(Ended::Interrupted) => return Err(GivenUp::Failed(Error::Interrupted)),
             Err(Ended::TooLate(why)) => {
-                stats.errors.fetch_add(1, Relaxed);
                 let (status, message) = match last {
                     Some(last) => (last.status, format!("{} (gave up: {why})", last.failure.message)),
                     None => (None, why),
                 };
-                return Err(GivenUp::Failed(error(status, message, attempts.max(1))));
+                return Err(GivenUp::Failed(give_up(status, message, attempts.max(1))));
             }
         }
         drop(waiting.take());
@@ -136,16 +130,12 @@ pub fn send(
         if interrupt.is_interrupted() {
             return Err(GivenUp::Failed(Error::Interrupted));
         }
-        let give_up = |message: String| {
-            stats.errors.fetch_add(1, Relaxed);
-            error(failed.status, message, attempts)
-        };
         if let (Some(Kind::Late), Some(last)) = (failed.kind, &last) {
             // What the server said is worth more than that it then said nothing.
-            stats.errors.fetch_add(1, Relaxed);
             let message = format!("{} (then {})", last.failure.message, failed.failure.message);
-            return Err(GivenUp::Failed(error(last.status, message, attempts)));
+            return Err(GivenUp::Failed(give_up(last.status, message, attempts)));
         }
+        let give_up = |message| give_up(failed.status, message, attempts);
         let message = failed.failure.message.clone();
         let asked = match failed.failure.verdict {
             Verdict::Permanent if failed.kind == Some(Kind::NobodyThere) => {

@@ -32,9 +32,10 @@ impl Seen {
         &self.memory
     }
 
-    /// The failure of a text that was asked for before.
-    pub fn failure(&self, text: &Digest) -> Option<Error> {
-        self.lock().get(text).cloned()
+    /// The failure of a text that was asked for before. Its key is made only where there are failures.
+    pub fn failure(&self, text: impl FnOnce() -> Digest) -> Option<Error> {
+        let failed = self.lock();
+        if failed.is_empty() { None } else { failed.get(&text()).cloned() }
     }
 
     /// Keeps the failure of a text. An interrupt is the statement's, not the text's.

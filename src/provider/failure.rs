@@ -91,6 +91,9 @@ const TOO_MANY: &[&str] = &[
 /// What they say where one text is to blame, with a status that would say otherwise. (Ollama, in this order.)
 const ONE_TEXT: &[&str] = &["unsupported value", "invalid input", "failed to tokenize"];
 
+/// What they say to plain http at a port with TLS. (nginx, Go, in this order.)
+const WANTS_TLS: &[&str] = &["to https port", "to an https server"];
+
 /// Words by which 403 is about who asks, not about what is sent.
 const WHO: &[&str] =
     &["key", "token", "permission", "credential", "denied", "authoriz", "account", "country"];
@@ -114,8 +117,7 @@ pub(super) fn classify(reply: &HttpReply<'_>) -> Failure {
         (413, _) => too_large.unwrap_or(Verdict::TooLarge),
         // Ollama and llama.cpp answer 500 to a text that never fits.
         (400 | 422 | 500, Some(verdict)) => verdict,
-        // nginx, Go.
-        (400, None) if says(&["to https port", "to an https server"]) => Verdict::Permanent,
+        (400, None) if says(WANTS_TLS) => Verdict::Permanent,
         (500, None) if says(ONE_TEXT) => Verdict::Refused,
         // Waiting does not bring a spent quota back.
         (429, _) if codes.contains("insufficient_quota") => Verdict::Permanent,
@@ -137,7 +139,7 @@ pub(super) fn classify(reply: &HttpReply<'_>) -> Failure {
             "the server redirects, and a request with texts and key is not sent elsewhere: set 'url' to the final \
              address"
         }
-        400 if says(&["to https port", "to an https server"]) => "the server speaks TLS there: try https://",
+        400 if says(WANTS_TLS) => "the server speaks TLS there: try https://",
         404 | 405 if said.is_none() => "the server has no such endpoint: check 'url'",
         _ if message.is_empty() => "the reply has no text",
         _ => "",

@@ -86,11 +86,13 @@ pub(super) fn trouble(target: &Target<'_>, error: ureq::Error) -> Trouble {
             let kind = if is_loopback(target.endpoint) { Kind::NobodyThere } else { Kind::Unreachable };
             Trouble { message, kind }
         }
-        ureq::Error::Io(e) if tls_hint(&e.to_string()).is_some() => {
+        ureq::Error::Io(e) => {
             let text = e.to_string();
-            permanent(format!("no TLS connection to {server}: {text}{}", tls_hint(&text).unwrap_or_default()))
+            match tls_hint(&text) {
+                Some(hint) => permanent(format!("no TLS connection to {server}: {text}{hint}")),
+                None => broken(format!("the connection to {server} failed: {text}")),
+            }
         }
-        ureq::Error::Io(e) => broken(format!("the connection to {server} failed: {e}")),
         ureq::Error::Protocol(e) => {
             let is_plain = target.endpoint.scheme_str() == Some("http");
             let hint = if is_plain { " (if it speaks TLS, the url starts with https://)" } else { "" };
