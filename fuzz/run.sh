@@ -1,11 +1,21 @@
 #!/usr/bin/env bash
-# usage: fuzz/run.sh [SECONDS [TARGET …]]
-# Runs each target, or those named, for so many seconds (20), as many at once as there are processors. Needs Rust and a
-# C++ compiler, no nightly: what `cargo fuzz run --sanitizer none` does is plain code generation, and no code here is
-# unsafe. A finding is an input in fuzz/artifacts/TARGET; what was learned stays in fuzz/corpus.
+# usage: fuzz/run.sh check | SECONDS [TARGET …]
+# Runs each target, or those named, for so many seconds, as many at once as there are processors. `check` gives each target
+# the same inputs every time, so that it fails for a change of the code alone. Needs Rust and a C++ compiler, no nightly:
+# what `cargo fuzz run --sanitizer none` does is plain code generation, and no code here is unsafe. A finding is
+# an input in fuzz/artifacts/TARGET; what a search has learned stays in fuzz/corpus.
 set -uo pipefail
 cd "$(dirname "$0")"
-seconds=${1:-20}
+case $1 in
+check)
+    learned=$(mktemp -d) && trap 'rm -rf "$learned"' EXIT
+    cc -shared -fPIC -o "$learned/unrandom.so" unrandom.c || exit
+    bound="-seed=1 -runs=1000000 -reload=0" same="env LD_PRELOAD=$learned/unrandom.so"
+    # Without random addresses too, where the machine lets us.
+    ! setarch -R true 2>/dev/null || same="setarch -R $same"
+    ;;
+*) bound="-max_total_time=$1" same="" learned=corpus ;;
+esac
 shift
 targets=("$@")
 [ $# != 0 ] || targets=($(cd fuzz_targets && ls ./*.rs | xargs -n1 basename -s .rs))
@@ -19,10 +29,11 @@ unset CARGO_TARGET_DIR
 cargo build --quiet --release --locked --target "$host" --bins || exit
 
 run() { # TARGET
-    mkdir -p "corpus/$1" "artifacts/$1"
+    mkdir -p "$learned/$1" "artifacts/$1"
     log=artifacts/$1.log
-    if "target/$host/release/$1" "corpus/$1" "seeds/$1" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=1024 \
-        -max_len=4096 -artifact_prefix="artifacts/$1/" >"$log" 2>&1; then
+    # shellcheck disable=SC2086 # some words each
+    if $same "target/$host/release/$1" "$learned/$1" "seeds/$1" $bound -timeout=10 -rss_limit_mb=1024 -max_len=4096 \
+        -artifact_prefix="artifacts/$1/" >"$log" 2>&1; then
         grep '^Done' "$log" | sed "s/^/$1: /"
     else
         tail -n 40 "$log"
@@ -31,5 +42,5 @@ run() { # TARGET
     fi
 }
 export -f run
-export seconds host
+export bound same learned host
 printf '%s\n' "${targets[@]}" | xargs -P "$(nproc)" -I{} bash -c 'run {}'

@@ -105,7 +105,7 @@ step_tls() { tests/tls.sh; }
 step_cache() { tests/cache/run.sh; }
 step_local() { env -u REMBED_LIB tests/local/run.sh; } # its own build; 4 minutes where rten is not built yet
 step_bench() { bench/run.sh --short; }
-step_fuzz() { fuzz/run.sh 20; }
+step_fuzz() { fuzz/run.sh check; }
 
 steps=(packages release fmt unit fake sqlite asan valgrind proxysql rusqlite libsql limbo turso conformance clippy features docs tls cache local sdk real demo examples packaging hosts servers readme site bench fuzz msrv deny)
 case ${1:-} in
