@@ -6,7 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 cargo build --release
-cargo build --release --manifest-path tests/fake/Cargo.toml --target-dir tests/fake/target
+. tests/fake/start.sh
 cargo build --release --manifest-path bench/Cargo.toml --target-dir bench/target
 
 # The old extension, from its wheel: an archive of which only the library is wanted.
@@ -35,10 +35,9 @@ for _ in $(seq "$(nproc)"); do
 done
 trap 'kill "${awake[@]}"' EXIT
 
-coproc FAKE { exec tests/fake/target/release/rembed-fake; }
-read -r url <&"${FAKE[0]}"
+start_fake
 tls=tests/fixtures/tls
-exec {tls_out}< <(tests/fake/target/release/rembed-fake --tls $tls/server.pem $tls/server.key --forever & echo $!; wait)
+exec {tls_out}< <("$REMBED_FAKE" --tls $tls/server.pem $tls/server.key --forever & echo $!; wait)
 read -r tls_pid <&"$tls_out"
 read -r tls_url <&"$tls_out"
 trap 'kill "$tls_pid" "${awake[@]}"' EXIT

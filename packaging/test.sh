@@ -24,10 +24,8 @@ need() { # need COMMAND PACKAGE…
     fi
 }
 
-cargo build --quiet --release --locked --manifest-path tests/fake/Cargo.toml --target-dir tests/fake/target || exit
-export REMBED_FAKE=$PWD/tests/fake/target/release/rembed-fake
-coproc fake_server { exec "$REMBED_FAKE"; }
-read -r url <&"${fake_server[0]}"
+. "$PWD/tests/fake/start.sh"
+start_fake || exit
 (cd "$out" && sha256sum --quiet -c SHA256SUMS) || exit
 
 wheels() {

@@ -7,20 +7,19 @@ REMBED_LIB and REMBED_FAKE name the library and the fake provider. Nothing here 
 is compared with the provider's own delay.
 """
 
-import json
 import os
 import sqlite3
-import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tests/fake"))
+from launch import Fake  # noqa: E402
+
 LIB = os.environ.get("REMBED_LIB", str(ROOT / "target/release/libsqlite_rembed.so"))
-FAKE = os.environ.get("REMBED_FAKE", str(ROOT / "tests/fake/target/release/rembed-fake"))
 DELAY = 0.3
 passed = failed = 0
 
@@ -52,15 +51,8 @@ def while_running(work, ask):
 
 
 def main():
-    with subprocess.Popen([FAKE], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as fake:
-        address = fake.stdout.readline().strip()
-        body = json.dumps({"latency_ms": int(DELAY * 1000)}).encode()
-        urllib.request.urlopen(urllib.request.Request(f"{address}/_/slow", body, method="PUT")).close()
-        try:
-            with tempfile.TemporaryDirectory() as folder:
-                cases(f"{folder}/notes.db", f"{address}/s/slow/v1")
-        finally:
-            fake.stdin.close()
+    with Fake() as fake, tempfile.TemporaryDirectory() as folder:
+        cases(f"{folder}/notes.db", fake.scenario(latency_ms=int(DELAY * 1000)) + "/v1")
     print(f"{passed} passed, {failed} failed")
     return failed > 0
 

@@ -11,6 +11,7 @@ cd "$(dirname "$0")/.."
 venv=$PWD/target/venv/examples
 best="Return an item within 30 days and we refund the full price to the card you paid with."
 . "$PWD/tests/check.sh"
+. "$PWD/tests/fake/start.sh"
 
 need() { # need COMMAND-THAT-SUCCEEDS-WHEN-PRESENT PACKAGE…
     local present=$1
@@ -30,8 +31,7 @@ prepare() {
     if [ -z "${REMBED_LIB:-}" ]; then cargo build --quiet --release --locked; fi
     # The examples' own default is used, and so tested, where it is right.
     if [ "$lib" = "$default" ]; then unset REMBED_LIB; else export REMBED_LIB=$lib; fi
-    cargo build --quiet --release --locked --manifest-path tests/fake/Cargo.toml
-    fake=${CARGO_TARGET_DIR:-$PWD/tests/fake/target}/release/rembed-fake
+    build_fake
 
     need 'sqlite3 --version' sqlite3
     tests/venv.sh "$venv" examples/python/requirements.txt
@@ -119,14 +119,12 @@ fi
 
 prepare
 if [ "${1:-}" = --prepare ]; then
-    printf '%s=%q\n' REMBED_LIB "$lib" FAKE "$fake" VEC_LIB "$vec" VENV "$venv"
+    printf '%s=%q\n' REMBED_LIB "$lib" VEC_LIB "$vec" VENV "$venv"
     exit
 fi
 
-# It ends with this script, as its standard input does.
-coproc fake_server { exec "$fake"; }
-read -r REMBED_URL <&"${fake_server[0]}"
-export REMBED_URL
+start_fake
+export REMBED_URL=$url
 
 line=$'0\\.[0-9]{3}  [^\n]+'
 found="^0\.[0-9]{3}  $best"$'\n'"$line"$'\n'"$line\$"

@@ -7,13 +7,12 @@ for name in REMBED_LIB REMBED_FAKE TURSO_LIB; do
 done
 cd "$(dirname "$0")/.."
 export REMBED_LIB=${REMBED_LIB:-$PWD/target/release/libsqlite_rembed.so}
-fake=${REMBED_FAKE:-$PWD/tests/fake/target/release/rembed-fake}
 hosts=examples/hosts out=target/hosts
 turso=${TURSO_LIB:-$PWD/tests/engines/turso/target/library.so}
 . "$PWD/tests/check.sh"
+. "$PWD/tests/fake/start.sh"
 
 [ -f "$REMBED_LIB" ] || cargo build --quiet --release --locked
-[ -x "$fake" ] || cargo build --quiet --release --locked --manifest-path tests/fake/Cargo.toml --target-dir tests/fake/target
 
 packages=(php-cli php-sqlite3 ruby ruby-sqlite3 libdbd-sqlite3-perl r-base-core r-cran-rsqlite golang-go
     golang-github-mattn-go-sqlite3-dev libsqlite3-dev libxerial-sqlite-jdbc-java libsqlite3-tcl)
@@ -27,9 +26,8 @@ tests/venv.sh target/venv/hosts $hosts/requirements.txt
 (cd $hosts && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >&2)
 mkdir -p $out/java
 
-coproc FAKE { exec "$fake"; }
-read -r REMBED_URL <&"${FAKE[0]}"
-export REMBED_URL
+start_fake
+export REMBED_URL=$url
 
 prints_768() { # prints_768 COMMAND…
     local output

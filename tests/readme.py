@@ -37,6 +37,9 @@ import time
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(REPOSITORY / "tests/fake"))
+from launch import Fake  # noqa: E402
+
 SERVERS = re.compile(r"http://localhost:(11434|8080)\b")
 KEYS = re.compile(r"\b[A-Z][A-Z0-9_]*_KEY\b")
 EXCERPTS = {"sh": (".sh",), "python": (".py",), "js": (".js", ".mjs"), "rust": (".rs",), "cpp": (".cpp", ".h"), "c": (".c", ".h")}
@@ -404,19 +407,16 @@ def main():
         sys.exit(prepared.returncode)
     made = dict(word.split("=", 1) for word in shlex.split(prepared.stdout))
 
-    # The fake ends when its standard input does.
-    with subprocess.Popen([made["FAKE"]], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as fake:
-        url = fake.stdout.readline().strip()
+    with Fake() as fake:
         passed = failed = 0
         for path in paths:
             try:
-                counts = check(path, root, made, url)
+                counts = check(path, root, made, fake.url)
             except Failure as error:
                 print(f"FAIL {path.name}: {error}")
                 counts = 0, 1
             # A page without a block would be one that was not read.
             passed, failed = passed + counts[0], failed + counts[1] + (sum(counts) == 0)
-        fake.stdin.close()
     if self_test:
         more = check_shapes()
         passed, failed = passed + more[0], failed + more[1]

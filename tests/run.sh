@@ -2,6 +2,7 @@
 # usage: tests/run.sh [quick | STEP …]
 # Every check of the project, or the steps named. Debian 12 with Rust, gcc and Python; as root it installs the rest.
 # `quick` is what a change is tried with: format, lints of the default features, unit tests, the SQL contract on two engines.
+# Every check runs in two lanes: what only compiles or reads has the lowest priority, and takes what the tests leave.
 # The last lines say what took longest and count the steps; what each printed is in target/tests/STEP.log.
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -14,6 +15,12 @@ step_packages() { # what the hosts below need and a bare machine lacks
         local packages=(ca-certificates git g++ make python3 python3-venv sqlite3 libsqlite3-dev curl binutils valgrind)
         # A Node of another source is as good, and Debian's does not stand beside it.
         command -v npm >/dev/null || packages+=(nodejs npm)
+        # The oldest Rust that Cargo.toml states, which Debian packages beside a newer one.
+        local stated version
+        stated=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
+        version=$(apt-cache madison rustc-web | awk '{ print $3 }' | grep -m 1 "^$stated\.") || return
+        [ -x /usr/bin/rustc ] ||
+            packages+=(rustc-web="$version" cargo-web="$version" libstd-rust-web-dev="$version")
         DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${packages[@]}"
     fi
     command -v sqlite3 && command -v g++ && command -v make && command -v git && command -v npm
@@ -31,25 +38,23 @@ step_fmt() { # and where imports go
     done
 }
 
-step_clippy() { # where the tests build, so that what their engines compile from C is there
+# What is only checked has a folder of its own: a test that builds waits for no lint, and an engine is checked once.
+checked=$PWD/target/checked
+step_clippy() {
+    local -x CARGO_TARGET_DIR=$checked
     cargo clippy --all-targets --locked -- -D warnings &&
         cargo clippy --all-targets --locked --features static,rigged -- -D warnings || return
     local crate
-    for crate in tests/fake tests/conformance tests/engines/{sqlite,rusqlite,libsql}; do
-        cargo clippy --all-targets --locked --manifest-path "$crate/Cargo.toml" --target-dir "$crate/target" -- -D warnings ||
-            return
-    done
-    for crate in tests/engines/{limbo,turso}; do
-        cargo clippy --release --all-targets --locked --manifest-path "$crate/Cargo.toml" --target-dir "$crate/target" \
-            -- -D warnings || return
+    for crate in tests/fake tests/conformance tests/engines/{sqlite,rusqlite,libsql,limbo,turso}; do
+        cargo clippy --all-targets --locked --manifest-path "$crate/Cargo.toml" -- -D warnings || return
     done
 }
 
 # Every feature, each engine's own crate and the sets that must not be: on top of clippy, which has the defaults.
-step_features() { tests/features.sh; }
+step_features() { CARGO_TARGET_DIR=$checked tests/features.sh; }
 
 step_docs() {
-    export RUSTDOCFLAGS="-D warnings"
+    local -x RUSTDOCFLAGS="-D warnings" CARGO_TARGET_DIR=$checked
     cargo doc --no-deps --locked || return
     local feature
     for feature in libsql rusqlite limbo-static turso-static; do
@@ -63,16 +68,7 @@ step_deny() {
     PATH=$PWD/target/venv/deny/bin:$PATH cargo deny check licenses bans sources
 }
 
-step_msrv() { # the oldest Rust that Cargo.toml states, which Debian packages beside a newer one
-    if ! [ -x /usr/bin/rustc ] && [ "$(id -u)" = 0 ]; then
-        local stated version
-        stated=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
-        version=$(apt-cache madison rustc-web | awk '{ print $3 }' | grep -m 1 "^$stated\.") || return
-        DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends \
-            rustc-web="$version" cargo-web="$version" libstd-rust-web-dev="$version" || return
-    fi
-    tests/msrv.sh
-}
+step_msrv() { tests/msrv.sh; }
 
 step_release() { cargo build --release --locked && tests/library.sh; }
 step_unit() { cargo test --locked; }
@@ -107,39 +103,51 @@ step_local() { env -u REMBED_LIB tests/local/run.sh; } # its own build; 4 minute
 step_bench() { bench/run.sh --short; }
 step_fuzz() { fuzz/run.sh check; }
 
-steps=(packages release fmt unit fake sqlite asan valgrind proxysql rusqlite libsql limbo turso conformance clippy features docs tls cache local sdk real demo examples packaging hosts servers readme site bench fuzz msrv deny)
+steps=(packages release unit fake sqlite asan valgrind proxysql rusqlite libsql limbo turso conformance tls cache local sdk real demo
+    examples packaging hosts servers readme bench fuzz)
+beside=(fmt clippy features docs site deny msrv)
 case ${1:-} in
 '') ;;
-quick) steps=(release fmt lints unit contract) ;;
-*) steps=("$@") ;;
+quick) steps=(release fmt lints unit contract) beside=() ;;
+*) steps=("$@") beside=() ;;
 esac
 
 mkdir -p target/tests
-passed=0 failed=() times=()
-for step in "${steps[@]}"; do
-    log=target/tests/$step.log
-    start=$SECONDS
-    if "step_$step" >"$log" 2>&1 </dev/null; then
-        passed=$((passed + 1)) verdict=ok
-    else
-        failed+=("$step") verdict=FAILED
-    fi
-    # The runner's own closing lines, so that a reader sees what was counted.
-    counted=$(grep -E '^(test result: .*|[0-9]+ passed, [0-9]+ failed.*)$' "$log" | tail -n 30)
-    times+=("$((SECONDS - start)) $step")
-    printf '== %-11s %-6s %4d s\n' "$step" "$verdict" $((SECONDS - start))
-    [ -z "$counted" ] || sed 's/^/     /' <<<"$counted"
-    [ $verdict = ok ] || { echo "--- $log"; tail -n 80 "$log"; echo "---"; }
-done
+results=$(mktemp)
+trap 'rm -f "$results"' EXIT
+lane() { # lane STEP…: one after the other, each with a line `SECONDS STEP VERDICT` in the results
+    local step log start verdict counted
+    for step; do
+        log=target/tests/$step.log
+        start=$SECONDS verdict=FAILED
+        if "step_$step" >"$log" 2>&1 </dev/null; then verdict=ok; fi
+        echo "$((SECONDS - start)) $step $verdict" >>"$results"
+        # The runner's own closing lines, so that a reader sees what was counted.
+        counted=$(grep -E '^(test result: .*|[0-9]+ passed, [0-9]+ failed.*)$' "$log" | tail -n 30)
+        printf '== %-11s %-6s %4d s\n' "$step" "$verdict" $((SECONDS - start))
+        [ -z "$counted" ] || sed 's/^/     /' <<<"$counted"
+        [ $verdict = ok ] || { echo "--- $log"; tail -n 80 "$log"; echo "---"; }
+    done
+}
+if [ ${#beside[@]} = 0 ]; then
+    lane "${steps[@]}"
+else
+    lane packages
+    (renice -n 19 $BASHPID >/dev/null && lane "${beside[@]}") >target/tests/beside.txt &
+    lane "${steps[@]:1}"
+    wait
+    cat target/tests/beside.txt
+fi
 # The five with the most seconds of lines `SECONDS NAME`, on one line.
-slowest() { sort -rn | head -n 5 | sed 's/^\([0-9]*\) \(.*\)/\2 \1 s/' | paste -sd, | sed 's/,/, /g'; }
-echo "slowest steps: $(printf '%s\n' "${times[@]}" | slowest)"
+slowest() { sort -rn | head -n 5 | sed 's/ ok$//; s/ FAILED$//; s/^\([0-9]*\) \(.*\)/\2 \1 s/' | paste -sd, | sed 's/,/, /g'; }
+echo "slowest steps: $(slowest <"$results")"
 # The checks that say their seconds, and cargo's test binaries.
-echo "slowest tests: $(for step in "${steps[@]}"; do
+echo "slowest tests: $(for step in "${steps[@]}" ${beside[@]+"${beside[@]}"}; do
     sed -n "s/^\\(ok\\|FAIL\\) *\\(.*\\) (\\([0-9]*\\) s)\$/\\3 $step, \\2/p" "target/tests/$step.log"
     awk -v step="$step" '/Running / { name = $2 == "unittests" ? $3 : $2 }
         /^test result: .* finished in / { sub(/s$/, "", $NF); printf "%d %s %s\n", $NF, step, name }' "target/tests/$step.log"
 done | sed 's/, / /' | slowest)"
-echo "${#failed[@]} steps failed: ${failed[*]:-none}"
-echo "$passed passed, ${#failed[@]} failed"
-[ ${#failed[@]} = 0 ]
+failed=$(sed -n 's/^[0-9]* \(.*\) FAILED$/\1/p' "$results" | xargs)
+echo "steps that failed: ${failed:-none}"
+echo "$(grep -c ' ok$' "$results") passed, $(grep -c ' FAILED$' "$results") failed"
+[ -z "$failed" ]

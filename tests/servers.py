@@ -18,8 +18,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tests/fake"))
+from launch import Fake  # noqa: E402
+
 LIB = os.environ.get("REMBED_LIB", str(ROOT / "target/release/libsqlite_rembed.so"))
-FAKE = os.environ.get("REMBED_FAKE", str(ROOT / "tests/fake/target/release/rembed-fake"))
 SQLD = ROOT / "examples/sqld"
 VENV = ROOT / "target/venv/sqld"
 DELAY = 0.3
@@ -31,24 +33,6 @@ def check(what, ok, shown):
     global passed, failed
     passed, failed = passed + bool(ok), failed + (not ok)
     print(f"{'ok  ' if ok else 'FAIL'} {what}: {shown}", flush=True)
-
-
-class Fake:
-    """The provider; each scenario counts its own requests."""
-
-    def __init__(self, address):
-        self.address = address
-
-    def scenario(self, name, **settings):
-        self.send("PUT", name, settings)
-        return f"{self.address}/s/{name}/v1"
-
-    def requests(self, name):
-        return json.load(self.send("GET", name, None))["requests"]
-
-    def send(self, method, name, settings):
-        body = None if settings is None else json.dumps(settings).encode()
-        return urllib.request.urlopen(urllib.request.Request(f"{self.address}/_/{name}", body, method=method))
 
 
 class Refused(Exception):
@@ -107,11 +91,14 @@ def replicates_as_data(fake, primary, replica):
     for server, name in ((primary, "the primary"), (replica, "the replica")):
         said = ask(server, "SELECT rembed_version()")
         check(f"{name} has loaded the trusted library", said, said)
+    # Once the replica knows the table, it also knows that the primary has to write to it.
+    until(lambda: ask(replica, "SELECT count(*) FROM sqlite_master WHERE name = 'docs'"), "1")
     ask(replica, "INSERT INTO docs VALUES ('a text', rembed('docs', 'a text'))")
     length = until(lambda: ask(replica, "SELECT length(embedding) FROM docs"), "3072")
     check("what a write of the replica's embedded is there as data", length == "3072", f"{length} bytes")
     stats = [json.loads(ask(s, "SELECT rembed_stats()"))["docs"]["requests"] for s in (primary, replica)]
-    check("it was computed once, on the primary", stats == [1, 0] and fake.requests("docs") == 1, f"requests of primary and replica: {stats}")
+    sent = fake.report("/docs")["requests"]
+    check("it was computed once, on the primary", (stats, sent) == ([1, 0], 1), f"requests of primary and replica: {stats}, at the provider: {sent}")
     same = ask(replica, "SELECT embedding = rembed('docs', 'a text') FROM docs")
     stats = json.loads(ask(replica, "SELECT rembed_stats()"))["docs"]["requests"]
     check("a SELECT runs on the server that is asked, and gives the same vector", (same, stats) == ("1", 1), f"requests of the replica: {stats}")
@@ -175,10 +162,10 @@ def waits(fake, primary, replica):
     texts = [f"fetched {i}" for i in range(WRITERS)]
     took = seconds(lambda: (prefetch(primary, texts), at_once(primary, [insert(t) for t in texts])))
     check("rembed_prefetch() in a read first: they wait once for all", took < WRITERS * DELAY * 0.7, f"{took:.2f} s")
-    before = fake.requests("slow")
+    before = fake.report("/slow")["requests"]
     prefetch(replica, ["elsewhere"])
     ask(replica, insert("elsewhere"))
-    sent = fake.requests("slow") - before
+    sent = fake.report("/slow")["requests"] - before
     check("a prefetch at the replica does not help a write, which runs at the primary", sent == 2, f"{sent} requests")
 
 
@@ -218,12 +205,11 @@ def a_wrong_hash(folder):
 def main():
     subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"], cwd=SQLD, check=True, stdout=sys.stderr)
     subprocess.run([ROOT / "tests/venv.sh", VENV, SQLD / "requirements.txt"], check=True)
-    with tempfile.TemporaryDirectory() as folder, subprocess.Popen([FAKE], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as provider:
-        fake = Fake(provider.stdout.readline().strip())
+    with tempfile.TemporaryDirectory() as folder, Fake() as fake:
         urls = {
-            "docs": fake.scenario("docs"),
-            "slow": fake.scenario("slow", latency_ms=int(DELAY * 1000)),
-            "slowest": fake.scenario("slowest", latency_ms=2500),
+            "docs": fake.scenario("docs") + "/v1",
+            "slow": fake.scenario("slow", latency_ms=int(DELAY * 1000)) + "/v1",
+            "slowest": fake.scenario("slowest", latency_ms=2500) + "/v1",
         }
         clients_file = {"clients": {name: {"format": "openai", "model": "m", "url": url} for name, url in urls.items()}}
         config = Path(folder, "clients.json")
@@ -238,7 +224,6 @@ def main():
             the_cut(primary)
             cluster.stdin.close()
         a_wrong_hash(folder)
-        provider.stdin.close()
     print(f"{passed} passed, {failed} failed")
     return failed > 0
 

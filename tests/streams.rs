@@ -4,10 +4,8 @@
 mod support;
 
 use std::collections::{BTreeSet, HashSet};
-use std::io::{BufRead, BufReader};
 use std::ops::Range;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Barrier, LazyLock, mpsc};
 use std::time::{Duration, Instant};
@@ -606,20 +604,10 @@ fn an_answer_that_cannot_be_believed_fails_the_rows_of_its_request() {
     }
 }
 
-/// A fake of the test's own, to be killed.
-fn own_fake() -> (Child, String) {
-    // Makes sure that it is built.
-    drop(server("built", json!({})));
-    let binary = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fake/target/release/rembed-fake");
-    let mut child = Command::new(binary).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    let mut url = String::new();
-    BufReader::new(child.stdout.take().unwrap()).read_line(&mut url).unwrap();
-    (child, url.trim().into())
-}
-
 #[test]
 fn a_server_that_goes_away_half_way_fails_the_rows_it_has_not_answered() {
-    let (mut child, url) = own_fake();
+    let mut fake = Some(support::start());
+    let url = fake.as_ref().unwrap().url.clone();
     let settings = json!({"width": 16, "latency_ms": 40}).to_string();
     ureq::put(format!("{url}/_/gone")).send(settings).unwrap();
     let options = json!({
@@ -645,8 +633,7 @@ fn a_server_that_goes_away_half_way_fails_the_rows_it_has_not_answered() {
             }
         }
         if good + bad == 40 {
-            child.kill().unwrap();
-            child.wait().unwrap();
+            drop(fake.take());
         }
     }
     assert_eq!(good + bad, 160);

@@ -4,9 +4,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 lib=${REMBED_LIB:-$PWD/target/release/libsqlite_rembed.so}
 tls=$PWD/tests/fixtures/tls
-cargo build --quiet --release --manifest-path tests/fake/Cargo.toml --target-dir tests/fake/target
-coproc FAKE { exec tests/fake/target/release/rembed-fake --tls "$tls/server.pem" "$tls/server.key"; }
-read -r url <&"${FAKE[0]}"
+. tests/fake/start.sh
+start_fake --tls "$tls/server.pem" "$tls/server.key"
 . "$PWD/tests/check.sh"
 
 ask() { # ask URL SQL, with the client c at URL

@@ -8,8 +8,8 @@ cd "$(dirname "$0")/.."
 [ $# -gt 0 ] || set -- rows:: functions:: update:: nomem::closing
 
 [ -n "${REMBED_LIB:-}" ] || cargo build --quiet --release --locked
-[ -n "${REMBED_FAKE:-}" ] ||
-    cargo build --quiet --release --locked --manifest-path tests/fake/Cargo.toml --target-dir tests/fake/target
+. tests/fake/start.sh
+build_fake
 
 host=$(rustc -vV | sed -n 's/^host: //p' | tr 'a-z-' 'A-Z_')
 export "CARGO_TARGET_${host}_RUNNER=valgrind --quiet --error-exitcode=9 --leak-check=full --show-leak-kinds=definite

@@ -9,19 +9,13 @@ import urllib.request
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
-sys.path.insert(0, os.path.join(HERE, "..", "sdk"))
-from fake import Checks, Fake  # noqa: E402, F401
+sys.path[:0] = [os.path.join(HERE, "..", "sdk"), os.path.join(HERE, "..", "fake")]
+from checks import Checks  # noqa: E402, F401
+from launch import Fake  # noqa: E402, F401
 
 LIB = os.path.abspath(
     os.environ.get("REMBED_LIB") or os.path.join(ROOT, "target/release/libsqlite_rembed.so")
 )
-
-
-def start_fake():
-    folder = os.path.join(ROOT, "tests/fake")
-    build = ["cargo", "build", "--quiet", "--release", "--locked", "--target-dir", "target"]
-    subprocess.run(build, cwd=folder, check=True)
-    return Fake(os.path.join(folder, "target/release/rembed-fake"))
 
 
 class Worker:

@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 
-from common import LIB, Checks, Worker, start_fake
+from common import LIB, Checks, Fake, Worker
 
 TEXTS = [f"text number {i}" for i in range(40)]
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -140,7 +140,7 @@ def stats_move_while_a_statement_runs(checks, fake):
 
 def main():
     checks = Checks()
-    fake = start_fake()
+    fake = Fake()
     for test in [
         a_bar_is_drawn,
         retries_are_told,

@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 
-from common import Checks, Worker, ask, start_fake, truth
+from common import Checks, Fake, Worker, ask, truth
 
 WIDTH = 256
 PAGE = 8192
@@ -816,7 +816,7 @@ def forks(checks, fake, work):
 
 def main():
     checks = Checks()
-    fake = start_fake()
+    fake = Fake()
     work = tempfile.mkdtemp(prefix="rembed-cache-")
     chosen = sys.argv[1:]
     try:

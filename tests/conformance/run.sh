@@ -12,9 +12,8 @@ cd "$(dirname "$0")/../.."
 unset CARGO_TARGET_DIR
 
 if [ -z "${REMBED_LIB:-}" ]; then cargo build --quiet --release --locked; fi
-if [ -z "${REMBED_FAKE:-}" ]; then
-    cargo build --quiet --release --locked --manifest-path tests/fake/Cargo.toml --target-dir tests/fake/target
-fi
+. tests/fake/start.sh
+build_fake
 if [ -z "${SQLITE_VEC:-}" ]; then
     tests/venv.sh target/venv/examples examples/python/requirements.txt
     SQLITE_VEC=$(target/venv/examples/bin/python3 -c 'import sqlite_vec; print(sqlite_vec.loadable_path())').so

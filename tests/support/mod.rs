@@ -1,47 +1,35 @@
 //! The fake provider of `tests/fake`, one process for the tests of a file.
 #![allow(dead_code)] // no file uses all of it
 
-use std::io::{BufRead, BufReader};
+#[path = "../engines/driver/src/fake.rs"]
+mod fake;
+
 use std::path::Path;
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::Command;
 use std::sync::{Arc, LazyLock};
 
+use fake::Fake;
 use serde_json::Value;
 use sqlite_rembed::Session;
 use sqlite_rembed::base::interrupt::Uninterrupted;
 
-static FAKE: LazyLock<Fake> = LazyLock::new(Fake::start);
+static FAKE: LazyLock<Fake> = LazyLock::new(start);
 
-/// A running server. It ends with this process, whose end closes its standard input.
-struct Fake {
-    url: String,
-    _child: Child,
-    _stdin: ChildStdin,
-}
-
-impl Fake {
-    fn start() -> Fake {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fake");
-        let mut build = Command::new(env!("CARGO"));
-        build.args(["build", "--quiet", "--release", "--locked", "--target-dir", "target"]);
-        // What cargo tells a test of its package would make ring's build script, and so all of TLS, run again.
-        let ours = |name: &str| {
-            name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") || name == "OUT_DIR"
-        };
-        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(ours)) {
-            build.env_remove(name);
-        }
-        let built = build.current_dir(&folder).status().expect("cargo runs");
-        assert!(built.success(), "tests/fake does not build");
-        let mut child = Command::new(folder.join("target/release/rembed-fake"))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the fake starts");
-        let mut url = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut url).unwrap();
-        Fake { url: url.trim().into(), _stdin: child.stdin.take().unwrap(), _child: child }
+/// Builds the fake and starts one more.
+pub fn start() -> Fake {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fake");
+    let mut build = Command::new(env!("CARGO"));
+    build.args(["build", "--quiet", "--release", "--locked", "--target-dir", "target"]);
+    // What cargo tells a test of its package would make ring's build script, and so all of TLS, run again.
+    let ours = |name: &str| {
+        name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") || name == "OUT_DIR"
+    };
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(ours)) {
+        build.env_remove(name);
     }
+    let built = build.current_dir(&folder).status().expect("cargo runs");
+    assert!(built.success(), "tests/fake does not build");
+    Fake::of(&folder.join("target/release/rembed-fake")).expect("the fake starts")
 }
 
 /// A scenario of the fake, by which it counts and misbehaves.

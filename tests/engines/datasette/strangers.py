@@ -16,8 +16,10 @@ import urllib.parse
 import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
+sys.path.insert(0, str(ROOT / "tests/fake"))
+from launch import Fake  # noqa: E402
+
 LIB = os.environ.get("REMBED_LIB") or str(ROOT / "target/release/libsqlite_rembed.so")
-FAKE = os.environ.get("REMBED_FAKE") or str(ROOT / "tests/fake/target/release/rembed-fake")
 SECRET = "the-hosts-own-secret"
 LOCK = 'conn.execute("SELECT rembed_lock()").fetchone()'
 
@@ -158,8 +160,8 @@ def without_the_lock_it_succeeds(plugin):
             assert f"authorization: bearer {SECRET}" in heard.lower(), heard
 
 
-provider = subprocess.Popen([FAKE], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-fake = provider.stdout.readline().strip()
+provider = Fake()
+fake = provider.url
 failed = 0
 tests = (the_recipe_refuses_the_attack, a_locked_process_refuses_it_too, without_the_lock_it_succeeds)
 for test in tests:
@@ -169,6 +171,6 @@ for test in tests:
     except Exception as error:  # the next test runs
         failed += 1
         print("FAILED", test.__name__, repr(error))
-provider.stdin.close()
+provider.close()
 print(f"{len(tests) - failed} passed, {failed} failed")
 sys.exit(failed > 0)

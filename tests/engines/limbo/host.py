@@ -14,12 +14,13 @@ import subprocess
 import sys
 import tempfile
 import traceback
-import urllib.request
 
 HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE / "../../fake"))
+from launch import Fake  # noqa: E402
+
 BUILT = pathlib.Path(sys.argv[1])
 WORD = sys.argv[2] if len(sys.argv) > 2 else ""
-FAKE = os.environ.get("REMBED_FAKE") or HERE / "../../fake/target/release/rembed-fake"
 PYTHON = BUILT / "venv/bin/python3"
 LIMBO, RIGGED, BOTH = (BUILT / f"lib/{name}/libsqlite_rembed.so" for name in ("limbo", "rigged", "both"))
 SECRET = "sk-never-to-be-seen"
@@ -105,26 +106,17 @@ class Host:
 class World:
     """A scenario of the fake provider."""
 
-    count = 0
-
     def __init__(self, **settings):
-        World.count += 1
-        self.name = f"limbo-{World.count}"
-        self.url = f"{base}/s/{self.name}/v1"
-        self._call("PUT", json.dumps({"width": 4, **settings}).encode())
+        self.base = fake.scenario(**{"width": 4, **settings})
+        self.url = self.base + "/v1"
 
     def log(self):
-        return self._call("GET")["log"]
+        return fake.report(self.base)["log"]
 
     def client(self, name="c", **options):
         """The statement that registers it."""
         options = {"format": "openai", "model": "m", "url": self.url, "retries": 0, **options}
         return f"SELECT rembed_register('{name}', '{json.dumps(options)}')"
-
-    def _call(self, method, body=None):
-        request = urllib.request.Request(f"{base}/_/{self.name}", body, method=method)
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        return json.load(opener.open(request, timeout=20))
 
 
 def vector(value):
@@ -435,9 +427,6 @@ assert not called
 
 
 def main():
-    global base
-    fake = subprocess.Popen([str(FAKE)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    base = fake.stdout.readline().strip()
     passed = failed = 0
 
     def attempt(name, work):
@@ -471,10 +460,10 @@ def main():
             attempt(f"{name}: {function.__name__}", with_host(function, command))
     for function in ALONE:
         attempt(function.__name__, function)
-    fake.stdin.close()
-    fake.wait()
     print(f"{passed} passed, {failed} failed")
     return failed != 0
 
 
-sys.exit(main())
+with Fake() as fake:
+    code = main()
+sys.exit(code)

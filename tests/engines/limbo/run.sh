@@ -1,4 +1,4 @@
-#!/bin/sh
+#!/usr/bin/env bash
 # Tests the extension in hosts on Limbo 0.0.22: Rust on limbo_core, linked and loaded, and PyPI's pylimbo.
 # Builds all it needs but the fake that REMBED_FAKE may name. The last line has the counts.
 set -u
@@ -28,11 +28,8 @@ library rigged limbo,rigged
 library both sqlite,limbo
 library limbo limbo
 "$root/tests/venv.sh" "$target/venv" "$here/requirements.txt" || exit 2
-if [ -z "${REMBED_FAKE:-}" ]; then
-    cargo build --quiet --release --locked --manifest-path "$root/tests/fake/Cargo.toml" \
-        --target-dir "$root/tests/fake/target" || exit 2
-    export REMBED_FAKE="$root/tests/fake/target/release/rembed-fake"
-fi
+. "$root/tests/fake/start.sh"
+build_fake || exit 2
 
 suite 'Rust' cargo test --quiet --release --locked --manifest-path "$here/Cargo.toml" --target-dir "$target" -- --nocapture
 suite 'Every host' /usr/bin/python3 "$here/host.py" "$target"

@@ -30,38 +30,36 @@ if [ "${1:-}" = driver ]; then
     exit
 fi
 
-results=$out/run/results.txt
-: >"$results"
-# Prints a result line and keeps it for the count.
-record() { tee -a "$results"; }
-check() { # check WHAT COMMAND…
-    local verdict=ok what=$1
-    shift
-    "$@" || verdict=FAILED
-    echo "$verdict $what" | record
+. "$root/tests/check.sh"
+. "$root/tests/fake/start.sh"
+# Counts what a host says on the standard input, `ok CASE` or `FAILED CASE` a line; figures stand between.
+said() {
+    local line
+    while IFS= read -r line; do
+        case $line in
+            "ok "*) pass "${line#ok }" ;;
+            "FAILED "*) fail "${line#FAILED }" ;;
+            *) echo "$line" ;;
+        esac
+    done
 }
 
 # C objects take as long as the archives: both at once, where there are two cores.
 "$here/sources.sh" "$sources"
 make --silent -j2 -C "$here" OUT="$out" SOURCES="$sources" ARCHIVES= objects &
 objects=$!
-(cd "$root" && cargo build --quiet --release --manifest-path tests/fake/Cargo.toml)
 # ProxySQL's own command, as its deps/Makefile has it.
-(cd "$root" && CARGO_TARGET_DIR=$out/cargo SQLITE3_INCLUDE_DIR=$sources/sqlite SQLITE3_LIB_DIR=$sources/sqlite \
+(cd "$root" && CARGO_TARGET_DIR=$target SQLITE3_INCLUDE_DIR=$sources/sqlite SQLITE3_LIB_DIR=$sources/sqlite \
     SQLITE3_STATIC=1 cargo build --quiet --release --features=sqlite-loadable/static --lib)
-(cd "$root" && cargo build --quiet --release --lib)
-cp "$target/release/libsqlite_rembed.a" "$out/plain.a"
-own=$out/cargo/release/libsqlite_rembed.a
+own=$target/release/libsqlite_rembed.a
 check "objects and headers compile without a warning" wait "$objects"
-make --silent -j2 -C "$here" OUT="$out" SOURCES="$sources" ARCHIVES="own=$own plain=$out/plain.a" hosts
+make --silent -j2 -C "$here" OUT="$out" SOURCES="$sources" ARCHIVES="own=$own" hosts
 
 # Debian's nm would ask LLVM's plugin, which knows no newer bitcode; the symbols are in plain ELF too.
 symbols() { nm --plugin=/dev/null --defined-only --extern-only "$1" 2>/dev/null | awk 'NF == 3 && $3 ~ /^sqlite3/ {print $3}' | sort; }
-for archive in "$own" "$out/plain.a"; do
-    echo "   $(symbols "$archive" | wc -l) sqlite3 symbols in ${archive#"$out/"} of $(stat -c %s "$archive") bytes"
-    check "${archive#"$out/"} defines no sqlite3 symbol but its entry points" \
-        test "$(symbols "$archive" | xargs)" = "sqlite3_rembed_init sqlite3_sqliterembed_init"
-done
+echo "   an archive of $(stat -c %s "$own") bytes"
+check "the archive defines no sqlite3 symbol but its entry points" \
+    test "$(symbols "$own" | xargs)" = "sqlite3_rembed_init sqlite3_sqliterembed_init"
 
 needs_no_bindgen() {
     local tree
@@ -69,24 +67,28 @@ needs_no_bindgen() {
 }
 check "ProxySQL's command needs no bindgen, and so no libclang" needs_no_bindgen
 
-coproc FAKE { exec "${CARGO_TARGET_DIR:-$root/tests/fake/target}/release/rembed-fake"; }
-read -r url <&"${FAKE[0]}"
+start_fake
 
 # host NAME TIMEOUT GROUP…: runs a linked host, in a folder of its own.
 host() {
-    local name=$1 limit=$2 status=0
+    local name=$1 limit=$2
     shift 2
     mkdir -p "$out/run/$name"
-    timeout "$limit" "$out/$name" "$name" "$url" "$out/run/$name" "$out/cargo/release/libsqlite_rembed.so" "$@" |
-        record || status=$?
+    run "$limit" "$name" "$name" "$url" "$out/run/$name" "$target/release/libsqlite_rembed.so" "$@"
+}
+# run TIMEOUT PROGRAM ARGUMENT…: counts what the program says.
+run() {
+    local limit=$1 program=$2 status=0
+    shift 2
+    said < <(timeout "$limit" "$out/$program" "$@")
+    wait $! || status=$?
     # 1 is a failed case, which has its line already.
-    if [ $status -gt 1 ]; then echo "FAILED $name/$*: ended with status $status" | record; fi
+    if [ $status -gt 1 ]; then fail "$program $*: ended with status $status"; fi
 }
 
 export REMBED_README=$root/README.md REMBED_STRANGERS=$root/tests/engines/strangers.txt
 for way in before after system; do
     host "own-$way" 120 linkage pipeline readme scopes lock errors client load lifetime strangers
-    host "plain-$way" 30 linkage pipeline
 done
 unset REMBED_README REMBED_STRANGERS
 
@@ -99,9 +101,9 @@ REMBED_CONFIG=$out/run/no-such-file.json host own-after 30 config
 # A server whose sessions are strangers': SECURITY.md.
 REMBED_LOCK=1 REMBED_CONFIG=$out/run/config.json HOST_SECRET=the-hosts-own-secret host own-after 30 locked
 
-timeout 30 "$out/forgot" own "$out/run" | record || true
-timeout 30 "$out/order" own | record || true
-timeout 30 "$out/header" | record || true
+run 30 forgot own "$out/run"
+run 30 order own
+run 30 header
 
 valgrind_host() {
     valgrind --quiet --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite --error-exitcode=9 \
@@ -119,8 +121,4 @@ demo() {
 }
 check "the C++ example runs" demo
 
-passed=$(grep -c '^ok ' "$results" || true)
-failed=$(grep -c '^FAILED ' "$results" || true)
-sed -n 's/^FAILED /   failed: /p' "$results"
-echo "$passed passed, $failed failed"
-[ "$failed" = 0 ] && [ "$passed" -gt 0 ]
+total

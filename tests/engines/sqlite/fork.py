@@ -8,7 +8,6 @@ import os
 import pathlib
 import random
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -20,8 +19,10 @@ assert ctypes.CDLL("libsqlite3.so.0").sqlite3_config(9, 0) == 0
 import sqlite3
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
+sys.path.insert(0, str(ROOT / "tests/fake"))
+from launch import Fake  # noqa: E402
+
 LIB = os.environ.get("REMBED_LIB") or str(ROOT / "target/release/libsqlite_rembed.so")
-FAKE = os.environ.get("REMBED_FAKE") or str(ROOT / "tests/fake/target/release/rembed-fake")
 CHILDREN = 60
 THREADS = 8
 # A child that has not ended by then hangs.
@@ -100,7 +101,6 @@ def main(base, rounds):
     return passed != rounds * CHILDREN
 
 
-with subprocess.Popen([FAKE], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as fake:
-    code = main(fake.stdout.readline().strip(), int(sys.argv[1]) if sys.argv[1:] else 3)
-    fake.kill()
+with Fake() as fake:
+    code = main(fake.url, int(sys.argv[1]) if sys.argv[1:] else 3)
 sys.exit(code)

@@ -10,11 +10,12 @@ import sys
 import tempfile
 import threading
 import time
-import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
+sys.path.insert(0, str(ROOT / "tests/fake"))
+from launch import Fake  # noqa: E402
+
 LIB = os.environ.get("REMBED_LIB") or str(ROOT / "target/release/libsqlite_rembed.so")
-FAKE = os.environ.get("REMBED_FAKE") or str(ROOT / "tests/fake/target/release/rembed-fake")
 
 TESTS = []
 
@@ -27,21 +28,12 @@ def test(function):
 class World:
     """A scenario of the fake provider."""
 
-    count = 0
-
     def __init__(self, **settings):
-        World.count += 1
-        self.name = f"python-{World.count}"
-        self.url = f"{base}/s/{self.name}/v1"
-        self._call("PUT", json.dumps({"width": 4, **settings}).encode())
+        self.base = fake.scenario(**{"width": 4, **settings})
+        self.url = self.base + "/v1"
 
     def log(self):
-        return self._call("GET")["log"]
-
-    def _call(self, method, body=None):
-        request = urllib.request.Request(f"{base}/_/{self.name}", body, method=method)
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        return json.load(opener.open(request, timeout=20))
+        return fake.report(self.base)["log"]
 
 
 def connect(world=None, database=":memory:", options=None, **how):
@@ -324,9 +316,6 @@ def main():
     return failed > 0
 
 
-# The fake ends when its standard input does, and so with this process.
-with subprocess.Popen([FAKE], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as fake:
-    base = fake.stdout.readline().strip()
+with Fake() as fake:
     code = main()
-    fake.kill()
 sys.exit(code)

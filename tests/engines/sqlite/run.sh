@@ -1,4 +1,4 @@
-#!/bin/sh
+#!/usr/bin/env bash
 # Tests the extension in hosts on classic SQLite: Rust on the newest and on two old ones, the shell, Python.
 # Builds what REMBED_LIB, REMBED_RIGGED_LIB and REMBED_FAKE do not name. The last line has the counts.
 set -u
@@ -17,7 +17,8 @@ build() {
 }
 [ -n "${REMBED_LIB:-}" ] || build . target --release
 [ -n "${REMBED_RIGGED_LIB:-}" ] || build . target/rigged --features rigged
-[ -n "${REMBED_FAKE:-}" ] || build tests/fake tests/fake/target --release
+. "$root/tests/fake/start.sh"
+build_fake || exit 2
 
 # Most tests wait for a server most of the time.
 RUST_TEST_THREADS=${RUST_TEST_THREADS:-8}
@@ -25,7 +26,7 @@ export RUST_TEST_THREADS
 suite 'Rust, the newest SQLite' cargo test --quiet --locked --manifest-path "$here/Cargo.toml"
 suite 'Rust, SQLite 3.35' cargo test --quiet --locked --manifest-path "$here/old/Cargo.toml"
 suite 'Rust, SQLite 3.33' cargo test --quiet --locked --manifest-path "$here/too-old/Cargo.toml"
-suite 'Shell' sh "$here/shell.sh"
+suite 'Shell' "$here/shell.sh"
 suite 'Python' "$python" "$here/host.py"
 suite 'Python, forks' "$python" "$here/fork.py"
 venv=$root/target/venv/datasette

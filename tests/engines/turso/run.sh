@@ -1,4 +1,4 @@
-#!/bin/sh
+#!/usr/bin/env bash
 # Tests the extension in hosts on Turso: 0.8, loaded and linked in; the next version, loaded; older ones, which it
 # must refuse. The last line has the counts. `run.sh driver` only builds what the conformance suite runs.
 set -u
@@ -27,7 +27,8 @@ build --manifest-path "$here/Cargo.toml" --features static --target-dir "$target
 build --manifest-path "$here/pre/Cargo.toml" --target-dir "$target/pre"
 [ "${1:-}" != driver ] || exit 0
 library turso,rigged rigged
-build --manifest-path "$root/tests/fake/Cargo.toml" --target-dir "$root/tests/fake/target"
+. "$root/tests/fake/start.sh"
+build_fake || exit 2
 
 # The figures of the tests are shown.
 check() {

@@ -1,14 +1,14 @@
-//! The fake provider, started for a test.
+//! The fake provider, started from Rust.
 
-use std::io::{BufRead, BufReader};
+use std::io::{self, BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-/// A running fake; it ends with its standard input, which is ours.
+/// A running fake. It ends with this value, or with the process.
 pub struct Fake {
     /// `http://127.0.0.1:PORT`.
     pub url: String,
-    _process: Child,
+    process: Child,
 }
 
 impl Fake {
@@ -19,18 +19,30 @@ impl Fake {
     pub fn start() -> Fake {
         let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fake/target/release/rembed-fake");
         let program = std::env::var_os("REMBED_FAKE").map_or(built, Into::into);
-        let mut process = Command::new(&program)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap_or_else(|e| panic!("{}: {e}. run.sh builds it", program.display()));
+        Fake::of(&program).unwrap_or_else(|e| panic!("{}: {e}. run.sh builds it", program.display()))
+    }
+
+    /// Starts this program.
+    ///
+    /// # Errors
+    /// It does not start, or does not say where it is.
+    pub fn of(program: &Path) -> io::Result<Fake> {
+        let mut process = Command::new(program).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let mut url = String::new();
-        BufReader::new(process.stdout.take().unwrap()).read_line(&mut url).unwrap();
-        Fake { url: url.trim_end().into(), _process: process }
+        BufReader::new(process.stdout.take().expect("it is piped")).read_line(&mut url)?;
+        Ok(Fake { url: url.trim_end().into(), process })
     }
 
     /// The statement that registers the client `c` with it.
     pub fn register(&self) -> String {
         format!("SELECT rembed_register('c', 'format', 'ollama', 'model', 'm', 'url', '{}')", self.url)
+    }
+}
+
+impl Drop for Fake {
+    fn drop(&mut self) {
+        // One that has ended already needs neither.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
     }
 }

@@ -1,9 +1,6 @@
 //! The fake provider: one process of it for each process of tests, and a scenario for each test.
 
 use std::env;
-use std::io::{BufRead as _, BufReader};
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -19,7 +16,7 @@ static WORLDS: AtomicUsize = AtomicUsize::new(0);
 /// A running fake.
 pub struct Fake {
     url: String,
-    child: Option<Child>,
+    _process: Option<driver::fake::Fake>,
     agent: ureq::Agent,
 }
 
@@ -47,24 +44,16 @@ pub(crate) fn shared() -> &'static Fake {
 }
 
 impl Fake {
-    /// Starts one more; it ends with its standard input, which is ours.
+    /// Starts one more, of its own process.
     pub fn start() -> Self {
-        let built = || crate::root().join("tests/fake/target/release/rembed-fake");
-        let program = env::var_os("REMBED_FAKE").map_or_else(built, PathBuf::from);
-        let mut child = Command::new(&program)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap_or_else(|e| panic!("{}: {e}. run.sh builds it", program.display()));
-        let mut url = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut url).unwrap();
-        Self::at(url.trim_end().into(), Some(child))
+        let process = driver::fake::Fake::start();
+        Self::at(process.url.clone(), Some(process))
     }
 
-    fn at(url: String, child: Option<Child>) -> Self {
+    fn at(url: String, process: Option<driver::fake::Fake>) -> Self {
         let timeout = Some(Duration::from_secs(20));
         let agent = ureq::Agent::config_builder().proxy(None).timeout_global(timeout).build().into();
-        Self { url, child, agent }
+        Self { url, _process: process, agent }
     }
 
     /// Its address, `http://127.0.0.1:PORT`.
@@ -83,15 +72,6 @@ impl Fake {
 
     pub(crate) fn existing(&self, name: &str) -> World<'_> {
         World { fake: self, name: name.into() }
-    }
-}
-
-impl Drop for Fake {
-    fn drop(&mut self) {
-        if let Some(child) = &mut self.child {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
     }
 }
 

@@ -1,40 +1,7 @@
-"""The fake server as a test sees it, and the counting of checks."""
+"""The counting of checks, and what is compared."""
 
-import json
 import math
-import subprocess
 import sys
-import urllib.request
-
-
-class Fake:
-    """A running server; it ends with this process, whose pipe it reads."""
-
-    def __init__(self, binary):
-        self.process = subprocess.Popen(
-            [binary], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-        self.url = self.process.stdout.readline().strip()
-        self.made = 0
-
-    def scenario(self, **settings):
-        """A fresh scenario; answers its base URL."""
-        self.made += 1
-        name = f"sdk{self.made}"
-        self._control("PUT", name, settings)
-        return f"{self.url}/s/{name}"
-
-    def report(self, base):
-        return self._control("GET", base.rsplit("/", 1)[1])
-
-    def _control(self, method, name, body=None):
-        request = urllib.request.Request(
-            f"{self.url}/_/{name}",
-            method=method,
-            data=None if body is None else json.dumps(body).encode(),
-        )
-        with urllib.request.urlopen(request) as reply:
-            return json.load(reply)
 
 
 class Checks:
