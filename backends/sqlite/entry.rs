@@ -2,8 +2,10 @@
 
 use std::ffi::{c_char, c_int};
 
-use super::ffi::{self, code, sqlite3, sqlite3_api_routines};
-use super::{c_string, register};
+use super::ffi::{code, sqlite3, sqlite3_api_routines};
+use super::in_use;
+use super::register::register;
+use super::value::c_string;
 use crate::base::guard::guard;
 
 /// Entry point of `rembed0.so`, and of hosts that link the library: registers everything in `db`.
@@ -61,7 +63,7 @@ unsafe fn init(db: *mut sqlite3, api: *mut sqlite3_api_routines) -> Result<(), S
     unsafe {
         // An auto-extension and a load_extension() of the same library meet on one connection: the second
         // must not replace the session, and with it the clients, of the first.
-        let Some(in_use) = ffi::attach(db, api)? else {
+        let Some(in_use) = in_use::attach(db, api)? else {
             return Ok(());
         };
         register(db, in_use)

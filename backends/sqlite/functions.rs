@@ -3,11 +3,12 @@
 use std::ffi::{c_int, c_void};
 use std::sync::Arc;
 
+use super::connection::{self, Connection};
 use super::ffi::{self, code, sqlite3, sqlite3_context, sqlite3_value};
+use super::schema;
 use super::value::{RawValue, arguments, give, give_error};
-use super::{Connection, destroy_connection, schema};
 use crate::base::error::Error;
-use crate::sql::functions::{Function, Purity};
+use crate::sql::functions::{Callers, Function};
 
 /// What SQLite hands back to a call of a function.
 struct Registered {
@@ -15,15 +16,17 @@ struct Registered {
     function: &'static Function<RawValue<'static>>,
 }
 
-fn flags(purity: Purity) -> c_int {
-    code::UTF8
-        | match purity {
-            Purity::Deterministic => code::DETERMINISTIC,
-            Purity::Vector => code::DETERMINISTIC | code::RESULT_SUBTYPE,
-            Purity::Volatile => 0,
-            // Deterministic for SQLite alone: old versions do not check other functions in a CHECK.
-            Purity::Direct => code::DIRECTONLY | code::DETERMINISTIC,
-        }
+fn flags(function: &Function<RawValue<'static>>) -> c_int {
+    // A function for the application alone is deterministic to SQLite: old versions check no other in a file's CHECK.
+    // A constant call then runs once a statement.
+    let of_callers = match function.callers {
+        Callers::Anyone => 0,
+        Callers::Application => code::DIRECTONLY | code::DETERMINISTIC,
+    };
+    let of_result =
+        [(function.deterministic, code::DETERMINISTIC), (function.gives_vector, code::RESULT_SUBTYPE)];
+    let set = of_result.iter().filter_map(|(on, flag)| on.then_some(*flag));
+    set.fold(code::UTF8 | of_callers, |all, flag| all | flag)
 }
 
 /// Registers every function in `db`.
@@ -40,7 +43,7 @@ pub unsafe fn register(db: *mut sqlite3, connection: &Arc<Connection>) -> Result
                     db,
                     function.name.as_ptr(),
                     *args,
-                    flags(function.kind),
+                    flags(function),
                     Box::into_raw(app).cast(),
                     Some(call),
                     None,
@@ -59,7 +62,7 @@ pub unsafe fn register(db: *mut sqlite3, connection: &Arc<Connection>) -> Result
 
 unsafe extern "C" fn destroy(app: *mut c_void) {
     // SAFETY: `app` came from Box::into_raw in register(), and SQLite destroys it once.
-    destroy_connection(unsafe { Box::from_raw(app.cast::<Registered>()) });
+    connection::destroy(unsafe { Box::from_raw(app.cast::<Registered>()) });
 }
 
 unsafe extern "C" fn call(context: *mut sqlite3_context, argc: c_int, argv: *mut *mut sqlite3_value) {
@@ -67,7 +70,7 @@ unsafe extern "C" fn call(context: *mut sqlite3_context, argc: c_int, argv: *mut
     unsafe {
         let registered = &*ffi::user_data(context).cast::<Registered>();
         // SQLite forgets what is noted here when the statement ends.
-        if registered.function.kind == Purity::Vector && ffi::get_auxdata(context, 0).is_null() {
+        if registered.function.gives_vector && ffi::get_auxdata(context, 0).is_null() {
             registered.connection.session.begin_statement();
             ffi::set_auxdata(context, 0, std::ptr::dangling_mut::<u8>().cast(), None);
         }

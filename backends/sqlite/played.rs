@@ -6,11 +6,15 @@ use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::mem::ManuallyDrop;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use super::batch_table::{Batch, OfJson, OfSelect};
+use super::clients_table::Clients;
+use super::connection::{Connection, Db};
 use super::ffi::{
-    self, code, sqlite3, sqlite3_api_routines, sqlite3_context, sqlite3_module, sqlite3_stmt, sqlite3_value,
+    code, sqlite3, sqlite3_api_routines, sqlite3_context, sqlite3_module, sqlite3_stmt, sqlite3_value,
     sqlite3_vtab, sqlite3_vtab_cursor,
 };
-use super::{Connection, batch_table, clients_table};
+use super::in_use;
+use super::vtab::{self, Eponymous, Module};
 use crate::base::interrupt::Uninterrupted;
 use crate::sql::session::Session;
 
@@ -161,7 +165,7 @@ fn connection() -> (Arc<Connection>, MutexGuard<'static, ()>) {
         api
     });
     // SAFETY: a table of routines that stays.
-    let in_use = unsafe { ffi::attach(DB, std::ptr::from_ref(api).cast_mut()) }.unwrap().unwrap();
+    let in_use = unsafe { in_use::attach(DB, std::ptr::from_ref(api).cast_mut()) }.unwrap().unwrap();
     let session = Session::new("played", Arc::new(Uninterrupted), None);
     (Arc::new(Connection { session, in_use }), one)
 }
@@ -175,6 +179,13 @@ struct Table {
 }
 
 impl Table {
+    fn of<T: Eponymous>(connection: Arc<Connection>) -> Table {
+        // SAFETY: an address that nothing reads.
+        let db = unsafe { Db::new(DB) };
+        let table = T::connect(&connection, db);
+        Table { module: Module::<T>::CALLBACKS, vtab: vtab::instance(connection, db, table) }
+    }
+
     fn open(&self) -> *mut sqlite3_vtab_cursor {
         let mut cursor = std::ptr::null_mut();
         // SAFETY: as SQLite does.
@@ -259,7 +270,7 @@ fn text(text: &str) -> Value {
 #[test]
 fn the_table_of_clients_is_read_and_written() {
     let (connection, _one) = connection();
-    let table = Table { module: &clients_table::MODULE, vtab: clients_table::instance(DB, connection) };
+    let table = Table::of::<Clients>(connection);
     let insert = |name, format| {
         let [model, url, key, options] = [const { Value::Null }; 4];
         table.update(&mut [Value::Null, Value::Null, text(name), text(format), model, url, key, options])
@@ -283,10 +294,10 @@ fn the_table_of_clients_is_read_and_written() {
 fn a_scan_within_a_scan() {
     let (connection, _one) = connection();
     connection.session.register("c", crate::client::options::document("openai").unwrap()).unwrap();
-    let vtab = batch_table::instance(DB, connection, batch_table::Kind::Rows);
-    let table = Table { module: &batch_table::MODULE, vtab };
+    let table = Table::of::<Batch<OfSelect>>(connection);
+    let (module, vtab) = (table.module, table.vtab);
     STEP.set(Some(Box::new(move || {
-        let inner = ManuallyDrop::new(Table { module: &batch_table::MODULE, vtab });
+        let inner = ManuallyDrop::new(Table { module, vtab });
         let cursor = inner.open();
         let failed = inner.filter(cursor, 3, &mut [text("c"), text("SELECT 1, 2")]).is_err();
         assert!(inner.rest(cursor).is_empty());
@@ -306,8 +317,7 @@ fn a_scan_within_a_scan() {
 fn a_batch_of_json() {
     let (connection, _one) = connection();
     connection.session.register("c", crate::client::options::document("openai").unwrap()).unwrap();
-    let vtab = batch_table::instance(DB, connection, batch_table::Kind::Batch);
-    let table = Table { module: &batch_table::MODULE, vtab };
+    let table = Table::of::<Batch<OfJson>>(connection);
     let cursor = table.open();
     table.filter(cursor, 3, &mut [text("c"), text("[null, null]")]).unwrap();
     table.filter(cursor, 3, &mut [text("c"), text("{\"a\": null, \"b\": null}")]).unwrap();

@@ -6,6 +6,7 @@
 
 use std::ffi::{CStr, CString, c_int};
 
+use super::connection::Db;
 use super::ffi::{self, code, sqlite3, sqlite3_stmt};
 use super::value::RawValue;
 use crate::sql::value::Value;
@@ -64,7 +65,7 @@ unsafe fn reset(db: *mut sqlite3) -> Result<(), String> {
         ffi::finalize(stmt);
         // Inside a running statement it stays, and whatever is registered from now on fails and is freed.
         if rc & 0xff == code::NOMEM {
-            return Err(super::OUT_OF_MEMORY.into());
+            return Err(ffi::OUT_OF_MEMORY.into());
         }
         // An authorizer denies a statement, or lets it do nothing.
         if is_parsed(db) { Err(refusal(db, sql)) } else { Ok(()) }
@@ -116,12 +117,10 @@ unsafe fn writers(db: *mut sqlite3) -> Vec<*mut sqlite3_stmt> {
     }
 }
 
-/// Whether it may be a trigger that writes a virtual table now, where SQLite itself does not see to that. Triggers are
-/// fired by what writes something else.
-///
-/// # Safety
-/// Inside xUpdate of a virtual table on `db`.
-pub unsafe fn may_be_a_trigger(db: *mut sqlite3) -> bool {
+/// Whether a virtual table that is being written may be written by a trigger, where SQLite itself does not keep triggers
+/// from it. A trigger is fired by a statement that writes something else.
+pub fn may_be_a_trigger(db: Db) -> bool {
+    let db = db.as_ptr();
     // SAFETY: db is open.
     unsafe {
         ffi::libversion_number() < ffi::GUARDS_TABLES_SINCE

@@ -3,7 +3,8 @@
 use std::cell::Cell;
 use std::ffi::{CStr, c_char, c_int};
 
-use super::ffi::{self, code, sqlite3, sqlite3_stmt};
+use super::connection::Db;
+use super::ffi::{self, code, sqlite3_stmt};
 use super::value::RawValue;
 use crate::base::error::{Error, Result};
 use crate::embed::stream::Text;
@@ -20,7 +21,7 @@ thread_local! {
 /// A running read-only SELECT of two columns: key and text.
 #[derive(Debug)]
 pub struct Select {
-    db: *mut sqlite3,
+    db: Db,
     stmt: *mut sqlite3_stmt,
     done: bool,
 }
@@ -30,17 +31,14 @@ impl Select {
     ///
     /// # Errors
     /// What SQLite says of it; anything but one read-only statement of two columns.
-    ///
-    /// # Safety
-    /// `db` is open, and stays so while the value lives.
-    pub unsafe fn prepare(db: *mut sqlite3, sql: &str) -> Result<Select> {
+    pub fn prepare(db: Db, sql: &str) -> Result<Select> {
         let mut stmt = std::ptr::null_mut();
         let mut tail: *const c_char = std::ptr::null();
-        // SAFETY: the text is valid for its length; `tail` points into it.
+        // SAFETY: the connection is open; the text is valid for its length; `tail` points into it.
         let (rc, rest) = unsafe {
             let n =
                 i32::try_from(sql.len()).map_err(|_| Error::invalid("rembed_rows: the query is too long"))?;
-            let rc = ffi::prepare_v2(db, sql.as_ptr().cast(), n, &mut stmt, &mut tail);
+            let rc = ffi::prepare_v2(db.as_ptr(), sql.as_ptr().cast(), n, &mut stmt, &mut tail);
             let read = if tail.is_null() { sql.len() } else { tail.addr() - sql.as_ptr().addr() };
             (rc, sql.get(read..).unwrap_or_default())
         };
@@ -68,9 +66,9 @@ impl Select {
 
 /// What SQLite says of the last failure. Its code is not passed on: a busy database must not make a host retry
 /// a request for ever.
-fn failed(db: *mut sqlite3) -> Error {
+fn failed(db: Db) -> Error {
     // SAFETY: the connection is open, and the message is copied before it changes.
-    let text = unsafe { CStr::from_ptr(ffi::errmsg(db)) }.to_string_lossy();
+    let text = unsafe { CStr::from_ptr(ffi::errmsg(db.as_ptr())) }.to_string_lossy();
     match text.starts_with(NESTED) {
         true => Error::invalid(text),
         false => Error::invalid(format!("rembed_rows: the query fails: {text}")),

@@ -3,14 +3,13 @@
 //! Several processes may use it at once, and a kill at any moment leaves it whole (WAL). Its size is bounded by
 //! `max_page_count`; when it is full, the oldest tenth goes.
 
-use std::cell::Cell;
 use std::ffi::{CStr, CString, c_int};
 use std::path::Path;
 use std::time::Duration;
 
 use super::ffi::{self, code, sqlite3, sqlite3_stmt};
-use super::schema;
 use super::value::RawValue;
+use super::{in_use, schema};
 use crate::base::hash::Digest;
 use crate::embed::cache::disk::{BOUND, Store};
 use crate::embed::cache::private;
@@ -30,15 +29,6 @@ struct Database {
 // SAFETY: the connection is opened with SQLITE_OPEN_FULLMUTEX, and Disk lets one thread at a time use it.
 unsafe impl Send for Database {}
 
-thread_local! {
-    static OPENING: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Whether this thread is opening a store, so that an auto-extension is called for a connection of our own.
-pub fn is_opening() -> bool {
-    OPENING.get()
-}
-
 /// Opens the store in `folder`.
 ///
 /// # Errors
@@ -53,9 +43,8 @@ pub fn open(folder: &Path) -> Result<Option<Box<dyn Store>>, String> {
     // SAFETY: the names are C strings; the connection is closed by Drop, also when a step fails.
     unsafe {
         let flags = code::OPEN_READWRITE | code::OPEN_CREATE | code::OPEN_FULLMUTEX | code::OPEN_NOFOLLOW;
-        OPENING.set(true);
-        let rc = ffi::open_v2(name.as_ptr(), &mut store.db, flags, std::ptr::null());
-        OPENING.set(false);
+        let rc =
+            in_use::opening_our_own(|| ffi::open_v2(name.as_ptr(), &mut store.db, flags, std::ptr::null()));
         store.check(rc, text)?;
         // The file may be anybody's, and what it calls would wait for the store that is in use.
         schema::distrust(store.db);

@@ -1,7 +1,7 @@
 //! SQL values as SQLite passes them, and results as it takes them.
 
 use std::borrow::Cow;
-use std::ffi::c_int;
+use std::ffi::{c_char, c_int};
 use std::marker::PhantomData;
 
 use super::ffi::{self, code, sqlite3_context, sqlite3_stmt, sqlite3_value};
@@ -62,6 +62,11 @@ impl Value for RawValue<'_> {
             Some(std::slice::from_raw_parts(text, usize::try_from(n).unwrap_or(0)).into())
         }
     }
+
+    fn is_unchanged(&self) -> bool {
+        // SAFETY: as in kind(). SQLite answers for the values of xUpdate, and has 0 for any other.
+        unsafe { ffi::value_nochange(self.0) != 0 }
+    }
 }
 
 impl<'a> RawValue<'a> {
@@ -85,12 +90,6 @@ impl<'a> RawValue<'a> {
                 false => Some(std::slice::from_raw_parts(blob.cast(), n)),
             }
         }
-    }
-
-    /// Whether an UPDATE leaves it as it is.
-    pub fn is_unchanged(&self) -> bool {
-        // SAFETY: as in kind(); it is asked in xUpdate alone.
-        unsafe { ffi::value_nochange(self.0) != 0 }
     }
 }
 
@@ -135,4 +134,21 @@ pub unsafe fn give_error(context: *mut sqlite3_context, text: &str) {
     let bytes = c_int::try_from(text.len()).unwrap_or(c_int::MAX);
     // SAFETY: the text is valid for its length, and SQLite copies it.
     unsafe { ffi::result_error(context, text.as_ptr().cast(), bytes) }
+}
+
+/// A copy of `text` in memory of `allocate`, which SQLite frees; NULL when there is none.
+///
+/// # Safety
+/// `allocate` gives so many bytes, or NULL.
+pub unsafe fn c_string(allocate: impl FnOnce(u64) -> *mut u8, text: &str) -> *mut c_char {
+    let text = text.split('\0').next().unwrap_or_default();
+    let copy = allocate(text.len() as u64 + 1);
+    if !copy.is_null() {
+        // SAFETY: the memory has room for the text and its terminator.
+        unsafe {
+            std::ptr::copy_nonoverlapping(text.as_ptr(), copy, text.len());
+            *copy.add(text.len()) = 0;
+        }
+    }
+    copy.cast()
 }

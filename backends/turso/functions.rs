@@ -8,7 +8,7 @@ use turso_ext::{ContextDestructor, ExtensionApi, ResultCode, Value, ValueDestruc
 use super::clients;
 use super::value::{RawValue, arguments, give};
 use crate::base::guard::guard;
-use crate::sql::functions::{Function, Purity};
+use crate::sql::functions::Function;
 use crate::sql::session::Session;
 
 /// By this one it is known whether a connection has the functions; it needs no session.
@@ -53,7 +53,7 @@ pub unsafe fn register(api: &ExtensionApi, session: Session) -> Result<(), Strin
                 api.ctx,
                 function.name.as_ptr(),
                 argc,
-                matches!(function.kind, Purity::Deterministic | Purity::Vector),
+                function.deterministic,
                 context.expose_provenance(),
                 call,
                 Some(destroy),

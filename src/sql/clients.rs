@@ -8,6 +8,7 @@ use crate::client::options::{Key, Options, Scope};
 use crate::client::registry::{Entry, read_only};
 use crate::client::secret::Secret;
 use crate::client::{Client, policy};
+use crate::sql::value::Value;
 
 /// A column of a statement on `rembed_clients`: not mentioned, NULL, or a text.
 pub type Column<'a> = Option<Option<&'a str>>;
@@ -24,6 +25,19 @@ pub struct Columns<'a> {
     pub url: Column<'a>,
     pub key: Column<'a>,
     pub options: Column<'a>,
+}
+
+/// The columns that an engine passes, in the order of [`Columns::NAMES`]. What an UPDATE leaves alone is not mentioned.
+///
+/// # Errors
+/// A BLOB; text that is not UTF-8.
+pub fn texts<V: Value>(columns: &[V]) -> Result<Vec<Given<'_>>> {
+    let named = Columns::NAMES.iter().zip(columns);
+    let texts = named.map(|(name, value)| match value.is_unchanged() {
+        true => Ok(None),
+        false => value.text(name).map(Some).map_err(Error::Invalid),
+    });
+    texts.collect()
 }
 
 impl Session {

@@ -36,6 +36,11 @@ pub trait Value {
         self.kind() == Kind::Null
     }
 
+    /// Whether an UPDATE leaves the column as it is, where the engine can tell. What it is then is unknown.
+    fn is_unchanged(&self) -> bool {
+        false
+    }
+
     /// Text, a number as its text, NULL as `None`.
     ///
     /// # Errors
