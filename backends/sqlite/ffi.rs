@@ -14,6 +14,10 @@ cfg_if::cfg_if! {
             sqlite3, sqlite3_api_routines, sqlite3_context, sqlite3_index_info, sqlite3_module, sqlite3_stmt,
             sqlite3_value, sqlite3_vtab, sqlite3_vtab_cursor,
         };
+        #[cfg(test)]
+        pub use bindings::{
+            sqlite3_index_info_sqlite3_index_constraint, sqlite3_index_info_sqlite3_index_constraint_usage,
+        };
         macro_rules! supplied {
             ($name:ident, $symbol:ident) => {
                 // Every function here has a slot in the table since OLDEST.

@@ -17,16 +17,19 @@ struct Registered {
 }
 
 fn flags(function: &Function<RawValue<'static>>) -> c_int {
-    // A function for the application alone is deterministic to SQLite: old versions check no other in a file's CHECK.
-    // A constant call then runs once a statement.
-    let of_callers = match function.callers {
-        Callers::Anyone => 0,
-        Callers::Application => code::DIRECTONLY | code::DETERMINISTIC,
-    };
-    let of_result =
-        [(function.deterministic, code::DETERMINISTIC), (function.gives_vector, code::RESULT_SUBTYPE)];
-    let set = of_result.iter().filter_map(|(on, flag)| on.then_some(*flag));
-    set.fold(code::UTF8 | of_callers, |all, flag| all | flag)
+    let mut flags = code::UTF8;
+    if function.callers == Callers::Application {
+        // Old versions check a CHECK of a file's schema for DIRECTONLY only where the function is deterministic. So a
+        // constant call of one that is not runs once a statement here.
+        flags |= code::DIRECTONLY | code::DETERMINISTIC;
+    }
+    if function.deterministic {
+        flags |= code::DETERMINISTIC;
+    }
+    if function.gives_vector {
+        flags |= code::RESULT_SUBTYPE;
+    }
+    flags
 }
 
 /// Registers every function in `db`.

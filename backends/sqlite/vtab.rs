@@ -22,7 +22,7 @@ pub type Argument = RawValue<'static>;
 /// A table that is there without CREATE VIRTUAL TABLE, by the name of its module
 /// (<https://www.sqlite.org/vtab.html#eponymous_virtual_tables>). SQLite finds it under any schema name, `temp.` included.
 pub trait Eponymous: Table<Argument> {
-    /// The table in the connection `db`.
+    /// The table in the connection `db`, whose state is `connection`.
     fn connect(connection: &Arc<Connection>, db: Db) -> Self;
 }
 
@@ -63,6 +63,8 @@ struct Instance<T> {
 struct Scan<C> {
     base: sqlite3_vtab_cursor,
     cursor: C,
+    /// What xEof answers, which cannot say why it fails: asked of the cursor by those that can.
+    done: bool,
 }
 
 // Below, fields are borrowed one by one and never the whole: SQLite writes `base` meanwhile, and a cursor may run a
@@ -129,20 +131,21 @@ unsafe extern "C" fn connect<T: Eponymous>(
 }
 
 /// A table that disconnect() frees.
-pub fn instance<T: Eponymous>(connection: Arc<Connection>, db: Db, table: T) -> *mut sqlite3_vtab {
-    let base = sqlite3_vtab { pModule: Module::<T>::CALLBACKS, nRef: 0, zErrMsg: std::ptr::null_mut() };
+pub fn instance<T: Table<Argument>>(connection: Arc<Connection>, db: Db, table: T) -> *mut sqlite3_vtab {
+    // SQLite sets pModule.
+    let base = sqlite3_vtab { pModule: std::ptr::null(), nRef: 0, zErrMsg: std::ptr::null_mut() };
     Box::into_raw(Box::new(Instance { base, connection, db, table })).cast()
 }
 
 /// <https://www.sqlite.org/vtab.html#the_xdisconnect_method>
-unsafe extern "C" fn disconnect<T: Eponymous>(vtab: *mut sqlite3_vtab) -> c_int {
+unsafe extern "C" fn disconnect<T: Table<Argument>>(vtab: *mut sqlite3_vtab) -> c_int {
     // SAFETY: `vtab` came from Box::into_raw in instance(), and SQLite is done with it.
     connection::destroy(unsafe { Box::from_raw(vtab.cast::<Instance<T>>()) });
     code::OK
 }
 
 /// <https://www.sqlite.org/vtab.html#the_xbestindex_method>
-unsafe extern "C" fn best_index<T: Eponymous>(
+unsafe extern "C" fn best_index<T: Table<Argument>>(
     vtab: *mut sqlite3_vtab,
     info: *mut sqlite3_index_info,
 ) -> c_int {
@@ -201,7 +204,7 @@ unsafe fn answer(info: *mut sqlite3_index_info, plan: &Plan) {
 }
 
 /// <https://www.sqlite.org/vtab.html#the_xopen_method>
-unsafe extern "C" fn open<T: Eponymous>(
+unsafe extern "C" fn open<T: Table<Argument>>(
     vtab: *mut sqlite3_vtab,
     cursor: *mut *mut sqlite3_vtab_cursor,
 ) -> c_int {
@@ -209,7 +212,7 @@ unsafe extern "C" fn open<T: Eponymous>(
     unsafe {
         attempt::<T>(vtab, || {
             let base = sqlite3_vtab_cursor { pVtab: std::ptr::null_mut() };
-            let scan = Scan { base, cursor: (*vtab.cast::<Instance<T>>()).table.open() };
+            let scan = Scan { base, cursor: (*vtab.cast::<Instance<T>>()).table.open(), done: true };
             *cursor = Box::into_raw(Box::new(scan)).cast();
             Ok(())
         })
@@ -217,14 +220,14 @@ unsafe extern "C" fn open<T: Eponymous>(
 }
 
 /// <https://www.sqlite.org/vtab.html#the_xclose_method>
-unsafe extern "C" fn close<T: Eponymous>(cursor: *mut sqlite3_vtab_cursor) -> c_int {
+unsafe extern "C" fn close<T: Table<Argument>>(cursor: *mut sqlite3_vtab_cursor) -> c_int {
     // SAFETY: `cursor` came from Box::into_raw in open(), and SQLite is done with it.
     let scan = unsafe { Box::from_raw(cursor.cast::<Scan<T::Cursor>>()) };
     guard(|| drop(scan)).map_or(code::ERROR, |()| code::OK)
 }
 
 /// <https://www.sqlite.org/vtab.html#the_xfilter_method>
-unsafe extern "C" fn filter<T: Eponymous>(
+unsafe extern "C" fn filter<T: Table<Argument>>(
     cursor: *mut sqlite3_vtab_cursor,
     plan: c_int,
     _: *const c_char,
@@ -232,27 +235,41 @@ unsafe extern "C" fn filter<T: Eponymous>(
     argv: *mut *mut sqlite3_value,
 ) -> c_int {
     // SAFETY: SQLite passes a cursor of open(), and the arguments that best_index() asked for.
+    unsafe { step::<T>(cursor, |cursor| cursor.filter(plan, arguments(argc, argv))) }
+}
+
+/// <https://www.sqlite.org/vtab.html#the_xnext_method>
+unsafe extern "C" fn next<T: Table<Argument>>(cursor: *mut sqlite3_vtab_cursor) -> c_int {
+    // SAFETY: a cursor of open().
+    unsafe { step::<T>(cursor, T::Cursor::advance) }
+}
+
+/// Moves a cursor.
+unsafe fn step<T: Table<Argument>>(
+    cursor: *mut sqlite3_vtab_cursor,
+    work: impl FnOnce(&mut T::Cursor) -> Result<()>,
+) -> c_int {
+    // SAFETY: a cursor of open().
     unsafe {
         attempt::<T>((*cursor).pVtab, || {
-            (*cursor.cast::<Scan<T::Cursor>>()).cursor.filter(plan, arguments(argc, argv))
+            let scan = cursor.cast::<Scan<T::Cursor>>();
+            (*scan).done = true;
+            let cursor = &mut (*scan).cursor;
+            work(cursor)?;
+            (*scan).done = cursor.is_done();
+            Ok(())
         })
     }
 }
 
-/// <https://www.sqlite.org/vtab.html#the_xnext_method>
-unsafe extern "C" fn next<T: Eponymous>(cursor: *mut sqlite3_vtab_cursor) -> c_int {
-    // SAFETY: a cursor of open().
-    unsafe { attempt::<T>((*cursor).pVtab, || (*cursor.cast::<Scan<T::Cursor>>()).cursor.advance()) }
-}
-
 /// <https://www.sqlite.org/vtab.html#the_xeof_method>
-unsafe extern "C" fn eof<T: Eponymous>(cursor: *mut sqlite3_vtab_cursor) -> c_int {
+unsafe extern "C" fn eof<T: Table<Argument>>(cursor: *mut sqlite3_vtab_cursor) -> c_int {
     // SAFETY: a cursor of open().
-    guard(|| unsafe { (*cursor.cast::<Scan<T::Cursor>>()).cursor.is_done() }).unwrap_or(true).into()
+    unsafe { (*cursor.cast::<Scan<T::Cursor>>()).done.into() }
 }
 
 /// <https://www.sqlite.org/vtab.html#the_xcolumn_method>
-unsafe extern "C" fn column<T: Eponymous>(
+unsafe extern "C" fn column<T: Table<Argument>>(
     cursor: *mut sqlite3_vtab_cursor,
     context: *mut sqlite3_context,
     column: c_int,
@@ -282,7 +299,7 @@ unsafe extern "C" fn column<T: Eponymous>(
 }
 
 /// <https://www.sqlite.org/vtab.html#the_xrowid_method>
-unsafe extern "C" fn rowid<T: Eponymous>(cursor: *mut sqlite3_vtab_cursor, rowid: *mut i64) -> c_int {
+unsafe extern "C" fn rowid<T: Table<Argument>>(cursor: *mut sqlite3_vtab_cursor, rowid: *mut i64) -> c_int {
     // SAFETY: a cursor of open(), and a place for the rowid.
     unsafe {
         attempt::<T>((*cursor).pVtab, || {
@@ -293,7 +310,7 @@ unsafe extern "C" fn rowid<T: Eponymous>(cursor: *mut sqlite3_vtab_cursor, rowid
 }
 
 /// INSERT, UPDATE and DELETE (<https://www.sqlite.org/vtab.html#the_xupdate_method>).
-unsafe extern "C" fn update<T: Eponymous>(
+unsafe extern "C" fn update<T: Table<Argument>>(
     vtab: *mut sqlite3_vtab,
     argc: c_int,
     argv: *mut *mut sqlite3_value,
@@ -319,7 +336,7 @@ unsafe extern "C" fn update<T: Eponymous>(
     }
 }
 
-fn rowid_of<T: Eponymous>(value: &Argument) -> Result<i64> {
+fn rowid_of<T: Table<Argument>>(value: &Argument) -> Result<i64> {
     match value.kind() {
         Kind::Integer => Ok(value.int()),
         _ => Err(Error::invalid(format!("{}: a rowid must be an integer", T::NAME.to_string_lossy()))),
@@ -327,7 +344,7 @@ fn rowid_of<T: Eponymous>(value: &Argument) -> Result<i64> {
 }
 
 /// Runs the work of a callback.
-unsafe fn attempt<T: Eponymous>(vtab: *mut sqlite3_vtab, work: impl FnOnce() -> Result<()>) -> c_int {
+unsafe fn attempt<T: Table<Argument>>(vtab: *mut sqlite3_vtab, work: impl FnOnce() -> Result<()>) -> c_int {
     let (rc, text) = match guard(work) {
         Ok(Ok(())) => return code::OK,
         Ok(Err(Error::Interrupted)) => return code::INTERRUPT,
@@ -341,7 +358,7 @@ unsafe fn attempt<T: Eponymous>(vtab: *mut sqlite3_vtab, work: impl FnOnce() -> 
 
 /// Says why a callback fails: to the table, from where SQLite takes the text whole
 /// (<https://www.sqlite.org/vtab.html#virtual_table_object>), and to `rembed_last_error()`.
-unsafe fn fail<T: Eponymous>(vtab: *mut sqlite3_vtab, rc: c_int, text: &str) -> c_int {
+unsafe fn fail<T: Table<Argument>>(vtab: *mut sqlite3_vtab, rc: c_int, text: &str) -> c_int {
     // SAFETY: a table of connect(); zErrMsg belongs to SQLite's allocator.
     unsafe {
         note::<T>(vtab, text);
@@ -351,7 +368,7 @@ unsafe fn fail<T: Eponymous>(vtab: *mut sqlite3_vtab, rc: c_int, text: &str) -> 
     rc
 }
 
-unsafe fn note<T: Eponymous>(vtab: *mut sqlite3_vtab, text: &str) {
+unsafe fn note<T: Table<Argument>>(vtab: *mut sqlite3_vtab, text: &str) {
     // SAFETY: a table of connect().
     let connection = unsafe { &(*vtab.cast::<Instance<T>>()).connection };
     connection.session.note_error(text);
