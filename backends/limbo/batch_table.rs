@@ -1,8 +1,8 @@
 //! The table-valued function `rembed_batch(client, json [, input_type])`.
 //!
-//! Limbo does not say which columns a query reads, so that is learnt as it reads them. A row that failed shows its
-//! message in `error`; reading its `embedding` ends the statement with that message, unless the query has read
-//! `error` before. Leaving a row that failed without a look at either ends it too.
+//! Limbo does not say beforehand which columns a query reads: the cursor sees it as they are read. A row that failed shows
+//! its message in `error`. Reading its `embedding` ends the statement with that message, unless the query has read
+//! `error` before. So does going on to the next row, where the query has never read `error`.
 
 use std::ffi::CStr;
 
@@ -28,7 +28,7 @@ static BATCH: Batch = Batch;
 impl Declared for Batch {
     const KIND: VTabKind = VTabKind::TableValuedFunction;
 
-    /// The arguments come again, evaluated, to [`Scan::filter`].
+    /// The arguments are not evaluated yet: their values come to [`Scan::filter`].
     fn declare(_: &[RawValue]) -> Result<&'static Batch> {
         Ok(&BATCH)
     }

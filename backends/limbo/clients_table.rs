@@ -1,8 +1,8 @@
 //! The table `rembed_clients`, after `CREATE VIRTUAL TABLE rembed_clients USING rembed_clients`.
 //!
 //! Of an INSERT of several rows the engine passes the last one and drops the others; nothing tells a module of it.
-//! So the table refuses INSERT, and SELECT, UPDATE and DELETE are what it is for. `USING
-//! rembed_clients(one_row_inserts)` is for whoever sees to it that each INSERT has one row.
+//! So the table refuses INSERT, and takes SELECT, UPDATE and DELETE. `USING rembed_clients(one_row_inserts)` makes one that
+//! takes INSERT, for an app that never inserts two rows at once.
 
 use std::ffi::CStr;
 
@@ -21,7 +21,7 @@ use crate::sql::value::{Output, Value};
 /// The argument of CREATE VIRTUAL TABLE for a table that takes INSERT.
 const ONE_ROW_INSERTS: &[u8] = b"one_row_inserts";
 
-/// The function that is the default of the columns: its error reaches the user whole, that of an update does not.
+/// The function that is the default of the columns. The text of its error reaches the user; that of an INSERT's does not.
 pub const REFUSES_INSERT: &CStr = c"rembed_refuse_insert";
 
 // Without a quote: the engine reads its own comment after the statement, which repeats the columns, as arguments.

@@ -30,7 +30,7 @@ pub trait Declared: Table<RawValue> + Sync {
     fn declare(args: &[RawValue]) -> Result<&'static Self, Error>;
 }
 
-/// A scan, and the error that whatever is read next shall be.
+/// A scan, and the error that the next column to be read gives.
 struct Scan<C> {
     cursor: C,
     failed: Option<String>,
@@ -131,7 +131,7 @@ unsafe extern "C" fn next<T: Declared>(cursor: *const c_void) -> ResultCode {
     // SAFETY: a cursor of open(), which no other callback uses meanwhile.
     let scan = unsafe { &mut *cursor.cast_mut().cast::<Scan<T::Cursor>>() };
     if scan.failed.is_some() {
-        // Nothing was read of the row that is the error.
+        // The error was to be read as a row, and nothing of that row was read.
         return ResultCode::Error;
     }
     scan.step(Cursor::advance)
@@ -208,7 +208,7 @@ unsafe extern "C" fn best_index(
     IndexInfo::default().to_ffi()
 }
 
-/// The code whose name is all that the user sees of an error, which is in `rembed_last_error()`.
+/// The code of an error. The code's name is all that the user sees; the text is in `rembed_last_error()`.
 fn code(e: &Error) -> ResultCode {
     match e {
         Error::Constraint { constraint: "UNIQUE", .. } => ResultCode::AlreadyExists,

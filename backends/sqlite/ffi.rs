@@ -69,7 +69,7 @@ pub mod code {
     pub const DBCONFIG_WRITABLE_SCHEMA: i32 = 1011;
     pub const DBCONFIG_ENABLE_VIEW: i32 = 1015;
     pub const DBCONFIG_TRUSTED_SCHEMA: i32 = 1017;
-    /// As the value of one of these: leave it as it is.
+    /// The value that leaves an option as it is, and asks for it.
     pub const DBCONFIG_ASK: i32 = -1;
     pub const DBSTATUS_SCHEMA_USED: i32 = 2;
     pub const TESTCTRL_IMPOSTER: i32 = 25;
@@ -208,10 +208,10 @@ pub unsafe fn db_config(db: *mut sqlite3, option: c_int, value: c_int) -> bool {
     now != 0
 }
 
-/// `SQLITE_TESTCTRL_IMPOSTER` by which the shell's `.imposter off` has the schema parsed anew.
+/// `SQLITE_TESTCTRL_IMPOSTER`, as the shell's `.imposter off` calls it: SQLite then parses the schema anew.
 ///
 /// # Safety
-/// `db` is open, and its SQLite one that is released: the interface may change in a later one.
+/// `db` is open, and its SQLite is one that this was tried on: a later version may change the interface.
 pub unsafe fn imposter_off(db: *mut sqlite3) {
     // SAFETY: as in api!; this control takes a connection, a name and two ints.
     unsafe {
@@ -243,7 +243,8 @@ pub fn transient() -> Destructor {
     Some(unsafe { std::mem::transmute::<isize, unsafe extern "C" fn(*mut c_void)>(-1) })
 }
 
-/// A module without methods, to be filled in: newer SQLites have fields at its end that older ones lack.
+/// A module without callbacks, from which others take the fields that they do not set: the declarations of a newer SQLite have
+/// more of them.
 pub const EMPTY_MODULE: sqlite3_module = {
     // SAFETY: a version and optional functions, for all of which zero is a value.
     unsafe { std::mem::zeroed() }

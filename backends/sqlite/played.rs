@@ -1,5 +1,5 @@
-//! SQLite, played in Rust: Miri, which cannot run C, watches the tables at work. `tests/miri.sh` has it do so; `cargo test` runs
-//! the same without it.
+//! SQLite's part, played in Rust, so that Miri, which cannot run C, can watch the tables at work (`tests/miri.sh`). `cargo test` runs
+//! the same tests without it.
 
 mod panics;
 
@@ -334,8 +334,8 @@ fn the_table_of_clients_is_read_and_written() {
     assert_eq!(table.rest(cursor), [Some("b".into())]);
 }
 
-/// A query whose step scans the same table again, down to the limit. Each level writes its error into the table that those above
-/// it work with.
+/// A query whose step scans the same table again, down to the limit. Each level writes its error into the table while the levels above
+/// are using it.
 #[test]
 fn a_scan_within_a_scan() {
     let (connection, _one) = connection();

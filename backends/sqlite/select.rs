@@ -1,4 +1,4 @@
-//! The query of `rembed_rows`, read as it goes on the connection that asks.
+//! The query of `rembed_rows`. It runs on the connection that calls the function, and its rows are read as they are needed.
 
 use std::cell::Cell;
 use std::ffi::{CStr, c_char, c_int};
@@ -10,11 +10,12 @@ use crate::base::error::{Error, Result};
 use crate::embed::stream::Text;
 use crate::sql::value::{Kind, Output, Value};
 
-/// How deep queries may stand in each other.
+/// How many queries may run within each other.
 const DEPTH: usize = 8;
 
 thread_local! {
-    /// How many queries run on this stack, each within a step of the one before. One that reads itself would use it up.
+    /// How many queries run on this thread, each within a step of the one before. A query that reads itself would use up
+    /// the stack.
     static RUNNING: Cell<usize> = const { Cell::new(0) };
 }
 
@@ -64,8 +65,8 @@ impl Select {
     }
 }
 
-/// What SQLite says of the last failure. Its code is not passed on: a busy database must not make a host retry
-/// a request for ever.
+/// What SQLite says of the last failure. Its code is not passed on: some hosts repeat a statement for ever when it is
+/// SQLITE_BUSY, and its requests with it.
 fn failed(db: Db) -> Error {
     // SAFETY: the connection is open, and the message is copied before it changes.
     let text = unsafe { CStr::from_ptr(ffi::errmsg(db.as_ptr())) }.to_string_lossy();
@@ -81,7 +82,7 @@ impl Select {
     /// Goes to the next row.
     ///
     /// # Errors
-    /// The query stands too deep in others.
+    /// The query runs within too many others.
     fn step(&mut self) -> Result<c_int> {
         let running = RUNNING.get();
         if running >= DEPTH {
@@ -98,7 +99,7 @@ impl Select {
 
     /// A column of the row.
     fn column(&self, column: c_int) -> RawValue<'_> {
-        // SAFETY: the statement is at a row, and the next step needs the value that is borrowed.
+        // SAFETY: the statement is at a row, and the next step cannot come while the value borrows from it.
         unsafe { RawValue::of_column(self.stmt, column) }
     }
 

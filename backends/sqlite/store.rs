@@ -46,7 +46,8 @@ pub fn open(folder: &Path) -> Result<Option<Box<dyn Store>>, String> {
         let rc =
             in_use::opening_our_own(|| ffi::open_v2(name.as_ptr(), &mut store.db, flags, std::ptr::null()));
         store.check(rc, text)?;
-        // The file may be anybody's, and what it calls would wait for the store that is in use.
+        // Anybody may have written the file. A trigger in it that calls rembed() would wait for the store, and the store
+        // for the trigger.
         schema::distrust(store.db);
         ffi::busy_timeout(store.db, BUSY_MS);
         let setup = format!(
@@ -86,7 +87,7 @@ impl Store for Database {
                     "DELETE FROM vectors WHERE id <=
                      (SELECT min(id) + (max(id) - min(id)) / 10 FROM vectors)",
                 )?;
-                // What does not fit even now is more than is kept.
+                // Entries that do not fit even now are not kept: there are more of them than the file may hold.
                 self.insert(entries).or_else(|(rc, text)| if rc == code::FULL { Ok(()) } else { Err(text) })
             }
             // Another process writes for longer than we wait: not a reason to give the store up.
@@ -127,8 +128,8 @@ impl Database {
         self.try_exec(c"COMMIT").inspect_err(|_| drop(self.try_exec(c"ROLLBACK")))
     }
 
-    /// Runs `sql`, again for a while where another process is making the file: the change to WAL does not wait by
-    /// itself.
+    /// Runs `sql`, and tries again for a second while another process makes the file: the change to WAL does not wait for
+    /// others by itself.
     fn patiently(&self, sql: &str) -> Result<(), (c_int, String)> {
         let sql = CString::new(sql).map_err(|e| (code::ERROR, e.to_string()))?;
         for _ in 0..100 {
@@ -140,7 +141,7 @@ impl Database {
         self.try_exec(&sql)
     }
 
-    /// Whether the file has grown to its bound, so that it is this which makes it full and not the disk.
+    /// Whether it is full because it has grown to its bound, and not because the disk is full.
     fn is_at_bound(&self) -> bool {
         let Ok(stmt) = (
             // SAFETY: the connection is open.
@@ -153,7 +154,7 @@ impl Database {
             let row = ffi::step(stmt) == code::ROW;
             let pages = if row { RawValue::of_column(stmt, 0).int() } else { 0 };
             ffi::finalize(stmt);
-            // A transaction that did not fit may have needed some pages more.
+            // Nine tenths of the bound count: the transaction that did not fit is undone, and its pages are gone.
             u64::try_from(pages).unwrap_or(0) * 10 >= BOUND / PAGE * 9
         }
     }

@@ -11,14 +11,14 @@ use crate::sql::value::{Kind, Output, Value};
 /// The subtype by which sqlite-vec knows a vector of f32.
 const SUBTYPE_F32: u32 = 223;
 
-/// An argument of a call, or a column of a row, while SQLite keeps it as it is. What it gives borrows from it, and there is no
-/// copy of it that could be kept.
+/// An argument of a call, or a column of a row. It is valid while SQLite leaves the value alone. It cannot be copied, and what
+/// it gives borrows from it, so nothing of it can be kept longer.
 #[derive(Debug)]
 #[repr(transparent)]
 pub struct RawValue<'a>(*mut sqlite3_value, PhantomData<&'a sqlite3_value>);
 
-/// The arguments of a call. It is the slice that ends with the call; `'v` is free, since the type that the table of functions
-/// names is that of every call.
+/// The arguments of a call. The slice ends with the call. `'v` is free: functions and tables name the type of their arguments
+/// once, for all calls.
 ///
 /// # Safety
 /// `argv` has `argc` values that stay as they are while the slice is used.

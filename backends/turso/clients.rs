@@ -1,5 +1,5 @@
-//! What the triggers of `temp.rembed_clients` call (rembed_clients.sql). A user may call them too: they do
-//! and tell nothing that the table does not.
+//! What the triggers of `temp.rembed_clients` call (rembed_clients.sql). A user may call them too:
+//! they do and show only what the table does and shows.
 
 use super::value::RawValue;
 use crate::base::error::Error;
@@ -8,7 +8,7 @@ use crate::sql::functions::{Callers, Function};
 use crate::sql::session::Session;
 use crate::sql::value::{Output, Value};
 
-/// Theirs, beside those that every engine has.
+/// The functions, beside those that every engine has.
 pub const FUNCTIONS: &[Function<RawValue>] = &[
     Function::new(c"rembed_clients_set", &[7], set),
     Function { callers: Callers::Anyone, ..Function::new(c"rembed_clients_shown", &[2], shown) },
@@ -20,7 +20,8 @@ fn set(session: &Session, args: &[RawValue]) -> Result<Output, Error> {
     let texts = clients::texts(&args[1..])?;
     let columns = Columns::of(&texts);
     match args[0].text("the old name").map_err(Error::Invalid)? {
-        // The table knows which names are taken. A client of rembed_register() is replaced, as that would.
+        // The table refuses a name that it has by itself. A client that rembed_register() made is replaced, as by another
+        // rembed_register().
         None => session.insert(&columns, None, true).map(drop)?,
         Some(old) => {
             let Some(entry) = session.row_named(&old)? else {

@@ -64,7 +64,7 @@ impl<'de> Visitor<'de> for ItemsVisitor {
         Ok(Items(items))
     }
 
-    // Not by way of a map: a key that comes twice is two rows.
+    // The pairs are not put into a map: a key that comes twice is two rows.
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Items, A::Error> {
         let mut items = Vec::new();
         while let Some((key, text)) = map.next_entry::<String, Value>()? {

@@ -36,7 +36,7 @@ pub trait Value {
         self.kind() == Kind::Null
     }
 
-    /// Whether an UPDATE leaves the column as it is, where the engine can tell. What it is then is unknown.
+    /// Whether an UPDATE leaves the column as it is, where the engine can tell. Such a value is NULL to all other questions.
     fn is_unchanged(&self) -> bool {
         false
     }
