@@ -63,12 +63,12 @@ struct Instance<T> {
 struct Scan<C> {
     base: sqlite3_vtab_cursor,
     cursor: C,
-    /// What xEof answers, which cannot say why it fails: asked of the cursor by those that can.
+    /// What xEof answers. xFilter and xNext ask the cursor: they can say why it fails, and xEof cannot.
     done: bool,
 }
 
-// Below, fields are borrowed one by one and never the whole: SQLite writes `base` meanwhile, and a cursor may run a
-// statement that uses the table again.
+// A callback borrows single fields of these two, never the whole. SQLite writes `base` meanwhile, and a cursor may run a
+// statement that calls the table again.
 
 /// Registers `T` in `db`.
 ///
