@@ -4,6 +4,7 @@
 //! its message in `error`. Reading its `embedding` ends the statement with that message, unless the query has read
 //! `error` before. So does going on to the next row, where the query has never read `error`.
 
+use std::borrow::Cow;
 use std::ffi::CStr;
 use std::sync::Arc;
 
@@ -41,8 +42,8 @@ impl Table<RawValue> for Batch {
     const CALLERS: Callers = Callers::Anyone;
     type Cursor = Scan;
 
-    fn declaration(&self) -> &'static CStr {
-        c"CREATE TABLE rembed_batch(key, text, embedding BLOB, error TEXT)"
+    fn declaration(&self) -> Cow<'static, CStr> {
+        c"CREATE TABLE rembed_batch(key, text, embedding BLOB, error TEXT)".into()
     }
 
     fn open(&self) -> Scan {

@@ -4,6 +4,7 @@
 //! So the table refuses INSERT, and takes SELECT, UPDATE and DELETE. `USING rembed_clients(one_row_inserts)` makes one that
 //! takes INSERT, for an app that never inserts two rows at once.
 
+use std::borrow::Cow;
 use std::ffi::CStr;
 
 use limbo_ext::VTabKind;
@@ -65,8 +66,8 @@ impl Table<RawValue> for Clients {
     const WRITABLE: bool = true;
     type Cursor = Scan;
 
-    fn declaration(&self) -> &'static CStr {
-        if self.takes_insert { SCHEMA_OF_INSERTS } else { SCHEMA }
+    fn declaration(&self) -> Cow<'static, CStr> {
+        if self.takes_insert { SCHEMA_OF_INSERTS.into() } else { SCHEMA.into() }
     }
 
     fn open(&self) -> Scan {

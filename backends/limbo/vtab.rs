@@ -88,7 +88,7 @@ unsafe extern "C" fn create<T: Declared>(argv: *const limbo_ext::Value, argc: i3
         Ok(table) => VTabCreateResult {
             code: ResultCode::OK,
             // The host takes it, as a CString.
-            schema: CString::from(table.declaration()).into_raw(),
+            schema: table.declaration().into_owned().into_raw(),
             table: std::ptr::from_ref(table).cast(),
         },
         Err(e) => not_created(code(&e)),

@@ -1,19 +1,20 @@
 //! The table-valued functions `rembed_batch(client, json)` and `rembed_rows(client, select)`: tables whose hidden columns
 //! are the arguments (<https://www.sqlite.org/vtab.html#tabfunc2>).
 
+use std::borrow::Cow;
 use std::ffi::CStr;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
 use super::connection::{Connection, Db};
 use super::select::Select;
-use super::vtab::{Argument, Eponymous};
+use super::vtab::{Argument, VirtualTable};
 use crate::base::error::Result;
 use crate::embed::seen::Seen;
 use crate::sql::functions::{Arguments, Callers};
 use crate::sql::rows::{self, ERROR_COLUMN, Rows};
 use crate::sql::session::Session;
-use crate::sql::table::{Cursor, Plan, Query, Table};
+use crate::sql::table::{self, Cursor, Plan, Query, Table};
 use crate::sql::value::Output;
 
 /// The column `client`, the first of the three arguments.
@@ -103,9 +104,9 @@ pub struct Batch<F> {
     function: PhantomData<F>,
 }
 
-impl<F: Function> Eponymous for Batch<F> {
-    fn connect(connection: &Arc<Connection>, db: Db) -> Batch<F> {
-        Batch { connection: connection.clone(), db, function: PhantomData }
+impl<F: Function> VirtualTable for Batch<F> {
+    fn connect(connection: &Arc<Connection>, db: Db, _: &[&CStr]) -> Result<Batch<F>> {
+        Ok(Batch { connection: connection.clone(), db, function: PhantomData })
     }
 }
 
@@ -114,26 +115,26 @@ impl<F: Function> Table<Argument> for Batch<F> {
     const CALLERS: Callers = F::CALLERS;
     type Cursor = Scan<F>;
 
-    fn declaration(&self) -> &'static CStr {
-        F::DECLARATION
+    fn declaration(&self) -> Cow<'static, CStr> {
+        F::DECLARATION.into()
     }
 
     fn plan(&self, query: &Query) -> Option<Plan> {
         let mut given = [None; ARGUMENTS];
-        for (i, constraint) in query.constraints.iter().enumerate() {
+        for (place, constraint) in query.constraints.iter().enumerate() {
             let argument = constraint.column.and_then(|column| column.checked_sub(FIRST_ARGUMENT));
-            let Some(place) = argument.and_then(|argument| given.get_mut(argument)) else {
+            let Some(given) = argument.and_then(|argument| given.get_mut(argument)) else {
                 continue;
             };
-            if constraint.equals {
+            if constraint.is_equals() {
                 // A plan without the argument would be a call without it.
                 if !constraint.usable {
                     return None;
                 }
-                *place = Some(i);
+                *given = Some(table::Argument { constraint: place, exact: true });
             }
         }
-        let bits = given.iter().enumerate().map(|(argument, place)| i32::from(place.is_some()) << argument);
+        let bits = given.iter().enumerate().map(|(i, argument)| i32::from(argument.is_some()) << i);
         let mut number = bits.sum();
         if query.reads(ERROR_COLUMN) {
             number |= READS_ERROR;
@@ -142,7 +143,7 @@ impl<F: Function> Table<Argument> for Batch<F> {
             number |= READS_ARGUMENTS;
         }
         let arguments = given.into_iter().flatten().collect();
-        Some(Plan { number, arguments, exact: true, unique: false, cost: 1e6, rows: 1000 })
+        Some(Plan { number, arguments, unique: false, cost: 1e6, rows: 1000 })
     }
 
     fn open(&self) -> Scan<F> {

@@ -1,16 +1,17 @@
 //! The table `rembed_clients`, over the session's clients.
 
+use std::borrow::Cow;
 use std::ffi::CStr;
 use std::sync::Arc;
 
 use super::connection::{Connection, Db};
 use super::schema;
-use super::vtab::{Argument, Eponymous};
+use super::vtab::{Argument, VirtualTable};
 use crate::base::error::{Error, Result};
 use crate::client::registry::Entry;
 use crate::sql::clients::{Columns, texts};
 use crate::sql::functions::Callers;
-use crate::sql::table::{Cursor, Plan, Query, Table};
+use crate::sql::table::{self, Cursor, Plan, Query, Table};
 use crate::sql::value::{Output, Value};
 
 /// The column `name`.
@@ -25,9 +26,9 @@ pub struct Clients {
     db: Db,
 }
 
-impl Eponymous for Clients {
-    fn connect(connection: &Arc<Connection>, db: Db) -> Clients {
-        Clients { connection: connection.clone(), db }
+impl VirtualTable for Clients {
+    fn connect(connection: &Arc<Connection>, db: Db, _: &[&CStr]) -> Result<Clients> {
+        Ok(Clients { connection: connection.clone(), db })
     }
 }
 
@@ -37,20 +38,24 @@ impl Table<Argument> for Clients {
     const WRITABLE: bool = true;
     type Cursor = Scan;
 
-    fn declaration(&self) -> &'static CStr {
+    fn declaration(&self) -> Cow<'static, CStr> {
         c"CREATE TABLE rembed_clients(
     name TEXT NOT NULL PRIMARY KEY, format TEXT, model TEXT, url TEXT, key TEXT, options TEXT)"
+            .into()
     }
 
     fn plan(&self, query: &Query) -> Option<Plan> {
         // Names are compared byte by byte: a comparison by another collation needs the scan.
         let by_name = query.constraints.iter().position(|constraint| {
-            constraint.column == Some(NAME) && constraint.usable && constraint.equals && constraint.binary
+            constraint.column == Some(NAME)
+                && constraint.usable
+                && constraint.is_equals()
+                && constraint.binary
         });
         Some(match by_name {
             Some(constraint) => {
-                let arguments = vec![constraint];
-                Plan { number: BY_NAME, arguments, exact: false, unique: true, cost: 1.0, rows: 1 }
+                let arguments = vec![table::Argument { constraint, exact: false }];
+                Plan { number: BY_NAME, arguments, unique: true, cost: 1.0, rows: 1 }
             }
             None => Plan::default(),
         })

@@ -84,6 +84,12 @@ pub mod code {
     pub const VTAB_CONSTRAINT_SUPPORT: i32 = 1;
     pub const VTAB_DIRECTONLY: i32 = 3;
     pub const INDEX_CONSTRAINT_EQ: u8 = 2;
+    pub const INDEX_CONSTRAINT_GT: u8 = 4;
+    pub const INDEX_CONSTRAINT_LE: u8 = 8;
+    pub const INDEX_CONSTRAINT_LT: u8 = 16;
+    pub const INDEX_CONSTRAINT_GE: u8 = 32;
+    pub const INDEX_CONSTRAINT_LIMIT: u8 = 73;
+    pub const INDEX_CONSTRAINT_OFFSET: u8 = 74;
     pub const INDEX_SCAN_UNIQUE: i32 = 1;
     pub const ON_CONFLICT_REPLACE: i32 = 5;
 }

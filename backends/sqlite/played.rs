@@ -1,6 +1,7 @@
 //! SQLite's part, played in Rust, so that Miri, which cannot run C, can watch the tables at work (`tests/miri.sh`). `cargo test` runs
 //! the same tests without it.
 
+mod created;
 mod panics;
 
 use std::cell::RefCell;
@@ -20,7 +21,7 @@ use super::ffi::{
     sqlite3_index_info_sqlite3_index_constraint_usage as Usage,
 };
 use super::in_use;
-use super::vtab::{self, Eponymous, Module};
+use super::vtab::{self, Module, VirtualTable};
 use crate::base::interrupt::Uninterrupted;
 use crate::sql::session::Session;
 
@@ -130,6 +131,12 @@ unsafe extern "C" fn result_text64(
     GIVEN.set(Some(String::from_utf8_lossy(text).into_owned()));
 }
 
+unsafe extern "C" fn declare_vtab(_: *mut sqlite3, sql: *const c_char) -> c_int {
+    // SAFETY: a C string.
+    created::DECLARED.set(Some(unsafe { CStr::from_ptr(sql) }.into()));
+    code::OK
+}
+
 /// A statement is an address here, and what it does is in STEP.
 unsafe extern "C" fn prepare_v2(
     _: *mut sqlite3,
@@ -188,7 +195,7 @@ fn connection() -> (Arc<Connection>, MutexGuard<'static, ()>) {
         play!(api, vtab_nochange, vtab_on_conflict, result_null, result_text64);
         play!(api, vtab_collation, result_error);
         play!(api, prepare_v2, step, finalize, stmt_readonly, column_count, errmsg);
-        play!(api, bind_parameter_count, next_stmt);
+        play!(api, bind_parameter_count, next_stmt, declare_vtab);
         api
     });
     // SAFETY: a table of routines that stays.
@@ -206,10 +213,10 @@ struct Table {
 }
 
 impl Table {
-    fn of<T: Eponymous>(connection: Arc<Connection>) -> Table {
+    fn of<T: VirtualTable>(connection: Arc<Connection>) -> Table {
         // SAFETY: an address that nothing reads.
         let db = unsafe { Db::new(DB) };
-        let table = T::connect(&connection, db);
+        let table = T::connect(&connection, db, &[]).unwrap();
         Table { module: Module::<T>::CALLBACKS, vtab: vtab::instance(connection, db, table) }
     }
 
@@ -237,7 +244,14 @@ impl Table {
             usable: (*usable).into(),
             iTermOffset: 0,
         };
-        let mut asked: Vec<_> = constraints.iter().map(constraint).collect();
+        self.ask(&mut constraints.iter().map(constraint).collect::<Vec<_>>(), columns)
+    }
+
+    fn ask(
+        &self,
+        asked: &mut [Constraint],
+        columns: u64,
+    ) -> Result<(sqlite3_index_info, Vec<(c_int, u8)>), c_int> {
         let mut used = vec![Usage { argvIndex: 0, omit: 0 }; asked.len()];
         // SAFETY: numbers and pointers, for all of which zero is a value.
         let mut info: sqlite3_index_info = unsafe { std::mem::zeroed() };
@@ -402,4 +416,7 @@ fn a_plan_uses_what_it_can() {
     let (info, used) = batch.best_index(&[(0, true), (6, true), (4, true)], 1 << 3).unwrap();
     assert_eq!((info.idxNum, used), (1 + 4 + 8, vec![(0, 0), (2, 1), (1, 1)]));
     assert!(batch.best_index(&[(4, true), (5, false)], 0).is_err_and(|rc| rc == code::CONSTRAINT));
+    // The bit 16 is for a query that reads a hidden column.
+    let (info, _) = batch.best_index(&[(4, true)], 1 << 5).unwrap();
+    assert_eq!(info.idxNum, 1 + 16);
 }

@@ -13,30 +13,77 @@ use super::value::{RawValue, arguments, c_string, give, give_error};
 use crate::base::error::{Error, Result};
 use crate::base::guard::guard;
 use crate::sql::functions::Callers;
-use crate::sql::table::{Constraint, Cursor, Plan, Query, Table};
+use crate::sql::table::{Constraint, Cursor, Operator, Plan, Query, Table};
 use crate::sql::value::{Kind, Value};
 
 /// A value that SQLite passes. What is read of it borrows from the call, whatever the lifetime says.
 pub type Argument = RawValue<'static>;
 
-/// A table that is there without CREATE VIRTUAL TABLE, by the name of its module
-/// (<https://www.sqlite.org/vtab.html#eponymous_virtual_tables>). SQLite finds it under any schema name, `temp.` included.
-pub trait Eponymous: Table<Argument> {
-    /// The table in the connection `db`, whose state is `connection`.
-    fn connect(connection: &Arc<Connection>, db: Db) -> Self;
+/// How SQLite comes by a table, and what happens to the table as a whole.
+pub trait VirtualTable: Table<Argument> {
+    /// Whether each table is made by CREATE VIRTUAL TABLE. Otherwise there is one, by the name of its module, and CREATE
+    /// VIRTUAL TABLE is refused (<https://www.sqlite.org/vtab.html#eponymous_only_virtual_tables>). SQLite finds that one
+    /// under any schema name, `temp.` included.
+    const IS_CREATED: bool = false;
+
+    /// The table in the connection `db`, whose state is `connection`: the one that is there by itself, or one that was
+    /// created before, perhaps by another program. `arguments` are the names of the module, of the schema and of the
+    /// table, and then what CREATE VIRTUAL TABLE has in brackets.
+    ///
+    /// # Errors
+    /// Arguments that are wrong; what is missing in the file.
+    fn connect(connection: &Arc<Connection>, db: Db, arguments: &[&CStr]) -> Result<Self>;
+
+    /// CREATE VIRTUAL TABLE: makes what the table keeps in the file, and then does as [`VirtualTable::connect`].
+    ///
+    /// # Errors
+    /// As [`VirtualTable::connect`].
+    fn create(connection: &Arc<Connection>, db: Db, arguments: &[&CStr]) -> Result<Self> {
+        let _ = (connection, db, arguments);
+        Err(unsupported::<Self>("created"))
+    }
+
+    /// DROP TABLE: takes away what [`VirtualTable::create`] made.
+    ///
+    /// # Errors
+    /// What fails. The table is still there then.
+    fn destroy(&self) -> Result<()> {
+        Ok(())
+    }
+
+    /// ALTER TABLE RENAME.
+    ///
+    /// # Errors
+    /// What fails. The table has its old name then.
+    fn rename(&self, name: &CStr) -> Result<()> {
+        let _ = name;
+        Err(unsupported::<Self>("renamed"))
+    }
+
+    /// Whether an ordinary table is one in which a table of this module keeps what it has: `end` is what stands in its
+    /// name after the name of that table and `_`. Such a one cannot be written in a connection that is in defensive mode.
+    fn is_shadow(end: &CStr) -> bool {
+        let _ = end;
+        false
+    }
+}
+
+fn unsupported<T: VirtualTable>(what: &str) -> Error {
+    Error::invalid(format!("{} cannot be {what}", T::NAME.to_string_lossy()))
 }
 
 /// The callbacks of `T`.
 pub struct Module<T>(T);
 
-impl<T: Eponymous> Module<T> {
-    /// Without xCreate the table is eponymous alone, and CREATE VIRTUAL TABLE is refused.
+impl<T: VirtualTable> Module<T> {
     pub const CALLBACKS: &'static sqlite3_module = &sqlite3_module {
         // SQLite reads the fields up to xShadowName.
         iVersion: 3,
+        xCreate: if T::IS_CREATED { Some(create::<T>) } else { None },
         xConnect: Some(connect::<T>),
         xBestIndex: Some(best_index::<T>),
         xDisconnect: Some(disconnect::<T>),
+        xDestroy: if T::IS_CREATED { Some(destroy::<T>) } else { None },
         xOpen: Some(open::<T>),
         xClose: Some(close::<T>),
         xFilter: Some(filter::<T>),
@@ -45,6 +92,8 @@ impl<T: Eponymous> Module<T> {
         xColumn: Some(column::<T>),
         xRowid: Some(rowid::<T>),
         xUpdate: if T::WRITABLE { Some(update::<T>) } else { None },
+        xRename: if T::IS_CREATED { Some(rename::<T>) } else { None },
+        xShadowName: if T::IS_CREATED { Some(shadow_name::<T>) } else { None },
         ..ffi::EMPTY_MODULE
     };
 }
@@ -77,41 +126,75 @@ struct Scan<C> {
 ///
 /// # Safety
 /// `db` is an open connection.
-pub unsafe fn register<T: Eponymous>(db: *mut sqlite3, connection: &Arc<Connection>) -> Result<(), String> {
+pub unsafe fn register<T: VirtualTable>(
+    db: *mut sqlite3,
+    connection: &Arc<Connection>,
+) -> Result<(), String> {
     let aux = Arc::into_raw(connection.clone()).cast_mut().cast();
-    // SAFETY: SQLite calls `destroy` once for `aux`, also when the registration fails.
+    // SAFETY: SQLite calls `release` once for `aux`, also when the registration fails.
     let rc =
-        unsafe { ffi::create_module_v2(db, T::NAME.as_ptr(), Module::<T>::CALLBACKS, aux, Some(destroy)) };
+        unsafe { ffi::create_module_v2(db, T::NAME.as_ptr(), Module::<T>::CALLBACKS, aux, Some(release)) };
     match rc {
         code::OK => Ok(()),
         rc => Err(format!("rembed: cannot register {}: error {rc}", T::NAME.to_string_lossy())),
     }
 }
 
-unsafe extern "C" fn destroy(aux: *mut c_void) {
+unsafe extern "C" fn release(aux: *mut c_void) {
     // SAFETY: `aux` came from Arc::into_raw in register(), and SQLite destroys it once.
     connection::destroy(unsafe { Arc::from_raw(aux.cast::<Connection>()) });
 }
 
-/// <https://www.sqlite.org/vtab.html#the_xconnect_method>
-unsafe extern "C" fn connect<T: Eponymous>(
+/// <https://www.sqlite.org/vtab.html#the_xcreate_method>
+unsafe extern "C" fn create<T: VirtualTable>(
     db: *mut sqlite3,
     aux: *mut c_void,
-    _: c_int,
-    _: *const *const c_char,
+    argc: c_int,
+    argv: *const *const c_char,
     vtab: *mut *mut sqlite3_vtab,
     error: *mut *mut c_char,
+) -> c_int {
+    // SAFETY: the same contract.
+    unsafe { made(db, aux, strings(argc, argv), vtab, error, T::create) }
+}
+
+/// <https://www.sqlite.org/vtab.html#the_xconnect_method>
+unsafe extern "C" fn connect<T: VirtualTable>(
+    db: *mut sqlite3,
+    aux: *mut c_void,
+    argc: c_int,
+    argv: *const *const c_char,
+    vtab: *mut *mut sqlite3_vtab,
+    error: *mut *mut c_char,
+) -> c_int {
+    // SAFETY: the same contract.
+    unsafe { made(db, aux, strings(argc, argv), vtab, error, T::connect) }
+}
+
+unsafe fn strings<'a>(argc: c_int, argv: *const *const c_char) -> Vec<&'a CStr> {
+    // SAFETY: SQLite passes `argc` C strings, which stay as they are during the call.
+    unsafe { (0..usize::try_from(argc).unwrap_or(0)).map(|i| CStr::from_ptr(*argv.add(i))).collect() }
+}
+
+/// Makes the table by `make`, and tells SQLite of it.
+unsafe fn made<T: VirtualTable>(
+    db: *mut sqlite3,
+    aux: *mut c_void,
+    arguments: Vec<&CStr>,
+    vtab: *mut *mut sqlite3_vtab,
+    error: *mut *mut c_char,
+    make: fn(&Arc<Connection>, Db, &[&CStr]) -> Result<T>,
 ) -> c_int {
     // SAFETY: SQLite passes the connection, what register() gave it, which outlives the table, and places for the table
     // and a message.
     unsafe {
+        Arc::increment_strong_count(aux.cast::<Connection>());
+        let connection = Arc::from_raw(aux.cast::<Connection>());
         let made = guard(|| {
-            Arc::increment_strong_count(aux.cast::<Connection>());
-            let connection = Arc::from_raw(aux.cast::<Connection>());
-            let table = T::connect(&connection, Db::new(db));
+            let table = make(&connection, Db::new(db), &arguments)?;
             let rc = ffi::declare_vtab(db, table.declaration().as_ptr());
             if rc != code::OK {
-                return rc;
+                return Ok(rc);
             }
             if T::CALLERS == Callers::Application {
                 ffi::vtab_config(db, code::VTAB_DIRECTONLY, 0);
@@ -120,13 +203,20 @@ unsafe extern "C" fn connect<T: Eponymous>(
                 // A failed statement changes no row here, so that SQLite may go on with OR IGNORE and OR REPLACE.
                 ffi::vtab_config(db, code::VTAB_CONSTRAINT_SUPPORT, 1);
             }
-            *vtab = instance(connection, Db::new(db), table);
-            code::OK
+            *vtab = instance(connection.clone(), Db::new(db), table);
+            Ok(code::OK)
         });
-        made.unwrap_or_else(|panic| {
-            *error = c_string(|n| ffi::malloc64(n).cast(), &panic);
-            code::ERROR
-        })
+        let (rc, text) = match made.map(|made| made.map_err(|e| failure(&e))) {
+            Ok(Ok(rc)) => (rc, None),
+            Ok(Err((rc, text))) => (rc, text),
+            Err(panic) => (code::ERROR, Some(panic)),
+        };
+        if let Some(text) = text {
+            connection.session.note_error(&text);
+            *error = c_string(|n| ffi::malloc64(n).cast(), &text);
+        }
+        connection::destroy(connection);
+        rc
     }
 }
 
@@ -140,8 +230,36 @@ pub fn instance<T: Table<Argument>>(connection: Arc<Connection>, db: Db, table: 
 /// <https://www.sqlite.org/vtab.html#the_xdisconnect_method>
 unsafe extern "C" fn disconnect<T: Table<Argument>>(vtab: *mut sqlite3_vtab) -> c_int {
     // SAFETY: `vtab` came from Box::into_raw in instance(), and SQLite is done with it.
-    connection::destroy(unsafe { Box::from_raw(vtab.cast::<Instance<T>>()) });
+    unsafe {
+        // A message that SQLite has not taken, as those of xDestroy.
+        ffi::free((*vtab).zErrMsg.cast());
+        connection::destroy(Box::from_raw(vtab.cast::<Instance<T>>()));
+    }
     code::OK
+}
+
+/// <https://www.sqlite.org/vtab.html#the_xdestroy_method>
+unsafe extern "C" fn destroy<T: VirtualTable>(vtab: *mut sqlite3_vtab) -> c_int {
+    // SAFETY: SQLite passes a table of create() or connect(), and is done with it unless this fails.
+    unsafe {
+        match attempt::<T>(vtab, || (*vtab.cast::<Instance<T>>()).table.destroy()) {
+            code::OK => disconnect::<T>(vtab),
+            rc => rc,
+        }
+    }
+}
+
+/// <https://www.sqlite.org/vtab.html#the_xrename_method>
+unsafe extern "C" fn rename<T: VirtualTable>(vtab: *mut sqlite3_vtab, name: *const c_char) -> c_int {
+    // SAFETY: SQLite passes a table of create() or connect(), and a C string.
+    unsafe { attempt::<T>(vtab, || (*vtab.cast::<Instance<T>>()).table.rename(CStr::from_ptr(name))) }
+}
+
+/// <https://www.sqlite.org/vtab.html#the_xshadowname_method>
+unsafe extern "C" fn shadow_name<T: VirtualTable>(end: *const c_char) -> c_int {
+    // SAFETY: SQLite passes a C string.
+    let is_shadow = guard(|| T::is_shadow(unsafe { CStr::from_ptr(end) }));
+    is_shadow.unwrap_or(false).into()
 }
 
 /// <https://www.sqlite.org/vtab.html#the_xbestindex_method>
@@ -170,15 +288,15 @@ unsafe fn query(info: *mut sqlite3_index_info) -> Query {
     unsafe {
         let constraint = |i: usize| {
             let raw = &*(*info).aConstraint.add(i);
-            let equals = raw.op == code::INDEX_CONSTRAINT_EQ;
+            let operator = operator(raw.op);
             let is_binary = || {
                 let name = ffi::vtab_collation(info, i as c_int);
                 !name.is_null() && CStr::from_ptr(name).to_bytes().eq_ignore_ascii_case(b"BINARY")
             };
             Constraint {
                 column: usize::try_from(raw.iColumn).ok(),
-                equals,
-                binary: equals && is_binary(),
+                operator,
+                binary: operator == Operator::Equals && is_binary(),
                 usable: raw.usable != 0,
             }
         };
@@ -187,14 +305,28 @@ unsafe fn query(info: *mut sqlite3_index_info) -> Query {
     }
 }
 
+fn operator(op: u8) -> Operator {
+    match op {
+        code::INDEX_CONSTRAINT_EQ => Operator::Equals,
+        code::INDEX_CONSTRAINT_LT => Operator::Less,
+        code::INDEX_CONSTRAINT_LE => Operator::LessOrEquals,
+        code::INDEX_CONSTRAINT_GT => Operator::Greater,
+        code::INDEX_CONSTRAINT_GE => Operator::GreaterOrEquals,
+        code::INDEX_CONSTRAINT_LIMIT => Operator::Limit,
+        code::INDEX_CONSTRAINT_OFFSET => Operator::Offset,
+        _ => Operator::Other,
+    }
+}
+
 unsafe fn answer(info: *mut sqlite3_index_info, plan: &Plan) {
     // SAFETY: SQLite passes an array of nConstraint entries, and the plan's constraints are of query().
     unsafe {
-        for (argument, constraint) in plan.arguments.iter().enumerate() {
-            assert!(*constraint < usize::try_from((*info).nConstraint).unwrap_or(0), "no such constraint");
-            let usage = &mut *(*info).aConstraintUsage.add(*constraint);
-            usage.argvIndex = argument as c_int + 1;
-            usage.omit = plan.exact.into();
+        for (place, argument) in (1..).zip(&plan.arguments) {
+            let exists = argument.constraint < usize::try_from((*info).nConstraint).unwrap_or(0);
+            assert!(exists, "no such constraint");
+            let usage = &mut *(*info).aConstraintUsage.add(argument.constraint);
+            usage.argvIndex = place;
+            usage.omit = argument.exact.into();
         }
         (*info).idxNum = plan.number;
         (*info).idxFlags = if plan.unique { code::INDEX_SCAN_UNIQUE } else { 0 };
@@ -347,13 +479,23 @@ fn rowid_of<T: Table<Argument>>(value: &Argument) -> Result<i64> {
 unsafe fn attempt<T: Table<Argument>>(vtab: *mut sqlite3_vtab, work: impl FnOnce() -> Result<()>) -> c_int {
     let (rc, text) = match guard(work) {
         Ok(Ok(())) => return code::OK,
-        Ok(Err(Error::Interrupted)) => return code::INTERRUPT,
-        Ok(Err(e @ Error::Constraint { .. })) => (code::CONSTRAINT, e.to_string()),
-        Ok(Err(e)) => (code::ERROR, e.to_string()),
-        Err(panic) => (code::ERROR, panic),
+        Ok(Err(e)) => failure(&e),
+        Err(panic) => (code::ERROR, Some(panic)),
     };
-    // SAFETY: the same contract.
-    unsafe { fail::<T>(vtab, rc, &text) }
+    match text {
+        // SAFETY: the same contract.
+        Some(text) => unsafe { fail::<T>(vtab, rc, &text) },
+        None => rc,
+    }
+}
+
+/// The result code of an error, and its text. An interrupt has the text that SQLite gives it.
+fn failure(e: &Error) -> (c_int, Option<String>) {
+    match e {
+        Error::Interrupted => (code::INTERRUPT, None),
+        Error::Constraint { .. } => (code::CONSTRAINT, Some(e.to_string())),
+        e => (code::ERROR, Some(e.to_string())),
+    }
 }
 
 /// Says why a callback fails: to the table, from where SQLite takes the text whole

@@ -1,6 +1,7 @@
 //! What a virtual table is, on any engine: its columns, how a query on it is planned, its rows, and what changes them.
 //! A backend has the callbacks that its engine calls, once, and puts them over any [`Table`].
 
+use std::borrow::Cow;
 use std::ffi::CStr;
 
 use crate::base::error::{Error, Result};
@@ -19,7 +20,7 @@ pub trait Table<V: Value>: Sized + 'static {
     type Cursor: Cursor<V>;
 
     /// The columns, as a CREATE TABLE statement. A table-valued function has its arguments as HIDDEN columns.
-    fn declaration(&self) -> &'static CStr;
+    fn declaration(&self) -> Cow<'static, CStr>;
 
     /// How a scan would answer `query`; `None` where none can before other tables are read. By default it is a scan of
     /// all rows, which the engine filters.
@@ -110,12 +111,34 @@ impl Query {
 pub struct Constraint {
     /// The column; `None` is the rowid.
     pub column: Option<usize>,
-    /// Whether it is `=`.
-    pub equals: bool,
+    /// How the two are compared.
+    pub operator: Operator,
     /// Whether `=` compares byte by byte, and not by another collation.
     pub binary: bool,
     /// Whether the value is known before the scan begins. It is not where it comes from a table that is read later.
     pub usable: bool,
+}
+
+impl Constraint {
+    /// Whether it is `=`.
+    pub fn is_equals(&self) -> bool {
+        self.operator == Operator::Equals
+    }
+}
+
+/// How a column is compared. `Limit` and `Offset` are of no column: the value is that of the statement's clause.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)] // each is the operator of its name
+pub enum Operator {
+    Equals,
+    Less,
+    LessOrEquals,
+    Greater,
+    GreaterOrEquals,
+    Limit,
+    Offset,
+    /// MATCH, LIKE, IS and whatever else there is.
+    Other,
 }
 
 /// A way to scan a table, and what it costs.
@@ -123,10 +146,8 @@ pub struct Constraint {
 pub struct Plan {
     /// What [`Cursor::filter`] is told of the plan.
     pub number: i32,
-    /// The constraints whose values are the arguments of [`Cursor::filter`], by their places in [`Query::constraints`].
-    pub arguments: Vec<usize>,
-    /// Whether the rows of the scan all meet these constraints, so that the engine need not check.
-    pub exact: bool,
+    /// The arguments of [`Cursor::filter`], in their order.
+    pub arguments: Vec<Argument>,
     /// Whether there is one row at most.
     pub unique: bool,
     /// What it costs, in an unknown unit that all tables share.
@@ -138,8 +159,17 @@ pub struct Plan {
 impl Default for Plan {
     /// A scan of all rows of a small table.
     fn default() -> Plan {
-        Plan { number: 0, arguments: Vec::new(), exact: false, unique: false, cost: 100.0, rows: 25 }
+        Plan { number: 0, arguments: Vec::new(), unique: false, cost: 100.0, rows: 25 }
     }
+}
+
+/// A constraint whose value is an argument of [`Cursor::filter`].
+#[derive(Debug, Clone, Copy)]
+pub struct Argument {
+    /// The constraint, by its place in [`Query::constraints`].
+    pub constraint: usize,
+    /// Whether the rows of the scan all meet it, so that the engine need not check.
+    pub exact: bool,
 }
 
 fn read_only(name: &CStr) -> Error {
