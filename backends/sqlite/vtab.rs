@@ -1,6 +1,8 @@
 //! SQLite's callbacks of a virtual table (<https://www.sqlite.org/vtab.html>), once for every [`Table`]. All that is unsafe
 //! about a table is here.
 
+mod plan;
+
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::sync::Arc;
 
@@ -13,7 +15,7 @@ use super::value::{RawValue, arguments, c_string, give, give_error};
 use crate::base::error::{Error, Result};
 use crate::base::guard::guard;
 use crate::sql::functions::Callers;
-use crate::sql::table::{Constraint, Cursor, Operator, Plan, Query, Table};
+use crate::sql::table::{Cursor, Table};
 use crate::sql::value::{Kind, Value};
 
 /// A value that SQLite passes. What is read of it borrows from the call, whatever the lifetime says.
@@ -270,8 +272,8 @@ unsafe extern "C" fn best_index<T: Table<Argument>>(
     // SAFETY: SQLite passes a table of connect() and what it asks.
     unsafe {
         let chosen = guard(|| {
-            let plan = (*vtab.cast::<Instance<T>>()).table.plan(&query(info));
-            plan.map(|plan| answer(info, &plan)).is_some()
+            let plan = (*vtab.cast::<Instance<T>>()).table.plan(&plan::query(info));
+            plan.map(|plan| plan::answer(info, &plan)).is_some()
         });
         match chosen {
             Ok(true) => code::OK,
@@ -279,59 +281,6 @@ unsafe extern "C" fn best_index<T: Table<Argument>>(
             Ok(false) => code::CONSTRAINT,
             Err(panic) => fail::<T>(vtab, code::ERROR, &panic),
         }
-    }
-}
-
-/// What SQLite asks. By a raw pointer: sqlite3_vtab_collation() reads what stands behind the struct.
-unsafe fn query(info: *mut sqlite3_index_info) -> Query {
-    // SAFETY: SQLite passes arrays of nConstraint entries; the collation is a C string or NULL.
-    unsafe {
-        let constraint = |i: usize| {
-            let raw = &*(*info).aConstraint.add(i);
-            let operator = operator(raw.op);
-            let is_binary = || {
-                let name = ffi::vtab_collation(info, i as c_int);
-                !name.is_null() && CStr::from_ptr(name).to_bytes().eq_ignore_ascii_case(b"BINARY")
-            };
-            Constraint {
-                column: usize::try_from(raw.iColumn).ok(),
-                operator,
-                binary: operator == Operator::Equals && is_binary(),
-                usable: raw.usable != 0,
-            }
-        };
-        let count = usize::try_from((*info).nConstraint).unwrap_or(0);
-        Query { constraints: (0..count).map(constraint).collect(), columns: (*info).colUsed }
-    }
-}
-
-fn operator(op: u8) -> Operator {
-    match op {
-        code::INDEX_CONSTRAINT_EQ => Operator::Equals,
-        code::INDEX_CONSTRAINT_LT => Operator::Less,
-        code::INDEX_CONSTRAINT_LE => Operator::LessOrEquals,
-        code::INDEX_CONSTRAINT_GT => Operator::Greater,
-        code::INDEX_CONSTRAINT_GE => Operator::GreaterOrEquals,
-        code::INDEX_CONSTRAINT_LIMIT => Operator::Limit,
-        code::INDEX_CONSTRAINT_OFFSET => Operator::Offset,
-        _ => Operator::Other,
-    }
-}
-
-unsafe fn answer(info: *mut sqlite3_index_info, plan: &Plan) {
-    // SAFETY: SQLite passes an array of nConstraint entries, and the plan's constraints are of query().
-    unsafe {
-        for (place, argument) in (1..).zip(&plan.arguments) {
-            let exists = argument.constraint < usize::try_from((*info).nConstraint).unwrap_or(0);
-            assert!(exists, "no such constraint");
-            let usage = &mut *(*info).aConstraintUsage.add(argument.constraint);
-            usage.argvIndex = place;
-            usage.omit = argument.exact.into();
-        }
-        (*info).idxNum = plan.number;
-        (*info).idxFlags = if plan.unique { code::INDEX_SCAN_UNIQUE } else { 0 };
-        (*info).estimatedCost = plan.cost;
-        (*info).estimatedRows = plan.rows;
     }
 }
 
