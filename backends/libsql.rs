@@ -10,8 +10,8 @@
 //! # }
 //! ```
 //!
-//! Both sides must name one version of libsql. An app that stays on 0.9 where cargo has chosen 0.10 for this crate is told of
-//! mismatched types, and mends that by `cargo update -p libsql@0.10.0 --precise 0.9.30`.
+//! The app and this crate must use one version of libsql. Where the app stays on 0.9 and cargo has chosen 0.10 for this crate, the
+//! compiler reports mismatched types; `cargo update -p libsql@0.10.0 --precise 0.9.30` mends that.
 //!
 //! An embedded replica runs reads here and sends writes to its primary, which lacks these functions, and a remote
 //! connection sends everything: compute `rembed()` in a SELECT of a local connection, and bind the BLOB.
@@ -30,9 +30,10 @@ use crate::sqlite;
 /// `_database`, and of any other, since libSQL takes entry points for the process alone. A second call changes nothing.
 ///
 /// # Errors
-/// A libSQL that was in use before the crate could configure it, by another binding or by its C API: the crate would
-/// panic at the next `connect()`, and does so here, which the app's panic hook sees. An app that configures libSQL by
-/// itself (`Builder::skip_safety_assert`) opens a database in the crate's own way first, or loads the library.
+/// Another binding, or the app by the C API, used libSQL before the libsql crate could configure it. The crate would panic at
+/// the next `connect()`. It does so here instead, where the panic is caught; the app's panic hook still sees it. An app that
+/// configures libSQL by itself (`Builder::skip_safety_assert`) opens a database in the crate's own way first, or loads the
+/// library.
 pub fn register(_database: &Database) -> Result<()> {
     initialize()?;
     // SAFETY: the entry point is a function of this program, which is never unmapped. A second registration of
@@ -43,8 +44,8 @@ pub fn register(_database: &Database) -> Result<()> {
     }
 }
 
-/// Has the crate configure libSQL, which it does when a database is first opened, and by a panic where libSQL is in use
-/// already: `sqlite3_auto_extension()` would be such a use.
+/// Has the libsql crate configure libSQL. The crate does so when a database is first opened, and panics where libSQL is in use
+/// already. `sqlite3_auto_extension()` would be such a use, so this comes before.
 fn initialize() -> Result<()> {
     let build = || {
         let mut build = std::pin::pin!(Builder::new_local(":memory:").build());
@@ -53,7 +54,7 @@ fn initialize() -> Result<()> {
             Poll::Pending => Err("it does not open a database in memory at once".to_owned()),
         }
     };
-    // Whatever the panic left half done is the crate's, which panics at every later connect() as well.
+    // What the panic left half done belongs to the crate, which panics at every later connect() as well.
     let built = catch_unwind(AssertUnwindSafe(build));
     built
         .unwrap_or_else(|_| Err("it was in use before".to_owned()))

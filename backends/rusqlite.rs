@@ -9,8 +9,8 @@
 //! # }
 //! ```
 //!
-//! It is for rusqlite 0.37 to 0.43, of which cargo takes the one that the app has, since a program can link one SQLite by it. An app
-//! that links a system's SQLite instead of bundling one needs 3.41 or later.
+//! It works with rusqlite 0.37 to 0.43. Cargo takes the version that the app has, since a program can have only one that links SQLite.
+//! An app that links a system's SQLite instead of bundling one needs SQLite 3.41 or later.
 
 use ::rusqlite::Connection;
 

@@ -1,9 +1,10 @@
 //! The table-valued function `rembed_batch(client, json [, input_type])`.
 //!
-//! Limbo does not say which columns a query reads, so that is learnt as it reads them. A row that failed shows its
-//! message in `error`; reading its `embedding` ends the statement with that message, unless the query has read
-//! `error` before. Leaving a row that failed without a look at either ends it too.
+//! Limbo does not say beforehand which columns a query reads: the cursor sees it as they are read. A row that failed shows
+//! its message in `error`. Reading its `embedding` ends the statement with that message, unless the query has read
+//! `error` before. So does going on to the next row, where the query has never read `error`.
 
+use std::borrow::Cow;
 use std::ffi::CStr;
 use std::sync::Arc;
 
@@ -11,11 +12,12 @@ use limbo_ext::VTabKind;
 
 use super::SESSION;
 use super::value::RawValue;
-use super::vtab::{Cursor, Table};
-use crate::base::error::Error;
+use super::vtab::Declared;
+use crate::base::error::{Error, Result};
 use crate::embed::seen::Seen;
-use crate::sql::functions::Arguments;
+use crate::sql::functions::{Arguments, Callers};
 use crate::sql::rows::{self, ERROR_COLUMN, Rows};
+use crate::sql::table::{Cursor, Table};
 use crate::sql::value::Output;
 
 const EMBEDDING: usize = 2;
@@ -26,18 +28,26 @@ pub struct Batch;
 
 static BATCH: Batch = Batch;
 
-impl Table for Batch {
-    const NAME: &'static CStr = c"rembed_batch";
+impl Declared for Batch {
     const KIND: VTabKind = VTabKind::TableValuedFunction;
+
+    /// The arguments are not evaluated yet: their values come to [`Scan::filter`].
+    fn declare(_: &[RawValue]) -> Result<&'static Batch> {
+        Ok(&BATCH)
+    }
+}
+
+impl Table<RawValue> for Batch {
+    const NAME: &'static CStr = c"rembed_batch";
+    const CALLERS: Callers = Callers::Anyone;
     type Cursor = Scan;
 
-    /// The arguments come again, evaluated, to [`Scan::filter`].
-    fn create(_: &[RawValue]) -> Result<(&'static Batch, &'static CStr), Error> {
-        Ok((&BATCH, c"CREATE TABLE rembed_batch(key, text, embedding BLOB, error TEXT)"))
+    fn declaration(&self) -> Cow<'static, CStr> {
+        c"CREATE TABLE rembed_batch(key, text, embedding BLOB, error TEXT)".into()
     }
 
-    fn update(&self, _: &[RawValue]) -> Result<(), Error> {
-        Err(Error::invalid("rembed_batch is a function: it has no rows to change"))
+    fn open(&self) -> Scan {
+        Scan::default()
     }
 }
 
@@ -50,10 +60,10 @@ pub struct Scan {
     seen: Arc<Seen>,
 }
 
-impl Cursor for Scan {
-    fn filter(&mut self, args: &[RawValue]) -> Result<(), Error> {
+impl Cursor<RawValue> for Scan {
+    fn filter(&mut self, _: i32, arguments: &[RawValue]) -> Result<()> {
         *self = Scan { rowid: 1, seen: self.seen.clone(), ..Scan::default() };
-        let (client, texts, input_type) = match args {
+        let (client, texts, input_type) = match arguments {
             [client, texts] => (client, texts, None),
             [client, texts, input_type] => (client, texts, Some(input_type)),
             _ => return Err(rows::usage("rembed_batch")),
@@ -63,7 +73,7 @@ impl Cursor for Scan {
         Ok(())
     }
 
-    fn advance(&mut self) -> Result<(), Error> {
+    fn advance(&mut self) -> Result<()> {
         if !self.reads_error {
             if let Some(message) = self.message() {
                 return Err(Error::Invalid(message));
@@ -77,7 +87,7 @@ impl Cursor for Scan {
         self.rows.as_ref().is_none_or(Rows::is_done)
     }
 
-    fn column(&mut self, column: usize) -> Result<Output, Error> {
+    fn column(&mut self, column: usize) -> Result<Output> {
         self.reads_error |= column == ERROR_COLUMN;
         match self.message() {
             Some(message) if column == EMBEDDING && !self.reads_error => Err(Error::invalid(format!(

@@ -1,25 +1,28 @@
 //! The table `rembed_clients`, after `CREATE VIRTUAL TABLE rembed_clients USING rembed_clients`.
 //!
 //! Of an INSERT of several rows the engine passes the last one and drops the others; nothing tells a module of it.
-//! So the table refuses INSERT, and SELECT, UPDATE and DELETE are what it is for. `USING
-//! rembed_clients(one_row_inserts)` is for whoever sees to it that each INSERT has one row.
+//! So the table refuses INSERT, and takes SELECT, UPDATE and DELETE. `USING rembed_clients(one_row_inserts)` makes one that
+//! takes INSERT, for an app that never inserts two rows at once.
 
+use std::borrow::Cow;
 use std::ffi::CStr;
 
 use limbo_ext::VTabKind;
 
 use super::SESSION;
 use super::value::RawValue;
-use super::vtab::{Cursor, Table};
-use crate::base::error::Error;
+use super::vtab::Declared;
+use crate::base::error::{Error, Result};
 use crate::client::registry::Entry;
-use crate::sql::clients::{Columns, Given};
+use crate::sql::clients::{Columns, texts};
+use crate::sql::functions::Callers;
+use crate::sql::table::{Cursor, Table};
 use crate::sql::value::{Output, Value};
 
 /// The argument of CREATE VIRTUAL TABLE for a table that takes INSERT.
 const ONE_ROW_INSERTS: &[u8] = b"one_row_inserts";
 
-/// The function that is the default of the columns: its error reaches the user whole, that of an update does not.
+/// The function that is the default of the columns. The text of its error reaches the user; that of an INSERT's does not.
 pub const REFUSES_INSERT: &CStr = c"rembed_refuse_insert";
 
 // Without a quote: the engine reads its own comment after the statement, which repeats the columns, as arguments.
@@ -39,37 +42,53 @@ pub struct Clients {
 static CLIENTS: Clients = Clients { takes_insert: false };
 static OF_INSERTS: Clients = Clients { takes_insert: true };
 
-impl Table for Clients {
-    const NAME: &'static CStr = c"rembed_clients";
+impl Declared for Clients {
     const KIND: VTabKind = VTabKind::VirtualTable;
-    type Cursor = Scan;
 
-    fn create(args: &[RawValue]) -> Result<(&'static Clients, &'static CStr), Error> {
+    fn declare(args: &[RawValue]) -> Result<&'static Clients> {
         let first = args.first().and_then(Value::text_bytes).unwrap_or_default();
         let word = first.split(|b| !(b.is_ascii_alphanumeric() || *b == b'_')).next().unwrap_or_default();
         // When the engine reads the statement from a file again, the columns of its comment are arguments too.
         match word.to_ascii_lowercase().as_slice() {
-            b"" | b"name" => Ok((&CLIENTS, SCHEMA)),
-            ONE_ROW_INSERTS => Ok((&OF_INSERTS, SCHEMA_OF_INSERTS)),
+            b"" | b"name" => Ok(&CLIENTS),
+            ONE_ROW_INSERTS => Ok(&OF_INSERTS),
             _ => Err(Error::invalid(format!(
                 "rembed_clients knows no argument {}: USING rembed_clients, or USING rembed_clients(one_row_inserts)",
                 crate::base::words::quoted(&String::from_utf8_lossy(word))
             ))),
         }
     }
+}
 
-    fn update(&self, args: &[RawValue]) -> Result<(), Error> {
-        match args {
-            [old, new] if new.is_null() => SESSION.delete(old.int()),
-            [old, ..] if old.is_null() && !self.takes_insert => Err(insert_refused()),
-            [old, _, columns @ ..] if old.is_null() => {
-                SESSION.insert(&Columns::of(&read(columns)?), None, false).map(drop)
-            }
-            [old, new, columns @ ..] => {
-                SESSION.update(old.int(), new.int(), &Columns::of(&read(columns)?), false)
-            }
-            _ => Ok(()),
+impl Table<RawValue> for Clients {
+    const NAME: &'static CStr = c"rembed_clients";
+    const CALLERS: Callers = Callers::Application;
+    const WRITABLE: bool = true;
+    type Cursor = Scan;
+
+    fn declaration(&self) -> Cow<'static, CStr> {
+        if self.takes_insert { SCHEMA_OF_INSERTS.into() } else { SCHEMA.into() }
+    }
+
+    fn open(&self) -> Scan {
+        Scan::default()
+    }
+
+    fn insert(&self, rowid: Option<i64>, columns: &[RawValue], replace: bool) -> Result<i64> {
+        match self.takes_insert {
+            true => SESSION.insert(&Columns::of(&texts(columns)?), rowid, replace),
+            false => Err(insert_refused()),
         }
+    }
+
+    fn update(&self, old: i64, new: i64, columns: &[RawValue], replace: bool) -> Result<()> {
+        // The engine passes all columns. Those that the statement leaves alone are just as the table shows them, by
+        // which the session knows them.
+        SESSION.update(old, new, &Columns::of(&texts(columns)?), replace)
+    }
+
+    fn delete(&self, rowid: i64) -> Result<()> {
+        SESSION.delete(rowid)
     }
 }
 
@@ -82,13 +101,6 @@ pub fn insert_refused() -> Error {
     )
 }
 
-/// The texts of the columns, in their order. The engine passes all of them; what an UPDATE leaves alone is just as
-/// the table shows it, which the session knows.
-fn read(columns: &[RawValue]) -> Result<Vec<Given<'_>>, Error> {
-    let names = Columns::NAMES.iter().zip(columns);
-    names.map(|(name, value)| value.text(name).map(Some).map_err(Error::Invalid)).collect()
-}
-
 /// A scan: the rows as they were when it began.
 #[derive(Default)]
 pub struct Scan {
@@ -96,13 +108,13 @@ pub struct Scan {
     current: Option<Entry>,
 }
 
-impl Cursor for Scan {
-    fn filter(&mut self, _: &[RawValue]) -> Result<(), Error> {
+impl Cursor<RawValue> for Scan {
+    fn filter(&mut self, _: i32, _: &[RawValue]) -> Result<()> {
         self.rows = SESSION.clients()?.into_iter();
         self.advance()
     }
 
-    fn advance(&mut self) -> Result<(), Error> {
+    fn advance(&mut self) -> Result<()> {
         self.current = self.rows.next();
         Ok(())
     }
@@ -111,7 +123,7 @@ impl Cursor for Scan {
         self.current.is_none()
     }
 
-    fn column(&mut self, column: usize) -> Result<Output, Error> {
+    fn column(&mut self, column: usize) -> Result<Output> {
         let text = self.current.as_ref().and_then(|entry| entry.client.column(column));
         Ok(text.map_or(Output::Null, |text| Output::Text(text.into())))
     }

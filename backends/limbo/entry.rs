@@ -11,7 +11,7 @@ use super::batch_table::Batch;
 use super::{attempt, register_all, vtab};
 use crate::base::error::Error;
 
-/// The host's allocator, in a copy of our own: each frees what the other has allocated.
+/// The allocator that the host has too, in a copy of our own. Each copy frees memory that the other has allocated.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -32,16 +32,17 @@ pub unsafe extern "C" fn register_extension(api: *const ExtensionApi) -> ResultC
     match attempt(|| unsafe { checked(api) }) {
         Ok(()) => ResultCode::OK,
         Err(e) => {
-            // The host says no more than that it failed. eprintln!() would panic where nobody listens.
+            // The host says no more than that it failed. eprintln!() would panic where stderr is closed.
             let _ = writeln!(std::io::stderr(), "{e}");
             ResultCode::Error
         }
     }
 }
 
-/// A stretch of memory that the host empties goes back where the host's copy of the allocator believes it came from:
-/// right for one from the system, wrong for one from an arena, of which each copy has its own. Before the first
-/// allocation, which no constructor of the library makes.
+/// Keeps our copy of the allocator from taking memory from arenas. When the host has freed all of a block that our copy
+/// took, the host's copy gives the block back: to the system, or to an arena of its own. A block from the system is safe
+/// there, one from our arenas is not. To be called before the first allocation, which no constructor of the library
+/// makes.
 fn keep_out_of_arenas() {
     static ONCE: Once = Once::new();
     // SAFETY: the function is that of the mimalloc we are linked with, and no other thread of ours runs yet.
@@ -51,13 +52,14 @@ fn keep_out_of_arenas() {
 unsafe fn checked(api: *const ExtensionApi) -> Result<(), Error> {
     // SAFETY: hosts that load libraries have the API with the part for file systems, so at least six words.
     unsafe {
-        // Turso since 0.7 has another function before what is NULL in Limbo when an extension is loaded.
+        // The sixth word is NULL in Limbo while it loads an extension. Turso since 0.7 has a function there.
         if api.is_null() || !(*api.cast::<*const c_void>().add(5)).is_null() {
             return Err(wrong_host());
         }
         let api = &*api;
-        // Turso before 0.7 has the same API, and a field more before the callbacks of a module. It frees the module's name,
-        // which wants mimalloc as its allocator too: its shell and its bindings have it, a Rust app may not.
+        // Turso before 0.7 has the same API, but its modules have one field more before the callbacks, by which the
+        // probe tells it. It frees the name of the module by its own allocator. That must be mimalloc, as it is in
+        // Turso's shell and bindings; a Rust app may have another.
         let registered = vtab::register_module::<Batch>(api, probe());
         if PROBED.load(Ordering::Relaxed) || registered.is_err() {
             return Err(wrong_host());
@@ -79,8 +81,9 @@ type OpenModule = unsafe extern "C" fn(*const c_void, *mut Conn) -> *const c_voi
 /// Whether the host has called the probe.
 static PROBED: AtomicBool = AtomicBool::new(false);
 
-/// A module that makes no table. Turso before 0.7 calls `create` as soon as it knows the module, and finds it where
-/// Limbo has `open`. Limbo never opens a table that was not created, and [`register_all`] replaces the module.
+/// A module that makes no table, and tells Turso before 0.7 from Limbo. Turso calls `create` as soon as it knows the module,
+/// and looks for it where Limbo has `open`. Limbo never opens a table that was not created, and [`register_all`] replaces
+/// the module.
 fn probe() -> VTabModuleImpl {
     unsafe extern "C" fn probed(_: *const limbo_ext::Value, _: i32) -> VTabCreateResult {
         PROBED.store(true, Ordering::Relaxed);
@@ -89,8 +92,9 @@ fn probe() -> VTabModuleImpl {
     unsafe extern "C" fn refuse(_: *const limbo_ext::Value, _: i32) -> VTabCreateResult {
         vtab::not_created(ResultCode::Unavailable)
     }
-    // SAFETY: only a host that takes it for `create`, which it is, calls it. Such a host reads a longer structure than
-    // this, of which it uses no more than that field; it keeps the module, whose code stays mapped and makes no table.
+    // SAFETY: a host calls `probed` only where it takes the field for `create`, whose type the function has. Such a host
+    // reads a longer structure than this, but uses no other field of it. It keeps the module, which makes no table and
+    // whose code stays mapped.
     let open = unsafe { std::mem::transmute::<Create, OpenModule>(probed) };
     VTabModuleImpl { create: refuse, open, ..vtab::module::<Batch>() }
 }

@@ -43,7 +43,7 @@ unsafe extern "C" fn call<const I: usize>(argc: i32, argv: *const limbo_ext::Val
     }
 }
 
-/// The default of the columns that an INSERT leaves out, where the table takes none.
+/// The default of the columns of a table that takes no INSERT: one that leaves a column out ends with this error.
 unsafe extern "C" fn refuse_insert(argc: i32, argv: *const limbo_ext::Value) -> limbo_ext::Value {
     // SAFETY: as in call().
     unsafe { value::free(arguments(argc, argv)) };

@@ -9,8 +9,9 @@ use crate::base::error::Error;
 
 /// Registers the functions and the table `rembed_clients` in `connection`. May be called again.
 ///
-/// The table is made without a trace in the database file: Limbo reads no further in the schema of a file than a
-/// virtual table whose module is not there. One that a file has from `CREATE VIRTUAL TABLE` is used as it is.
+/// The table leaves no trace in the database file. A trace would harm: when Limbo opens a file that has a virtual table and
+/// lacks its module, it reads the schema up to there and no further. A table that a file has from `CREATE VIRTUAL TABLE`
+/// is used as it is.
 ///
 /// ```
 /// fn clients(connection: &std::sync::Arc<limbo_core::Connection>) -> Result<(), Box<dyn std::error::Error>> {
@@ -21,8 +22,8 @@ use crate::base::error::Error;
 /// ```
 ///
 /// # Errors
-/// What the engine says when it cannot make the table; the functions are there already. No error is a database that
-/// is read-only: it does without the table, and `rembed_register()` does the table's work.
+/// What the engine says when it cannot make the table; the functions are there already. A read-only database is no error:
+/// it has no table, and `rembed_register()` does the table's work.
 pub fn register(connection: &Arc<Connection>) -> Result<(), Error> {
     attempt(|| {
         // SAFETY: the API is of the one version that Cargo.toml allows, and the connection is open.
@@ -39,7 +40,7 @@ fn make_table(connection: &Arc<Connection>) -> Result<(), LimboError> {
     if is_there() {
         return Ok(());
     }
-    // The engine has given up the schema of a file that has the table when it was opened, and the module was not there.
+    // The file may have the table. Then the engine stopped reading its schema there, for want of the module.
     connection.parse_schema_rows()?;
     if is_there() {
         return Ok(());

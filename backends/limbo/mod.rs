@@ -4,9 +4,9 @@
 //! With feature `limbo` the library is loaded, by `SELECT load_extension('…')`; with `limbo-static` it is part of an
 //! app on limbo_core, which calls `register`.
 //!
-//! The engine frees what we allocate, by its own allocator: every result is made in `value`, to the engine's measure.
-//! Its functions have no context, so that there is one session, one set of clients, and one lock,
-//! in a process: `rembed_lock()` locks them all.
+//! The engine frees what we allocate, by its own allocator, so `value` lays out every result as the engine will free it.
+//! The engine's functions have no context, so a process has one session, with one set of clients and one lock:
+//! `rembed_lock()` locks all connections.
 
 mod batch_table;
 mod clients_table;
@@ -52,7 +52,7 @@ unsafe fn register_all(api: &ExtensionApi) -> Result<(), Error> {
     }
 }
 
-/// The error of something that the host did not take.
+/// What the host answers to the registration of `name`.
 fn registered(name: &str, code: ResultCode) -> Result<(), Error> {
     match code {
         ResultCode::OK => Ok(()),
@@ -60,8 +60,8 @@ fn registered(name: &str, code: ResultCode) -> Result<(), Error> {
     }
 }
 
-/// Runs the work of a callback. An error's text, a panic's included, is kept for `rembed_last_error()`: the engine
-/// has no place for some of them.
+/// Runs the work of a callback. The text of an error or a panic is kept for `rembed_last_error()`: some callbacks have no
+/// way to pass it to the engine.
 fn attempt<T>(work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
     let result = guard(work).unwrap_or_else(|panic| Err(Error::Invalid(panic)));
     if let Err(e) = &result {

@@ -1,7 +1,7 @@
 //! SQL values as Limbo passes them, and results as it takes and frees them.
 //!
-//! [`limbo_ext::Value`] keeps its fields to itself, reads text without a look at its bytes, and makes an empty text
-//! that the host then frees at an address where nothing is. So its layout, which is that of 0.0.22, is repeated here.
+//! [`limbo_ext::Value`] has private fields, takes any text for UTF-8 unchecked, and makes of an empty text a pointer to no
+//! allocation, which the host then frees. So its layout, which is that of 0.0.22, is repeated here.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -99,7 +99,7 @@ pub unsafe fn free(arguments: &[RawValue]) {
 }
 
 unsafe fn free_bytes(bytes: *mut u8, len: usize) {
-    // No bytes are no allocation.
+    // An empty slice has no allocation.
     if len > 0 && !bytes.is_null() {
         // SAFETY: the host made them of a boxed slice of this length.
         drop(unsafe { Box::from_raw(std::ptr::slice_from_raw_parts_mut(bytes, len)) });
@@ -184,7 +184,7 @@ fn give_blob(bytes: Vec<u8>) -> limbo_ext::Value {
     raw(BLOB, Data { blob: Box::into_raw(Box::new(blob)) })
 }
 
-/// The bytes in an allocation of their own, which is there even for none of them: the host frees it unseen.
+/// The bytes in an allocation of their own. There is one even for no bytes, since the host frees it in any case.
 fn boxed(mut bytes: Vec<u8>) -> *mut u8 {
     if bytes.is_empty() {
         bytes.push(0);

@@ -3,7 +3,7 @@
 //! The engine drops the text of an error of `filter` and `next`, but shows that of `column`. So these two say that
 //! there is a row, and whatever is read of it is the error.
 
-use std::ffi::{CStr, CString, c_char, c_void};
+use std::ffi::{CString, c_char, c_void};
 
 use limbo_ext::{
     Conn, ConstraintInfo, ExtIndexInfo, ExtensionApi, IndexInfo, OrderByInfo, ResultCode, VTabCreateResult,
@@ -14,60 +14,23 @@ use super::value::{RawValue, arguments, give, give_error};
 use super::{attempt, registered};
 use crate::base::error::Error;
 use crate::base::guard::guard;
-use crate::sql::value::Output;
+use crate::sql::table::{Cursor, Table};
+use crate::sql::value::Value;
 
-/// What is different in each table. `Self` is a table as it was declared; it is static, since the engine makes one
-/// for each statement that calls a table-valued function, and never gives it back.
-pub trait Table: Sync + Sized + 'static {
-    /// Its name in SQL, and its module's.
-    const NAME: &'static CStr;
+/// A table as Limbo declares it.
+pub trait Declared: Table<RawValue> + Sync {
     /// Which of the two it is.
     const KIND: VTabKind;
-    /// Its scans.
-    type Cursor: Cursor;
 
-    /// The table and its schema, for the arguments of CREATE VIRTUAL TABLE.
+    /// The table, for the arguments of CREATE VIRTUAL TABLE. It is static: the engine asks for one in each statement
+    /// that calls a table-valued function, and never gives it back.
     ///
     /// # Errors
     /// Arguments that it does not know.
-    fn create(args: &[RawValue]) -> Result<(&'static Self, &'static CStr), Error>;
-
-    /// INSERT, UPDATE and DELETE.
-    ///
-    /// # Errors
-    /// What the statement does wrong.
-    fn update(&self, args: &[RawValue]) -> Result<(), Error>;
+    fn declare(args: &[RawValue]) -> Result<&'static Self, Error>;
 }
 
-/// A scan of a table.
-pub trait Cursor: Default {
-    /// Begins, at the first row.
-    ///
-    /// # Errors
-    /// Arguments that are wrong; what fails before there is a row.
-    fn filter(&mut self, args: &[RawValue]) -> Result<(), Error>;
-
-    /// Goes to the next row.
-    ///
-    /// # Errors
-    /// What fails then.
-    fn advance(&mut self) -> Result<(), Error>;
-
-    /// Whether there is no row any more.
-    fn is_done(&self) -> bool;
-
-    /// A column of the row.
-    ///
-    /// # Errors
-    /// A row that failed.
-    fn column(&mut self, column: usize) -> Result<Output, Error>;
-
-    /// The number of the row, never 0: the engine takes that for NULL.
-    fn rowid(&self) -> i64;
-}
-
-/// A scan, and the error that whatever is read next shall be.
-#[derive(Default)]
+/// A scan, and the error that the next column to be read gives.
 struct Scan<C> {
     cursor: C,
     failed: Option<String>,
@@ -77,7 +40,7 @@ struct Scan<C> {
 ///
 /// # Safety
 /// As [`super::register_all`].
-pub unsafe fn register<T: Table>(api: &ExtensionApi) -> Result<(), Error> {
+pub unsafe fn register<T: Declared>(api: &ExtensionApi) -> Result<(), Error> {
     // SAFETY: the same contract.
     unsafe { register_module::<T>(api, module::<T>()) }
 }
@@ -86,7 +49,7 @@ pub unsafe fn register<T: Table>(api: &ExtensionApi) -> Result<(), Error> {
 ///
 /// # Safety
 /// As [`super::register_all`]; the callbacks are of the types that they say.
-pub unsafe fn register_module<T: Table>(api: &ExtensionApi, module: VTabModuleImpl) -> Result<(), Error> {
+pub unsafe fn register_module<T: Declared>(api: &ExtensionApi, module: VTabModuleImpl) -> Result<(), Error> {
     // SAFETY: the context is the API's own; the host takes the name, as a CString, and keeps the module.
     let code = unsafe {
         let name = CString::from(T::NAME).into_raw();
@@ -96,7 +59,7 @@ pub unsafe fn register_module<T: Table>(api: &ExtensionApi, module: VTabModuleIm
 }
 
 /// The callbacks of `T`.
-pub fn module<T: Table>() -> VTabModuleImpl {
+pub fn module<T: Declared>() -> VTabModuleImpl {
     VTabModuleImpl {
         name: T::NAME.as_ptr(),
         create: create::<T>,
@@ -118,32 +81,36 @@ pub fn not_created(code: ResultCode) -> VTabCreateResult {
     VTabCreateResult { code, schema: std::ptr::null(), table: std::ptr::null() }
 }
 
-unsafe extern "C" fn create<T: Table>(argv: *const limbo_ext::Value, argc: i32) -> VTabCreateResult {
+unsafe extern "C" fn create<T: Declared>(argv: *const limbo_ext::Value, argc: i32) -> VTabCreateResult {
     // SAFETY: the host passes the arguments of the declaration.
     let args = unsafe { arguments(argc, argv) };
-    match attempt(|| T::create(args)) {
-        Ok((table, schema)) => VTabCreateResult {
+    match attempt(|| T::declare(args)) {
+        Ok(table) => VTabCreateResult {
             code: ResultCode::OK,
             // The host takes it, as a CString.
-            schema: CString::from(schema).into_raw(),
+            schema: table.declaration().into_owned().into_raw(),
             table: std::ptr::from_ref(table).cast(),
         },
         Err(e) => not_created(code(&e)),
     }
 }
 
-unsafe extern "C" fn open<T: Table>(_: *const c_void, _: *mut Conn) -> *const c_void {
-    guard(|| Box::into_raw(Box::new(Scan::<T::Cursor>::default())).cast_const().cast())
-        .unwrap_or(std::ptr::null())
+unsafe extern "C" fn open<T: Declared>(table: *const c_void, _: *mut Conn) -> *const c_void {
+    let made = guard(|| {
+        // SAFETY: a table of create(), which is static.
+        let cursor = unsafe { &*table.cast::<T>() }.open();
+        Box::into_raw(Box::new(Scan { cursor, failed: None })).cast_const().cast()
+    });
+    made.unwrap_or(std::ptr::null())
 }
 
-unsafe extern "C" fn close<T: Table>(cursor: *const c_void) -> ResultCode {
+unsafe extern "C" fn close<T: Declared>(cursor: *const c_void) -> ResultCode {
     // SAFETY: a cursor of open(), which the host is done with.
     let scan = unsafe { Box::from_raw(cursor.cast_mut().cast::<Scan<T::Cursor>>()) };
     guard(|| drop(scan)).map_or(ResultCode::Internal, |()| ResultCode::OK)
 }
 
-unsafe extern "C" fn filter<T: Table>(
+unsafe extern "C" fn filter<T: Declared>(
     cursor: *const c_void,
     argc: i32,
     argv: *const limbo_ext::Value,
@@ -156,21 +123,21 @@ unsafe extern "C" fn filter<T: Table>(
         debug_assert!(index.is_null());
         let scan = &mut *cursor.cast_mut().cast::<Scan<T::Cursor>>();
         let args = arguments(argc, argv);
-        scan.step(|cursor| cursor.filter(args))
+        scan.step(|cursor| cursor.filter(0, args))
     }
 }
 
-unsafe extern "C" fn next<T: Table>(cursor: *const c_void) -> ResultCode {
+unsafe extern "C" fn next<T: Declared>(cursor: *const c_void) -> ResultCode {
     // SAFETY: a cursor of open(), which no other callback uses meanwhile.
     let scan = unsafe { &mut *cursor.cast_mut().cast::<Scan<T::Cursor>>() };
     if scan.failed.is_some() {
-        // Nothing was read of the row that is the error.
+        // The error was to be read as a row, and nothing of that row was read.
         return ResultCode::Error;
     }
     scan.step(Cursor::advance)
 }
 
-impl<C: Cursor> Scan<C> {
+impl<C: Cursor<RawValue>> Scan<C> {
     fn step(&mut self, work: impl FnOnce(&mut C) -> Result<(), Error>) -> ResultCode {
         self.failed = attempt(|| work(&mut self.cursor)).err().map(|e| e.to_string());
         match self.failed.is_none() && self.cursor.is_done() {
@@ -180,13 +147,13 @@ impl<C: Cursor> Scan<C> {
     }
 }
 
-unsafe extern "C" fn eof<T: Table>(cursor: *const c_void) -> bool {
+unsafe extern "C" fn eof<T: Declared>(cursor: *const c_void) -> bool {
     // SAFETY: as in next().
     let scan = unsafe { &*cursor.cast::<Scan<T::Cursor>>() };
     scan.failed.is_none() && scan.cursor.is_done()
 }
 
-unsafe extern "C" fn column<T: Table>(cursor: *const c_void, column: u32) -> limbo_ext::Value {
+unsafe extern "C" fn column<T: Declared>(cursor: *const c_void, column: u32) -> limbo_ext::Value {
     // SAFETY: as in next().
     let scan = unsafe { &mut *cursor.cast_mut().cast::<Scan<T::Cursor>>() };
     if let Some(text) = &scan.failed {
@@ -198,12 +165,12 @@ unsafe extern "C" fn column<T: Table>(cursor: *const c_void, column: u32) -> lim
     }
 }
 
-unsafe extern "C" fn rowid<T: Table>(cursor: *const c_void) -> i64 {
+unsafe extern "C" fn rowid<T: Declared>(cursor: *const c_void) -> i64 {
     // SAFETY: as in next().
     unsafe { &*cursor.cast::<Scan<T::Cursor>>() }.cursor.rowid()
 }
 
-unsafe extern "C" fn update<T: Table>(
+unsafe extern "C" fn update<T: Declared>(
     table: *const c_void,
     argc: i32,
     argv: *const limbo_ext::Value,
@@ -213,7 +180,17 @@ unsafe extern "C" fn update<T: Table>(
     // SAFETY: a table of create(), which is static; arguments that stay until we return.
     unsafe {
         let (table, args) = (&*table.cast::<T>(), arguments(argc, argv));
-        attempt(|| table.update(args)).map_or_else(|e| code(&e), |()| ResultCode::OK)
+        attempt(|| change(table, args)).map_or_else(|e| code(&e), |()| ResultCode::OK)
+    }
+}
+
+/// DELETE, INSERT or UPDATE. The engine has no OR REPLACE here, and passes no rowid of its own to INSERT.
+fn change<T: Declared>(table: &T, args: &[RawValue]) -> Result<(), Error> {
+    match args {
+        [old, new] if new.is_null() => table.delete(old.int()),
+        [old, _, columns @ ..] if old.is_null() => table.insert(None, columns, false).map(drop),
+        [old, new, columns @ ..] => table.update(old.int(), new.int(), columns, false),
+        _ => Ok(()),
     }
 }
 
@@ -231,7 +208,7 @@ unsafe extern "C" fn best_index(
     IndexInfo::default().to_ffi()
 }
 
-/// The code whose name is all that the user sees of an error, which is in `rembed_last_error()`.
+/// The code of an error. The code's name is all that the user sees; the text is in `rembed_last_error()`.
 fn code(e: &Error) -> ResultCode {
     match e {
         Error::Constraint { constraint: "UNIQUE", .. } => ResultCode::AlreadyExists,

@@ -2,8 +2,10 @@
 
 use std::ffi::{c_char, c_int};
 
-use super::ffi::{self, code, sqlite3, sqlite3_api_routines};
-use super::{c_string, register};
+use super::ffi::{code, sqlite3, sqlite3_api_routines};
+use super::in_use;
+use super::register::register;
+use super::value::c_string;
 use crate::base::guard::guard;
 
 /// Entry point of `rembed0.so`, and of hosts that link the library: registers everything in `db`.
@@ -36,8 +38,8 @@ pub unsafe extern "C" fn sqlite3_sqliterembed_init(
     unsafe { entry(db, error, api) }
 }
 
-/// What both entry points do. Not by way of each other: SQLite opens libraries with RTLD_GLOBAL, and an exported
-/// name would be that of the first one that has it.
+/// What both entry points do. One does not call the other: SQLite opens libraries with RTLD_GLOBAL, so an exported name
+/// means the function of the library that was loaded first.
 unsafe fn entry(db: *mut sqlite3, error: *mut *mut c_char, api: *mut sqlite3_api_routines) -> c_int {
     // SAFETY: passed on as SQLite gave it.
     match guard(|| unsafe { init(db, api) }) {
@@ -45,7 +47,7 @@ unsafe fn entry(db: *mut sqlite3, error: *mut *mut c_char, api: *mut sqlite3_api
         Ok(Err(text)) | Err(text) => {
             // SAFETY: a table that is not NULL is SQLite's, and its malloc64 is what SQLite frees with.
             unsafe {
-                // Not by a reference: the table of an old SQLite is shorter than the type.
+                // Read by the pointer: a reference claims the whole type, and the table of an old SQLite is shorter.
                 let malloc = if api.is_null() { None } else { (*api).malloc64 };
                 if let (Some(malloc), Some(error)) = (malloc, error.as_mut()) {
                     *error = c_string(|n| malloc(n).cast(), &text);
@@ -59,9 +61,9 @@ unsafe fn entry(db: *mut sqlite3, error: *mut *mut c_char, api: *mut sqlite3_api
 unsafe fn init(db: *mut sqlite3, api: *mut sqlite3_api_routines) -> Result<(), String> {
     // SAFETY: as SQLite gave them to the entry point.
     unsafe {
-        // An auto-extension and a load_extension() of the same library meet on one connection: the second
-        // must not replace the session, and with it the clients, of the first.
-        let Some(in_use) = ffi::attach(db, api)? else {
+        // The library may be an auto-extension and be loaded as well. The second call for a connection must not
+        // replace the session of the first, and its clients with it.
+        let Some(in_use) = in_use::attach(db, api)? else {
             return Ok(());
         };
         register(db, in_use)

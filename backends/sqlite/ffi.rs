@@ -1,12 +1,7 @@
 //! SQLite's C API by its own names, from whoever supplies it: the table that a host passes to the entry point
 //! ([`table`], with the types of `bindings.rs`), or the library that an app links (libsql, rusqlite).
 
-use std::collections::BTreeMap;
 use std::ffi::{c_char, c_int, c_void};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
-use crate::base::process::PerProcess;
 
 cfg_if::cfg_if! {
     if #[cfg(feature = "sqlite")] {
@@ -14,12 +9,15 @@ cfg_if::cfg_if! {
         #[allow(missing_docs, non_camel_case_types, non_snake_case, dead_code, unreachable_pub, clippy::all)]
         #[rustfmt::skip]
         mod bindings;
-        mod table;
+        pub mod table;
         pub use bindings::{
             sqlite3, sqlite3_api_routines, sqlite3_context, sqlite3_index_info, sqlite3_module, sqlite3_stmt,
             sqlite3_value, sqlite3_vtab, sqlite3_vtab_cursor,
         };
-        pub use table::attach;
+        #[cfg(test)]
+        pub use bindings::{
+            sqlite3_index_info_sqlite3_index_constraint, sqlite3_index_info_sqlite3_index_constraint_usage,
+        };
         macro_rules! supplied {
             ($name:ident, $symbol:ident) => {
                 // Every function here has a slot in the table since OLDEST.
@@ -39,10 +37,6 @@ cfg_if::cfg_if! {
             ($name:ident, $symbol:ident) => {
                 linked::$symbol
             };
-        }
-        /// Counts `db` as open; `None` where that was done before.
-        pub fn attach(db: *mut sqlite3) -> Option<InUse> {
-            InUse::count(&mut open_connections(), db)
         }
     }
 }
@@ -77,7 +71,7 @@ pub mod code {
     pub const DBCONFIG_WRITABLE_SCHEMA: i32 = 1011;
     pub const DBCONFIG_ENABLE_VIEW: i32 = 1015;
     pub const DBCONFIG_TRUSTED_SCHEMA: i32 = 1017;
-    /// As the value of one of these: leave it as it is.
+    /// The value that leaves an option as it is, and asks for it.
     pub const DBCONFIG_ASK: i32 = -1;
     pub const DBSTATUS_SCHEMA_USED: i32 = 2;
     pub const TESTCTRL_IMPOSTER: i32 = 25;
@@ -90,66 +84,22 @@ pub mod code {
     pub const VTAB_CONSTRAINT_SUPPORT: i32 = 1;
     pub const VTAB_DIRECTONLY: i32 = 3;
     pub const INDEX_CONSTRAINT_EQ: u8 = 2;
+    pub const INDEX_CONSTRAINT_GT: u8 = 4;
+    pub const INDEX_CONSTRAINT_LE: u8 = 8;
+    pub const INDEX_CONSTRAINT_LT: u8 = 16;
+    pub const INDEX_CONSTRAINT_GE: u8 = 32;
+    pub const INDEX_CONSTRAINT_LIMIT: u8 = 73;
+    pub const INDEX_CONSTRAINT_OFFSET: u8 = 74;
     pub const INDEX_SCAN_UNIQUE: i32 = 1;
     pub const ON_CONFLICT_REPLACE: i32 = 5;
 }
 
+/// The error of whatever SQLite has no memory for.
+pub const OUT_OF_MEMORY: &str = "rembed: out of memory";
+
 /// Since 3.40.0 SQLite itself keeps triggers of the schema from writing a table that is DIRECTONLY.
 pub const GUARDS_TABLES_SINCE: c_int = 3_040_000;
 const IS_INTERRUPTED_SINCE: c_int = 3_041_000;
-
-/// The connections that have our functions: by address, who counts them, and whether they have them all.
-static OPEN: PerProcess<Mutex<Connections>> = PerProcess::new(|parent| {
-    let inherited = parent.and_then(|parent| parent.try_lock().ok().map(|open| open.clone()));
-    Mutex::new(inherited.unwrap_or_default())
-});
-
-type Connections = BTreeMap<usize, (u64, bool)>;
-
-type Counted = MutexGuard<'static, Connections>;
-
-fn open_connections() -> Counted {
-    OPEN.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Counts a connection as open while it lives. SQLite drops what is registered in a connection before it frees
-/// the connection, so an address is not in use twice.
-#[derive(Debug)]
-pub struct InUse(usize, u64);
-
-impl InUse {
-    /// Counts `db`; `None` where that was done before, and what was begun then is complete, or where the connection
-    /// is one of our own, which needs nothing of ours.
-    fn count(open: &mut Counted, db: *mut sqlite3) -> Option<InUse> {
-        static COUNT: AtomicU64 = AtomicU64::new(0);
-        if super::store::is_opening() {
-            return None;
-        }
-        match open.get(&db.addr()) {
-            Some((_, true)) => None,
-            _ => {
-                let id = COUNT.fetch_add(1, Ordering::Relaxed);
-                open.insert(db.addr(), (id, false));
-                Some(InUse(db.addr(), id))
-            }
-        }
-    }
-
-    /// Says that the connection has everything.
-    pub fn complete(&self) {
-        open_connections().insert(self.0, (self.1, true));
-    }
-}
-
-impl Drop for InUse {
-    fn drop(&mut self) {
-        let mut open = open_connections();
-        // Another connection at the same address may have replaced this entry: that one stays.
-        if open.get(&self.0).is_some_and(|(id, _)| *id == self.1) {
-            open.remove(&self.0);
-        }
-    }
-}
 
 macro_rules! api {
     ($($name:ident, $symbol:ident($($arg:ident: $type:ty),*) $(-> $result:ty)?;)*) => {$(
@@ -270,10 +220,10 @@ pub unsafe fn db_config(db: *mut sqlite3, option: c_int, value: c_int) -> bool {
     now != 0
 }
 
-/// `SQLITE_TESTCTRL_IMPOSTER` by which the shell's `.imposter off` has the schema parsed anew.
+/// `SQLITE_TESTCTRL_IMPOSTER`, as the shell's `.imposter off` calls it: SQLite then parses the schema anew.
 ///
 /// # Safety
-/// `db` is open, and its SQLite one that is released: the interface may change in a later one.
+/// `db` is open, and its SQLite is one that this was tried on: a later version may change the interface.
 pub unsafe fn imposter_off(db: *mut sqlite3) {
     // SAFETY: as in api!; this control takes a connection, a name and two ints.
     unsafe {
@@ -305,7 +255,8 @@ pub fn transient() -> Destructor {
     Some(unsafe { std::mem::transmute::<isize, unsafe extern "C" fn(*mut c_void)>(-1) })
 }
 
-/// A module without methods, to be filled in: newer SQLites have fields at its end that older ones lack.
+/// A module without callbacks, from which others take the fields that they do not set: the declarations of a newer SQLite have
+/// more of them.
 pub const EMPTY_MODULE: sqlite3_module = {
     // SAFETY: a version and optional functions, for all of which zero is a value.
     unsafe { std::mem::zeroed() }

@@ -3,11 +3,12 @@
 use std::ffi::{c_int, c_void};
 use std::sync::Arc;
 
+use super::connection::{self, Connection};
 use super::ffi::{self, code, sqlite3, sqlite3_context, sqlite3_value};
+use super::schema;
 use super::value::{RawValue, arguments, give, give_error};
-use super::{Connection, destroy_connection, schema};
 use crate::base::error::Error;
-use crate::sql::functions::{Function, Purity};
+use crate::sql::functions::{Callers, Function};
 
 /// What SQLite hands back to a call of a function.
 struct Registered {
@@ -15,15 +16,20 @@ struct Registered {
     function: &'static Function<RawValue<'static>>,
 }
 
-fn flags(purity: Purity) -> c_int {
-    code::UTF8
-        | match purity {
-            Purity::Deterministic => code::DETERMINISTIC,
-            Purity::Vector => code::DETERMINISTIC | code::RESULT_SUBTYPE,
-            Purity::Volatile => 0,
-            // Deterministic for SQLite alone: old versions do not check other functions in a CHECK.
-            Purity::Direct => code::DIRECTONLY | code::DETERMINISTIC,
-        }
+fn flags(function: &Function<RawValue<'static>>) -> c_int {
+    let mut flags = code::UTF8;
+    if function.callers == Callers::Application {
+        // Old versions check a CHECK of a file's schema for DIRECTONLY only where the function is deterministic. So a
+        // constant call of one that is not runs once a statement here.
+        flags |= code::DIRECTONLY | code::DETERMINISTIC;
+    }
+    if function.deterministic {
+        flags |= code::DETERMINISTIC;
+    }
+    if function.gives_vector {
+        flags |= code::RESULT_SUBTYPE;
+    }
+    flags
 }
 
 /// Registers every function in `db`.
@@ -40,7 +46,7 @@ pub unsafe fn register(db: *mut sqlite3, connection: &Arc<Connection>) -> Result
                     db,
                     function.name.as_ptr(),
                     *args,
-                    flags(function.kind),
+                    flags(function),
                     Box::into_raw(app).cast(),
                     Some(call),
                     None,
@@ -59,15 +65,15 @@ pub unsafe fn register(db: *mut sqlite3, connection: &Arc<Connection>) -> Result
 
 unsafe extern "C" fn destroy(app: *mut c_void) {
     // SAFETY: `app` came from Box::into_raw in register(), and SQLite destroys it once.
-    destroy_connection(unsafe { Box::from_raw(app.cast::<Registered>()) });
+    connection::destroy(unsafe { Box::from_raw(app.cast::<Registered>()) });
 }
 
 unsafe extern "C" fn call(context: *mut sqlite3_context, argc: c_int, argv: *mut *mut sqlite3_value) {
     // SAFETY: SQLite passes the context of this call, its arguments, and what register() gave it.
     unsafe {
         let registered = &*ffi::user_data(context).cast::<Registered>();
-        // SQLite forgets what is noted here when the statement ends.
-        if registered.function.kind == Purity::Vector && ffi::get_auxdata(context, 0).is_null() {
+        // A mark that SQLite drops when the statement ends: where there is none, a new one may have begun.
+        if registered.function.gives_vector && ffi::get_auxdata(context, 0).is_null() {
             registered.connection.session.begin_statement();
             ffi::set_auxdata(context, 0, std::ptr::dangling_mut::<u8>().cast(), None);
         }

@@ -1,16 +1,27 @@
-//! SQLite, played in Rust: Miri, which cannot run C, watches the tables at work. `tests/miri.sh` has it do so; `cargo test` runs
-//! the same without it.
+//! SQLite's part, played in Rust, so that Miri, which cannot run C, can watch the tables at work (`tests/miri.sh`). `cargo test` runs
+//! the same tests without it.
+
+mod created;
+mod panics;
 
 use std::cell::RefCell;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::mem::ManuallyDrop;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use super::batch_table::{Batch, OfJson, OfSelect};
+use super::clients_table::Clients;
+use super::connection::{Connection, Db};
 use super::ffi::{
-    self, code, sqlite3, sqlite3_api_routines, sqlite3_context, sqlite3_module, sqlite3_stmt, sqlite3_value,
-    sqlite3_vtab, sqlite3_vtab_cursor,
+    code, sqlite3, sqlite3_api_routines, sqlite3_context, sqlite3_index_info, sqlite3_module, sqlite3_stmt,
+    sqlite3_value, sqlite3_vtab, sqlite3_vtab_cursor,
 };
-use super::{Connection, batch_table, clients_table};
+use super::ffi::{
+    sqlite3_index_info_sqlite3_index_constraint as Constraint,
+    sqlite3_index_info_sqlite3_index_constraint_usage as Usage,
+};
+use super::in_use;
+use super::vtab::{self, Module, VirtualTable};
 use crate::base::interrupt::Uninterrupted;
 use crate::sql::session::Session;
 
@@ -93,6 +104,17 @@ unsafe extern "C" fn vtab_on_conflict(_: *mut sqlite3) -> c_int {
     code::ON_CONFLICT_REPLACE
 }
 
+/// The first constraint of a query is NOCASE here, the others are BINARY.
+unsafe extern "C" fn vtab_collation(_: *mut sqlite3_index_info, constraint: c_int) -> *const c_char {
+    if constraint == 0 { c"NOCASE".as_ptr() } else { c"BINARY".as_ptr() }
+}
+
+unsafe extern "C" fn result_error(_: *mut sqlite3_context, text: *const c_char, bytes: c_int) {
+    // SAFETY: the text has so many bytes.
+    let text = unsafe { std::slice::from_raw_parts(text.cast::<u8>(), bytes as usize) };
+    GIVEN.set(Some(format!("error: {}", String::from_utf8_lossy(text))));
+}
+
 unsafe extern "C" fn result_null(_: *mut sqlite3_context) {
     GIVEN.set(None);
 }
@@ -107,6 +129,12 @@ unsafe extern "C" fn result_text64(
     // SAFETY: the text has so many bytes.
     let text = unsafe { std::slice::from_raw_parts(text.cast::<u8>(), bytes as usize) };
     GIVEN.set(Some(String::from_utf8_lossy(text).into_owned()));
+}
+
+unsafe extern "C" fn declare_vtab(_: *mut sqlite3, sql: *const c_char) -> c_int {
+    // SAFETY: a C string.
+    created::DECLARED.set(Some(unsafe { CStr::from_ptr(sql) }.into()));
+    code::OK
 }
 
 /// A statement is an address here, and what it does is in STEP.
@@ -165,12 +193,13 @@ fn connection() -> (Arc<Connection>, MutexGuard<'static, ()>) {
         api.libversion_number = Some(version);
         play!(api, malloc64, free, value_type, value_int64, value_text, value_bytes, value_nochange);
         play!(api, vtab_nochange, vtab_on_conflict, result_null, result_text64);
+        play!(api, vtab_collation, result_error);
         play!(api, prepare_v2, step, finalize, stmt_readonly, column_count, errmsg);
-        play!(api, bind_parameter_count, next_stmt);
+        play!(api, bind_parameter_count, next_stmt, declare_vtab);
         api
     });
     // SAFETY: a table of routines that stays.
-    let in_use = unsafe { ffi::attach(DB, std::ptr::from_ref(api).cast_mut()) }.unwrap().unwrap();
+    let in_use = unsafe { in_use::attach(DB, std::ptr::from_ref(api).cast_mut()) }.unwrap().unwrap();
     let session = Session::new("played", Arc::new(Uninterrupted), None);
     (Arc::new(Connection { session, in_use }), one)
 }
@@ -184,6 +213,13 @@ struct Table {
 }
 
 impl Table {
+    fn of<T: VirtualTable>(connection: Arc<Connection>) -> Table {
+        // SAFETY: an address that nothing reads.
+        let db = unsafe { Db::new(DB) };
+        let table = T::connect(&connection, db, &[]).unwrap();
+        Table { module: Module::<T>::CALLBACKS, vtab: vtab::instance(connection, db, table) }
+    }
+
     fn open(&self) -> *mut sqlite3_vtab_cursor {
         let mut cursor = std::ptr::null_mut();
         // SAFETY: as SQLite does.
@@ -192,6 +228,41 @@ impl Table {
             (*cursor).pVtab = self.vtab;
         }
         cursor
+    }
+
+    /// Asks for a plan: of comparisons by `=` of these columns, each usable or not, in a query that reads `columns`.
+    /// Returns it with the place of each comparison's value among the arguments, and whether SQLite leaves the check
+    /// to the table.
+    fn best_index(
+        &self,
+        constraints: &[(c_int, bool)],
+        columns: u64,
+    ) -> Result<(sqlite3_index_info, Vec<(c_int, u8)>), c_int> {
+        let constraint = |(column, usable): &(c_int, bool)| Constraint {
+            iColumn: *column,
+            op: code::INDEX_CONSTRAINT_EQ,
+            usable: (*usable).into(),
+            iTermOffset: 0,
+        };
+        self.ask(&mut constraints.iter().map(constraint).collect::<Vec<_>>(), columns)
+    }
+
+    fn ask(
+        &self,
+        asked: &mut [Constraint],
+        columns: u64,
+    ) -> Result<(sqlite3_index_info, Vec<(c_int, u8)>), c_int> {
+        let mut used = vec![Usage { argvIndex: 0, omit: 0 }; asked.len()];
+        // SAFETY: numbers and pointers, for all of which zero is a value.
+        let mut info: sqlite3_index_info = unsafe { std::mem::zeroed() };
+        info.nConstraint = asked.len() as c_int;
+        (info.aConstraint, info.aConstraintUsage) = (asked.as_mut_ptr(), used.as_mut_ptr());
+        info.colUsed = columns;
+        // SAFETY: as SQLite does.
+        match unsafe { self.module.xBestIndex.unwrap()(self.vtab, &mut info) } {
+            code::OK => Ok((info, used.iter().map(|usage| (usage.argvIndex, usage.omit)).collect())),
+            rc => Err(rc),
+        }
     }
 
     /// Starts a scan with these arguments; its error.
@@ -268,7 +339,7 @@ fn text(text: &str) -> Value {
 #[test]
 fn the_table_of_clients_is_read_and_written() {
     let (connection, _one) = connection();
-    let table = Table { module: &clients_table::MODULE, vtab: clients_table::instance(DB, connection) };
+    let table = Table::of::<Clients>(connection);
     let insert = |name, format| {
         let [model, url, key, options] = [const { Value::Null }; 4];
         table.update(&mut [Value::Null, Value::Null, text(name), text(format), model, url, key, options])
@@ -286,16 +357,16 @@ fn the_table_of_clients_is_read_and_written() {
     assert_eq!(table.rest(cursor), [Some("b".into())]);
 }
 
-/// A query whose step scans the same table again, down to the limit. Each level writes its error into the table that those above
-/// it work with.
+/// A query whose step scans the same table again, down to the limit. Each level writes its error into the table while the levels above
+/// are using it.
 #[test]
 fn a_scan_within_a_scan() {
     let (connection, _one) = connection();
     connection.session.register("c", crate::client::options::document("openai").unwrap()).unwrap();
-    let vtab = batch_table::instance(DB, connection, batch_table::Kind::Rows);
-    let table = Table { module: &batch_table::MODULE, vtab };
+    let table = Table::of::<Batch<OfSelect>>(connection);
+    let (module, vtab) = (table.module, table.vtab);
     STEP.set(Some(Box::new(move || {
-        let inner = ManuallyDrop::new(Table { module: &batch_table::MODULE, vtab });
+        let inner = ManuallyDrop::new(Table { module, vtab });
         let cursor = inner.open();
         let failed = inner.filter(cursor, 3, &mut [text("c"), text("SELECT 1, 2")]).is_err();
         assert!(inner.rest(cursor).is_empty());
@@ -315,8 +386,7 @@ fn a_scan_within_a_scan() {
 fn a_batch_of_json() {
     let (connection, _one) = connection();
     connection.session.register("c", crate::client::options::document("openai").unwrap()).unwrap();
-    let vtab = batch_table::instance(DB, connection, batch_table::Kind::Batch);
-    let table = Table { module: &batch_table::MODULE, vtab };
+    let table = Table::of::<Batch<OfJson>>(connection);
     let cursor = table.open();
     table.filter(cursor, 3, &mut [text("c"), text("[null, null]")]).unwrap();
     table.filter(cursor, 3, &mut [text("c"), text("{\"a\": null, \"b\": null}")]).unwrap();
@@ -327,4 +397,26 @@ fn a_batch_of_json() {
         table.filter(cursor, 3, &mut [text("d"), text("[]")]).unwrap_err().contains("was not registered")
     );
     assert!(table.rest(cursor).is_empty());
+}
+
+#[test]
+fn a_plan_uses_what_it_can() {
+    let (connection, _one) = connection();
+    let clients = Table::of::<Clients>(connection.clone());
+    // Of three comparisons of the name, the first is by another collation and the second comes too late.
+    let (info, used) = clients.best_index(&[(0, true), (0, false), (0, true)], 0).unwrap();
+    assert_eq!(
+        (info.idxNum, info.idxFlags, used),
+        (1, code::INDEX_SCAN_UNIQUE, vec![(0, 0), (0, 0), (1, 0)])
+    );
+    let (info, used) = clients.best_index(&[(0, true), (1, true), (-1, true)], 0).unwrap();
+    assert_eq!((info.idxNum, info.idxFlags, used), (0, 0, vec![(0, 0); 3]));
+    let batch = Table::of::<Batch<OfJson>>(connection);
+    // Arguments come in their own order, and the bit 8 is for a query that reads the column 3, `error`.
+    let (info, used) = batch.best_index(&[(0, true), (6, true), (4, true)], 1 << 3).unwrap();
+    assert_eq!((info.idxNum, used), (1 + 4 + 8, vec![(0, 0), (2, 1), (1, 1)]));
+    assert!(batch.best_index(&[(4, true), (5, false)], 0).is_err_and(|rc| rc == code::CONSTRAINT));
+    // The bit 16 is for a query that reads a hidden column.
+    let (info, _) = batch.best_index(&[(4, true)], 1 << 5).unwrap();
+    assert_eq!(info.idxNum, 1 + 16);
 }

@@ -1,17 +1,18 @@
 //! What the schema of a stranger's file may call.
 //!
-//! SQLite checks that when it parses a schema (<https://www.sqlite.org/security.html>): the functions must be known
-//! by then. What was parsed before they were registered is thrown away, so that it is parsed again. Before 3.40 it
-//! does not check what a trigger writes.
+//! SQLite checks the functions that a schema calls when it parses the schema (<https://www.sqlite.org/security.html>), so it
+//! must know them by then. A schema that was parsed before they were registered is thrown away, and SQLite parses it
+//! again. SQLite before 3.40 does not check which tables a trigger writes.
 
 use std::ffi::{CStr, CString, c_int};
 
+use super::connection::Db;
 use super::ffi::{self, code, sqlite3, sqlite3_stmt};
 use super::value::RawValue;
 use crate::sql::value::Value;
 
-/// Has SQLite parse the schema anew at its next use. Nothing is read here, so a file that is encrypted or damaged
-/// does no harm.
+/// Has SQLite parse the schema anew when it next needs it. Nothing is read here, so a file that is encrypted or damaged
+/// is no error.
 ///
 /// # Errors
 /// A statement that writes, an authorizer that denies: nothing has changed then.
@@ -24,14 +25,15 @@ pub unsafe fn forget(db: *mut sqlite3) -> Result<(), String> {
         if !is_parsed(db) {
             return Ok(());
         }
-        // It has pointers into the parsed schema.
+        // The program of such a statement has pointers into the parsed schema.
         if !writers(db).is_empty() {
             return Err(
                 "rembed: cannot be loaded while a statement writes: load it before, or when that is over"
                     .into(),
             );
         }
-        // A virtual table is connected anew, too: what an FTS table has not written yet in this transaction goes first.
+        // Virtual tables are connected anew, too. An FTS table keeps some changes of a transaction in memory, and writes
+        // them when a savepoint begins.
         if ffi::get_autocommit(db) == 0 {
             exec(db, c"SAVEPOINT rembed_load; RELEASE rembed_load")?;
         }
@@ -44,11 +46,12 @@ pub unsafe fn forget(db: *mut sqlite3) -> Result<(), String> {
     }
 }
 
-/// Older ones may not know RESET: 3.35 does not. Newer ones must not need [`ffi::imposter_off`].
+/// The first SQLite for which the pragma alone must do. Older ones may not know RESET (3.35 does not), and get
+/// [`ffi::imposter_off`], which newer ones may change.
 const RESETS_SINCE: c_int = 3_040_000;
 
-/// `PRAGMA writable_schema = RESET`, which is no more than prepared where that is enough: its run would end the
-/// SELECTs that are under way.
+/// `PRAGMA writable_schema = RESET`. Most often it is enough to prepare it, and to run it would end the SELECTs that are
+/// under way.
 unsafe fn reset(db: *mut sqlite3) -> Result<(), String> {
     // SAFETY: db is open, the statement is finalized once.
     unsafe {
@@ -62,11 +65,11 @@ unsafe fn reset(db: *mut sqlite3) -> Result<(), String> {
             }
         }
         ffi::finalize(stmt);
-        // Inside a running statement it stays, and whatever is registered from now on fails and is freed.
+        // Inside a running statement SQLite stays out of memory, and every registration from now on would fail.
         if rc & 0xff == code::NOMEM {
-            return Err(super::OUT_OF_MEMORY.into());
+            return Err(ffi::OUT_OF_MEMORY.into());
         }
-        // An authorizer denies a statement, or lets it do nothing.
+        // An authorizer may have denied the statement, or have made it do nothing.
         if is_parsed(db) { Err(refusal(db, sql)) } else { Ok(()) }
     }
 }
@@ -117,20 +120,15 @@ unsafe fn writers(db: *mut sqlite3) -> Vec<*mut sqlite3_stmt> {
 }
 
 /// Whether a statement that writes is under way.
-///
-/// # Safety
-/// `db` is open.
-pub unsafe fn is_writing(db: *mut sqlite3) -> bool {
-    // SAFETY: the same contract.
-    unsafe { !writers(db).is_empty() }
+pub fn is_writing(db: Db) -> bool {
+    // SAFETY: the connection is open.
+    unsafe { !writers(db.as_ptr()).is_empty() }
 }
 
-/// Whether it may be a trigger that writes a virtual table now, where SQLite itself does not see to that. Triggers are
-/// fired by what writes something else.
-///
-/// # Safety
-/// Inside xUpdate of a virtual table on `db`.
-pub unsafe fn may_be_a_trigger(db: *mut sqlite3) -> bool {
+/// Whether a virtual table that is being written may be written by a trigger, where SQLite itself does not keep triggers
+/// from it. A trigger is fired by a statement that writes something else.
+pub fn may_be_a_trigger(db: Db) -> bool {
+    let db = db.as_ptr();
     // SAFETY: db is open.
     unsafe {
         ffi::libversion_number() < ffi::GUARDS_TABLES_SINCE
@@ -138,8 +136,8 @@ pub unsafe fn may_be_a_trigger(db: *mut sqlite3) -> bool {
     }
 }
 
-/// Whether `stmt` itself, and no trigger of it, writes a virtual table: as EXPLAIN has it, which lists its program
-/// before those of triggers, each from address 0.
+/// Whether `stmt` itself, and no trigger of it, writes a virtual table. EXPLAIN tells: it lists the program of the statement
+/// first and then those of its triggers, each from address 0.
 unsafe fn writes_a_virtual_table(db: *mut sqlite3, stmt: *mut sqlite3_stmt) -> bool {
     // SAFETY: db is open; the text lives as long as its statement; the new statement is finalized after its values are
     // out of use.
@@ -168,7 +166,8 @@ unsafe fn writes_a_virtual_table(db: *mut sqlite3, stmt: *mut sqlite3_stmt) -> b
     }
 }
 
-/// Whether a file has a table by the name of ours, which a statement without `temp.` means.
+/// Whether a database file has a table `rembed_clients` of its own, which then is the one that a statement without `temp.`
+/// means.
 ///
 /// # Safety
 /// `db` is open.
@@ -180,7 +179,7 @@ pub unsafe fn has_clients_table(db: *mut sqlite3) -> bool {
     unsafe { ffi::table_column_metadata(db, null(), table, null(), text, text, int, int, int) == code::OK }
 }
 
-/// Sets options of a connection that is our own, so that nothing in its file runs.
+/// Sets options of a connection that is our own, so that no trigger, view or function call of its file runs.
 ///
 /// # Safety
 /// `db` is open.

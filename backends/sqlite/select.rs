@@ -1,9 +1,11 @@
-//! The query of `rembed_rows`, read as it goes on the connection that asks.
+//! The query of `rembed_rows`. It runs on the connection that calls the function, and its rows are read as they are needed.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::ffi::{CStr, c_char, c_int};
 
-use super::ffi::{self, code, sqlite3, sqlite3_stmt};
+use super::connection::Db;
+use super::ffi::{self, code, sqlite3_stmt};
 use super::schema;
 use super::value::RawValue;
 use crate::base::error::{Error, Result};
@@ -13,18 +15,19 @@ use crate::sql::value::{Kind, Output, Value};
 /// The word MATERIALIZED came with 3.35.0.
 const MATERIALIZED_SINCE: c_int = 3_035_000;
 
-/// How deep queries may stand in each other.
+/// How many queries may run within each other.
 const DEPTH: usize = 8;
 
 thread_local! {
-    /// How many queries run on this stack, each within a step of the one before. One that reads itself would use it up.
+    /// How many queries run on this thread, each within a step of the one before. A query that reads itself would use up
+    /// the stack.
     static RUNNING: Cell<usize> = const { Cell::new(0) };
 }
 
 /// A running read-only SELECT of two columns: key and text.
 #[derive(Debug)]
 pub struct Select {
-    db: *mut sqlite3,
+    db: Db,
     stmt: *mut sqlite3_stmt,
     done: bool,
 }
@@ -36,68 +39,72 @@ impl Select {
     ///
     /// # Errors
     /// What SQLite says of it; anything but one read-only statement of two columns without parameters.
-    ///
-    /// # Safety
-    /// `db` is open, and stays so while the value lives.
-    pub unsafe fn prepare(db: *mut sqlite3, sql: &str) -> Result<Select> {
-        // SAFETY: the same contract.
+    pub fn prepare(db: Db, sql: &str) -> Result<Select> {
+        let (select, rest) = Select::first(db, sql)?;
+        let wrong = |why: &str| Err(Error::invalid(format!("rembed_rows: the query {why}")));
+        if select.stmt.is_null() {
+            return wrong("is empty");
+        }
+        // What is left may be comments.
+        let mut more = rest;
+        while !more.trim_matches(|c: char| c.is_whitespace() || c == ';').is_empty() {
+            let (next, after) = Select::first(db, more)?;
+            if !next.stmt.is_null() {
+                return wrong("is more than one statement");
+            }
+            if after.len() == more.len() {
+                // SQLite reads no further than a NUL.
+                return wrong("has a NUL character in it");
+            }
+            more = after;
+        }
+        if let Some(parameter) = select.parameter() {
+            return wrong(&format!(
+                "has the parameter {parameter}, and nothing can be bound to it: write the value into the query, as with \
+                 printf('… %Q', value)"
+            ));
+        }
+        // SAFETY: the statement is prepared.
+        match unsafe { (ffi::stmt_readonly(select.stmt) != 0, ffi::column_count(select.stmt)) } {
+            (true, 2) => {}
+            (false, _) => return wrong("is not read-only: only a SELECT may stand there"),
+            (true, n) => return wrong(&format!("has {n} columns, not the two of key and text")),
+        }
+        if !schema::is_writing(db) {
+            return Ok(select);
+        }
+        drop(select);
+        let query = sql[..sql.len() - rest.len()].trim_end_matches(|c: char| c.is_whitespace() || c == ';');
+        // SAFETY: it takes nothing.
+        let has_materialized = unsafe { ffi::libversion_number() } >= MATERIALIZED_SINCE;
+        // A comment at its end must not hide the bracket.
+        let whole = match has_materialized {
+            true => format!("WITH query AS MATERIALIZED (\n{query}\n) SELECT * FROM query"),
+            // The number of all rows is known after the last one.
+            false => format!("SELECT *, count(*) OVER () FROM (\n{query}\n)"),
+        };
+        Ok(Select::first(db, &whole)?.0)
+    }
+
+    /// The name of its first parameter, or `?` where that has none.
+    fn parameter(&self) -> Option<Cow<'_, str>> {
+        // SAFETY: the statement is prepared; the name is a C string of it, or NULL.
         unsafe {
-            let (select, rest) = Select::first(db, sql)?;
-            let wrong = |why: &str| Err(Error::invalid(format!("rembed_rows: the query {why}")));
-            if select.stmt.is_null() {
-                return wrong("is empty");
+            if ffi::bind_parameter_count(self.stmt) == 0 {
+                return None;
             }
-            // What is left may be comments.
-            let mut more = rest;
-            while !more.trim_matches(|c: char| c.is_whitespace() || c == ';').is_empty() {
-                let (next, after) = Select::first(db, more)?;
-                if !next.stmt.is_null() {
-                    return wrong("is more than one statement");
-                }
-                if after.len() == more.len() {
-                    // SQLite reads no further than a NUL.
-                    return wrong("has a NUL character in it");
-                }
-                more = after;
-            }
-            let stmt = select.stmt;
-            if ffi::bind_parameter_count(stmt) > 0 {
-                let name = ffi::bind_parameter_name(stmt, 1);
-                let name = if name.is_null() { c"?" } else { CStr::from_ptr(name) };
-                return wrong(&format!(
-                    "has the parameter {}, and nothing can be bound to it: write the value into the query, as with \
-                     printf('… %Q', value)",
-                    name.to_string_lossy()
-                ));
-            }
-            match (ffi::stmt_readonly(stmt) != 0, ffi::column_count(stmt)) {
-                (true, 2) => {}
-                (false, _) => return wrong("is not read-only: only a SELECT may stand there"),
-                (true, n) => return wrong(&format!("has {n} columns, not the two of key and text")),
-            }
-            if !schema::is_writing(db) {
-                return Ok(select);
-            }
-            drop(select);
-            let query =
-                sql[..sql.len() - rest.len()].trim_end_matches(|c: char| c.is_whitespace() || c == ';');
-            // A comment at its end must not hide the bracket.
-            let whole = match ffi::libversion_number() >= MATERIALIZED_SINCE {
-                true => format!("WITH query AS MATERIALIZED (\n{query}\n) SELECT * FROM query"),
-                // The number of all rows is known after the last one.
-                false => format!("SELECT *, count(*) OVER () FROM (\n{query}\n)"),
-            };
-            Ok(Select::first(db, &whole)?.0)
+            let name = ffi::bind_parameter_name(self.stmt, 1);
+            Some(if name.is_null() { "?".into() } else { CStr::from_ptr(name).to_string_lossy() })
         }
     }
 
     /// Prepares the first statement of `sql`, NULL for white space and comments. Returns what comes after it.
-    unsafe fn first(db: *mut sqlite3, sql: &str) -> Result<(Select, &str)> {
+    fn first(db: Db, sql: &str) -> Result<(Select, &str)> {
         let mut stmt = std::ptr::null_mut();
         let mut tail: *const c_char = std::ptr::null();
         let n = i32::try_from(sql.len()).map_err(|_| Error::invalid("rembed_rows: the query is too long"))?;
-        // SAFETY: the text is valid for its length; `tail` points into it.
-        let rc = unsafe { ffi::prepare_v2(db, sql.as_ptr().cast(), n, &mut stmt, &mut tail) };
+        // SAFETY: the connection is open; the text is valid for its length; `tail` points into it.
+        let rc = unsafe { ffi::prepare_v2(db.as_ptr(), sql.as_ptr().cast(), n, &mut stmt, &mut tail) };
         if rc != code::OK {
             return Err(failed(db));
         }
@@ -107,11 +114,11 @@ impl Select {
     }
 }
 
-/// What SQLite says of the last failure. Its code is not passed on: a busy database must not make a host retry
-/// a request for ever.
-fn failed(db: *mut sqlite3) -> Error {
+/// What SQLite says of the last failure. Its code is not passed on: some hosts repeat a statement for ever when it is
+/// SQLITE_BUSY, and its requests with it.
+fn failed(db: Db) -> Error {
     // SAFETY: the connection is open, and the message is copied before it changes.
-    let text = unsafe { CStr::from_ptr(ffi::errmsg(db)) }.to_string_lossy();
+    let text = unsafe { CStr::from_ptr(ffi::errmsg(db.as_ptr())) }.to_string_lossy();
     match text.starts_with(NESTED) {
         true => Error::invalid(text),
         false => Error::invalid(format!("rembed_rows: the query fails: {text}")),
@@ -124,7 +131,7 @@ impl Select {
     /// Goes to the next row.
     ///
     /// # Errors
-    /// The query stands too deep in others.
+    /// The query runs within too many others.
     fn step(&mut self) -> Result<c_int> {
         let running = RUNNING.get();
         if running >= DEPTH {
@@ -141,7 +148,7 @@ impl Select {
 
     /// A column of the row.
     fn column(&self, column: c_int) -> RawValue<'_> {
-        // SAFETY: the statement is at a row, and the next step needs the value that is borrowed.
+        // SAFETY: the statement is at a row, and the next step cannot come while the value borrows from it.
         unsafe { RawValue::of_column(self.stmt, column) }
     }
 

@@ -4,14 +4,13 @@
 //! its key, which is a hash: rows lie in no order of time, a put writes as many pages however many rows there are, and
 //! rows that follow each other are a random choice. When the file is full, such a choice goes, as much as is needed.
 
-use std::cell::Cell;
 use std::ffi::{CStr, CString, c_int, c_void};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::ffi::{self, code, sqlite3, sqlite3_stmt};
-use super::schema;
 use super::value::RawValue;
+use super::{in_use, schema};
 use crate::base::hash::Digest;
 use crate::base::interrupt::may_wait;
 use crate::embed::cache::disk::{Entry, PATIENCE, Store, Trouble};
@@ -65,15 +64,6 @@ type Failure = (c_int, String);
 
 // SAFETY: the connection is opened with SQLITE_OPEN_FULLMUTEX, and Disk lets one thread at a time use it.
 unsafe impl Send for Database {}
-
-thread_local! {
-    static OPENING: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Whether this thread is opening a store, so that an auto-extension is called for a connection of our own.
-pub fn is_opening() -> bool {
-    OPENING.get()
-}
 
 /// Opens the store in `folder`, whose files may take `bound` bytes in all.
 ///
@@ -138,7 +128,7 @@ impl Store for Database {
                 Err((code::FULL, text)) if !self.is_at_bound() => {
                     return Err(Trouble::Failed(format!("no room on the disk ({text})")));
                 }
-                // What does not fit even now is more than is kept.
+                // Entries that do not fit even now are not kept: the file may not hold so much.
                 Err((code::FULL, _)) => {}
                 Err((rc, text)) => match trouble(rc, text) {
                     Trouble::Busy => return Ok(kept),
@@ -169,11 +159,11 @@ impl Database {
         // SAFETY: the name is a C string; the connection is closed by Drop, also when a step fails.
         unsafe {
             let flags = code::OPEN_READWRITE | code::OPEN_CREATE | code::OPEN_FULLMUTEX | code::OPEN_NOFOLLOW;
-            OPENING.set(true);
-            let rc = ffi::open_v2(name.as_ptr(), &mut self.db, flags, std::ptr::null());
-            OPENING.set(false);
+            let open = || ffi::open_v2(name.as_ptr(), &mut self.db, flags, std::ptr::null());
+            let rc = in_use::opening_our_own(open);
             self.check(rc)?;
-            // The file may be anybody's, and what it calls would wait for the store that is in use.
+            // Anybody may have written the file. A trigger in it that calls rembed() would wait for the store, and the
+            // store for the trigger.
             schema::distrust(self.db);
             ffi::busy_handler(self.db, Some(wait), std::ptr::null_mut());
         }
@@ -342,7 +332,7 @@ impl Database {
         Ok(())
     }
 
-    /// Runs `sql`, again for a while where another process is making the file: the change to WAL does not wait by
+    /// Runs `sql`, and tries again while another process makes the file: the change to WAL does not wait for others by
     /// itself.
     fn patiently(&self, sql: &str) -> Result<(), Failure> {
         loop {
@@ -353,7 +343,7 @@ impl Database {
         }
     }
 
-    /// Whether the file has grown to its bound, so that it is this which makes it full and not the disk.
+    /// Whether it is full because it has grown to its bound, and not because the disk is full.
     fn is_at_bound(&self) -> bool {
         // A transaction that did not fit may have needed some pages more.
         self.number(c"PRAGMA page_count").is_ok_and(|pages| pages.unsigned_abs() * 10 >= self.pages.file * 9)

@@ -1,7 +1,7 @@
 //! SQL values as SQLite passes them, and results as it takes them.
 
 use std::borrow::Cow;
-use std::ffi::c_int;
+use std::ffi::{c_char, c_int};
 use std::marker::PhantomData;
 
 use super::ffi::{self, code, sqlite3_context, sqlite3_stmt, sqlite3_value};
@@ -11,14 +11,14 @@ use crate::sql::value::{Kind, Output, Value};
 /// The subtype by which sqlite-vec knows a vector of f32.
 const SUBTYPE_F32: u32 = 223;
 
-/// An argument of a call, or a column of a row, while SQLite keeps it as it is. What it gives borrows from it, and there is no
-/// copy of it that could be kept.
+/// An argument of a call, or a column of a row. It is valid while SQLite leaves the value alone. It cannot be copied, and what
+/// it gives borrows from it, so nothing of it can be kept longer.
 #[derive(Debug)]
 #[repr(transparent)]
 pub struct RawValue<'a>(*mut sqlite3_value, PhantomData<&'a sqlite3_value>);
 
-/// The arguments of a call. It is the slice that ends with the call; `'v` is free, since the type that the table of functions
-/// names is that of every call.
+/// The arguments of a call. The slice ends with the call. `'v` is free: functions and tables name the type of their arguments
+/// once, for all calls.
 ///
 /// # Safety
 /// `argv` has `argc` values that stay as they are while the slice is used.
@@ -62,6 +62,11 @@ impl Value for RawValue<'_> {
             Some(std::slice::from_raw_parts(text, usize::try_from(n).unwrap_or(0)).into())
         }
     }
+
+    fn is_unchanged(&self) -> bool {
+        // SAFETY: as in kind(). SQLite answers for the values of xUpdate, and has 0 for any other.
+        unsafe { ffi::value_nochange(self.0) != 0 }
+    }
 }
 
 impl<'a> RawValue<'a> {
@@ -85,12 +90,6 @@ impl<'a> RawValue<'a> {
                 false => Some(std::slice::from_raw_parts(blob.cast(), n)),
             }
         }
-    }
-
-    /// Whether an UPDATE leaves it as it is.
-    pub fn is_unchanged(&self) -> bool {
-        // SAFETY: as in kind(); it is asked in xUpdate alone.
-        unsafe { ffi::value_nochange(self.0) != 0 }
     }
 }
 
@@ -136,4 +135,21 @@ pub unsafe fn give_error(context: *mut sqlite3_context, text: &str) {
     let bytes = c_int::try_from(text.len()).unwrap_or(c_int::MAX);
     // SAFETY: the text is valid for its length, and SQLite copies it.
     unsafe { ffi::result_error(context, text.as_ptr().cast(), bytes) }
+}
+
+/// A copy of `text` in memory of `allocate`, which SQLite frees; NULL when there is none.
+///
+/// # Safety
+/// `allocate` gives so many bytes, or NULL.
+pub unsafe fn c_string(allocate: impl FnOnce(u64) -> *mut u8, text: &str) -> *mut c_char {
+    let text = text.split('\0').next().unwrap_or_default();
+    let copy = allocate(text.len() as u64 + 1);
+    if !copy.is_null() {
+        // SAFETY: the memory has room for the text and its terminator.
+        unsafe {
+            std::ptr::copy_nonoverlapping(text.as_ptr(), copy, text.len());
+            *copy.add(text.len()) = 0;
+        }
+    }
+    copy.cast()
 }

@@ -1,28 +1,27 @@
-//! What the triggers of `temp.rembed_clients` call (rembed_clients.sql). A user may call them too: they do
-//! and tell nothing that the table does not.
+//! What the triggers of `temp.rembed_clients` call (rembed_clients.sql). A user may call them too:
+//! they do and show only what the table does and shows.
 
 use super::value::RawValue;
 use crate::base::error::Error;
-use crate::sql::clients::{Columns, Given};
-use crate::sql::functions::{Function, Purity};
+use crate::sql::clients::{self, Columns};
+use crate::sql::functions::{Callers, Function};
 use crate::sql::session::Session;
 use crate::sql::value::{Output, Value};
 
-/// Theirs, beside those that every engine has.
+/// The functions, beside those that every engine has.
 pub const FUNCTIONS: &[Function<RawValue>] = &[
-    Function { name: c"rembed_clients_set", args: &[7], kind: Purity::Direct, call: set },
-    Function { name: c"rembed_clients_shown", args: &[2], kind: Purity::Volatile, call: shown },
+    Function::new(c"rembed_clients_set", &[7], set),
+    Function { callers: Callers::Anyone, ..Function::new(c"rembed_clients_shown", &[2], shown) },
 ];
 
 /// `rembed_clients_set(old name, name, format, model, url, key, options)`: the INSERT of a row, or, with an
 /// old name, its UPDATE. Returns the name.
 fn set(session: &Session, args: &[RawValue]) -> Result<Output, Error> {
-    let texts = Columns::NAMES.iter().zip(&args[1..]);
-    let texts = texts.map(|(name, value)| value.text(name).map(Some).map_err(Error::Invalid));
-    let texts = texts.collect::<Result<Vec<Given<'_>>, Error>>()?;
+    let texts = clients::texts(&args[1..])?;
     let columns = Columns::of(&texts);
     match args[0].text("the old name").map_err(Error::Invalid)? {
-        // The table knows which names are taken. A client of rembed_register() is replaced, as that would.
+        // The table refuses a name that it has by itself. A client that rembed_register() made is replaced, as by another
+        // rembed_register().
         None => session.insert(&columns, None, true).map(drop)?,
         Some(old) => {
             let Some(entry) = session.row_named(&old)? else {

@@ -9,10 +9,10 @@ use crate::base::error::Error;
 use crate::base::interrupt::Interrupt;
 use crate::sql::session::Session;
 
-/// The statements that make `temp.rembed_clients`, of the clients that the connection has by now.
+/// The statements that make `temp.rembed_clients`, with a row for each client that the connection has by then.
 pub const CLIENTS_SQL: &str = include_str!("rembed_clients.sql");
 
-/// Asks the connection. Not its owner: the connection owns the session that asks.
+/// Asks the connection whether it is interrupted. The reference is weak, since the connection owns the session that asks.
 struct ConnectionInterrupt(Weak<Connection>);
 
 impl Interrupt for ConnectionInterrupt {

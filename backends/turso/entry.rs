@@ -12,7 +12,7 @@ use crate::base::guard::guard;
 use crate::base::interrupt::Uninterrupted;
 use crate::sql::session::Session;
 
-/// The API does not tell the engine's version; nor does it make a table, so whoever asks is told what does.
+/// What `rembed_debug()` says of the engine. The API does not tell its version; and it makes no table, so this says what does.
 const ENGINE: &str = "Turso 0.7 to 0.9, loaded\n\
                       Clients table: made by the statements of backends/turso/rembed_clients.sql";
 

@@ -8,10 +8,10 @@ use turso_ext::{ContextDestructor, ExtensionApi, ResultCode, Value, ValueDestruc
 use super::clients;
 use super::value::{RawValue, arguments, give};
 use crate::base::guard::guard;
-use crate::sql::functions::{Function, Purity};
+use crate::sql::functions::Function;
 use crate::sql::session::Session;
 
-/// By this one it is known whether a connection has the functions; it needs no session.
+/// The function by which one sees whether a connection has them all. It needs no session.
 const MARK: &CStr = c"rembed_version";
 
 /// What the engine hands back to a call of a function.
@@ -26,34 +26,34 @@ const _: () = {
     shared::<Registered>()
 };
 
-/// Registers every function for `session`, which ends with the connection. One that has them keeps them, and
-/// with them its clients.
+/// Registers every function for `session`, which ends with the connection. A connection that has the functions keeps them,
+/// and its clients with them.
 ///
 /// # Safety
 /// `api` is that of an engine whose connection is open, during its call.
 pub unsafe fn register(api: &ExtensionApi, session: Session) -> Result<(), String> {
     let session = Arc::new(session);
-    // The engine cannot be asked for a function, only told to forget one.
+    // The engine cannot be asked whether it has a function, only told to forget one.
     // SAFETY: the routine, its context, and a C string.
     let again = unsafe { (api.unregister_function)(api.ctx, MARK.as_ptr()) } == ResultCode::OK;
     for function in Function::ALL.iter().chain(clients::FUNCTIONS) {
         if again && function.name != MARK {
             continue;
         }
-        // It has one function of a name: of several numbers of arguments, Function::run checks which.
+        // The engine has one function of each name. Where that takes several numbers of arguments, Function::run checks.
         let argc = match function.args {
             [one] => *one,
             _ => -1,
         };
         let context = Box::into_raw(Box::new(Registered { session: session.clone(), function }));
         // SAFETY: the routine, its context, a C string that it copies, and callbacks of its types. It calls
-        // `destroy` once for what it took; if it refused, that is leaked, as it may have been taken.
+        // `destroy` once for a context that it keeps. One that it refuses is leaked: it may have kept it all the same.
         let code = unsafe {
             (api.register_scalar_function)(
                 api.ctx,
                 function.name.as_ptr(),
                 argc,
-                matches!(function.kind, Purity::Deterministic | Purity::Vector),
+                function.deterministic,
                 context.expose_provenance(),
                 call,
                 Some(destroy),

@@ -2,10 +2,10 @@
 -- that has loaded the library (a Rust host: connection.prepare_execute_batch(), a shell: .read). Run again, they
 -- bring the table up to date with rembed_register() and rembed_unregister(), and with the rest of the process.
 
--- Whatever stands in the way does so before anything is changed.
+-- This fails where the library is not loaded or REMBED_CONFIG cannot be read, before anything is changed.
 SELECT count(*) FROM json_each(rembed_stats());
 
--- With its triggers: a table without them would keep a key as it is written.
+-- The triggers go with the table. A table without them would keep a key as it is written.
 DROP TABLE IF EXISTS temp.rembed_clients;
 
 CREATE TEMP TABLE rembed_clients(
@@ -17,10 +17,12 @@ SELECT key, rembed_clients_shown(key, 'format'), rembed_clients_shown(key, 'mode
        rembed_clients_shown(key, 'key'), rembed_clients_shown(key, 'options')
 FROM json_each(rembed_stats());
 
--- A row as it was written never gets into the table, which may be a file: its key is a secret. What the client
--- shows gets there instead. A row without a format is being made; that it could be says that the name is free.
--- WHEN: what a client shows already needs no registration. The trigger of updates writes such rows.
--- No UPDATE and no INSERT ... SELECT in here: each would keep 4 KB for every run until the connection closes.
+-- A row as it is written never gets into the table: its key is a secret, and the table may be a file. What the
+-- client shows is stored instead. The first INSERT stores a row without a format, and fails where the name is
+-- taken. That row stands for the client while it is registered.
+-- WHEN leaves out a row that is just what its client shows: it needs no registration. The trigger of updates
+-- writes such rows.
+-- An UPDATE or INSERT ... SELECT in a trigger would keep 4 KB for every run until the connection closes.
 CREATE TEMP TRIGGER rembed_clients_inserts BEFORE INSERT ON rembed_clients
 WHEN NEW.format IS NULL OR NEW.format IS NOT rembed_clients_shown(NEW.name, 'format')
   OR NEW.model IS NOT rembed_clients_shown(NEW.name, 'model')

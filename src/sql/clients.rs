@@ -8,10 +8,11 @@ use crate::client::options::{Key, Options, Scope};
 use crate::client::registry::{Entry, read_only};
 use crate::client::secret::Secret;
 use crate::client::{Client, policy};
+use crate::sql::value::Value;
 
 /// A column of a statement on `rembed_clients`: not mentioned, NULL, or a text.
 pub type Column<'a> = Option<Option<&'a str>>;
-/// A [`Column`] whose text a backend may have had to make.
+/// A [`Column`] as a backend reads it: the text is the engine's, or a copy where the engine has none.
 pub type Given<'a> = Option<Option<Cow<'a, str>>>;
 
 /// The columns of a statement on `rembed_clients`.
@@ -24,6 +25,19 @@ pub struct Columns<'a> {
     pub url: Column<'a>,
     pub key: Column<'a>,
     pub options: Column<'a>,
+}
+
+/// The columns that an engine passes, in the order of [`Columns::NAMES`]. What an UPDATE leaves alone is not mentioned.
+///
+/// # Errors
+/// A BLOB; text that is not UTF-8.
+pub fn texts<V: Value>(columns: &[V]) -> Result<Vec<Given<'_>>> {
+    let named = Columns::NAMES.iter().zip(columns);
+    let texts = named.map(|(name, value)| match value.is_unchanged() {
+        true => Ok(None),
+        false => value.text(name).map(Some).map_err(Error::Invalid),
+    });
+    texts.collect()
 }
 
 #[doc(hidden)]
@@ -87,7 +101,7 @@ impl Session {
         };
         let mut before = old.client.options().clone();
         if before.model.is_none() && name != old_name && old.client.local().is_none() {
-            // The model was the old name, and stays it.
+            // The old name was the model by default, and is still the model under the new name.
             before.model = Some(old_name.to_owned());
         }
         let client = Client::new(name, columns.apply(before)?)?;
@@ -127,7 +141,8 @@ impl<'a> Columns<'a> {
         }
     }
 
-    /// Without what is just as the table shows it: UPDATE … FROM writes back what it has read, and `***` is no key.
+    /// Without the columns whose new value is what the table shows: UPDATE … FROM writes back what it has read, and `***` is
+    /// not the key.
     fn changed(self, old: &Client) -> Columns<'a> {
         let unless =
             |column: Column<'a>, shown: Option<String>| column.filter(|new| *new != shown.as_deref());
@@ -149,7 +164,7 @@ impl<'a> Columns<'a> {
                 given.keep_scope(&before);
                 given
             }
-            // The rest stays as it is; what has a column of its own is settled below.
+            // All options stay as they are but those that have a column, which are settled below.
             None => Options { format: None, model: None, url: None, key: None, ..before.clone() },
         };
         let old_server = (before.url.clone(), before.format.clone());
@@ -177,8 +192,8 @@ impl<'a> Columns<'a> {
     }
 }
 
-/// What a column, a field of the options and the old value come to. Column and field may both be there, but must
-/// not differ; a column that is NULL takes the old value away.
+/// The new value of what has a column and a field in the options. Both may be given, but must not differ. A column that is
+/// NULL takes the old value away.
 fn settle<T: PartialEq>(
     name: &str,
     column: Column<'_>,

@@ -17,57 +17,73 @@ pub struct Function<V: 'static> {
     pub name: &'static CStr,
     /// The numbers of arguments it takes; -1 alone is any.
     pub args: &'static [i32],
-    /// Who may call it, and how often.
-    pub kind: Purity,
+    /// Who may call it.
+    pub callers: Callers,
+    /// Whether its result depends on the arguments alone: an engine may run a constant call once a statement.
+    pub deterministic: bool,
+    /// Whether its BLOB is a vector, which an engine may mark as one.
+    pub gives_vector: bool,
     /// What it does: session and arguments in, a result or an error out.
     pub call: fn(&Session, &[V]) -> Result<Output, Error>,
 }
 
-/// Who may call a function, and how often.
+/// Who may call a function or use a table, where the engine can tell (SQLite, libSQL).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Purity {
-    /// The same for the same arguments: a constant call runs once a statement.
-    Deterministic,
-    /// Deterministic, and its BLOB is a vector.
-    Vector,
-    /// Another result each time.
-    Volatile,
-    /// Not from a database file's schema, where the engine can tell (SQLite, libSQL): a hostile file must not redirect
-    /// where text is sent, nor read or change what is the application's. There, a constant call runs once a statement.
-    Direct,
+pub enum Callers {
+    /// Every statement, and the schema of a database file too: its triggers, views, defaults, generated columns.
+    Anyone,
+    /// The application's own statements alone: a hostile file must not redirect where text is sent, nor read or change
+    /// what is the application's.
+    Application,
 }
 
 impl<V: Value + 'static> Function<V> {
     /// Every function there is.
     ///
-    /// A database file may call two of them (and `rembed_batch`). `rembed()`, neither DIRECTONLY nor INNOCUOUS: embed-on-insert triggers
-    /// work, and `trusted_schema=OFF` blocks them. `rembed_version()`, which tells nothing of the user. The others
-    /// change or tell what is the application's: clients, traffic, errors with pieces of texts, the build.
+    /// A database file may call two of them (and `rembed_batch`). The first is `rembed()`: triggers that embed what is inserted work,
+    /// unless `trusted_schema=OFF` keeps them from it, since it is not marked as harmless (INNOCUOUS) either. The second is
+    /// `rembed_version()`, which tells nothing of the user. The others change or tell what is the application's: clients, traffic, errors
+    /// with pieces of texts, the build. A file must not lock its host either.
+    ///
+    /// `rembed_version` is the last. Functions are registered in this order, so a connection that has it has all of them.
     pub const ALL: &'static [Function<V>] = &[
-        Function { name: c"rembed", args: &[2, 3], kind: Purity::Vector, call: rembed },
-        Function { name: c"rembed_register", args: &[-1], kind: Purity::Direct, call: rembed_register },
-        Function { name: c"rembed_unregister", args: &[1], kind: Purity::Direct, call: rembed_unregister },
         Function {
-            name: c"rembed_client_options",
-            args: &[-1],
-            kind: Purity::Direct,
-            call: rembed_client_options,
+            callers: Callers::Anyone,
+            deterministic: true,
+            gives_vector: true,
+            ..Function::new(c"rembed", &[2, 3], rembed)
         },
-        Function { name: c"rembed_debug", args: &[0], kind: Purity::Direct, call: rembed_debug },
-        Function { name: c"rembed_prefetch", args: &[2, 3], kind: Purity::Direct, call: rembed_prefetch },
-        Function { name: c"rembed_stats", args: &[0], kind: Purity::Direct, call: rembed_stats },
+        Function::new(c"rembed_register", &[-1], rembed_register),
+        Function::new(c"rembed_unregister", &[1], rembed_unregister),
+        Function::new(c"rembed_client_options", &[-1], rembed_client_options),
+        Function::new(c"rembed_debug", &[0], rembed_debug),
+        Function::new(c"rembed_prefetch", &[2, 3], rembed_prefetch),
+        Function::new(c"rembed_stats", &[0], rembed_stats),
+        Function::new(c"rembed_cache_clear", &[0, 1], rembed_cache_clear),
+        Function::new(c"rembed_lock", &[0], rembed_lock),
+        Function::new(c"rembed_last_error", &[0], rembed_last_error),
         Function {
-            name: c"rembed_cache_clear",
-            args: &[0, 1],
-            kind: Purity::Direct,
-            call: rembed_cache_clear,
+            callers: Callers::Anyone,
+            deterministic: true,
+            ..Function::new(c"rembed_version", &[0], rembed_version)
         },
-        // A database file must not lock its host either.
-        Function { name: c"rembed_lock", args: &[0], kind: Purity::Direct, call: rembed_lock },
-        Function { name: c"rembed_last_error", args: &[0], kind: Purity::Direct, call: rembed_last_error },
-        // The last: what has it has everything.
-        Function { name: c"rembed_version", args: &[0], kind: Purity::Deterministic, call: rembed_version },
     ];
+
+    /// A function for the application alone, whose result may be another one each time.
+    pub const fn new(
+        name: &'static CStr,
+        args: &'static [i32],
+        call: fn(&Session, &[V]) -> Result<Output, Error>,
+    ) -> Function<V> {
+        Function {
+            name,
+            args,
+            callers: Callers::Application,
+            deterministic: false,
+            gives_vector: false,
+            call,
+        }
+    }
 
     /// Calls it. An error, a panic's included, is kept for `rembed_last_error()`.
     ///

@@ -5,6 +5,7 @@ pub mod functions;
 pub mod input;
 pub mod rows;
 pub mod session;
+pub mod table;
 pub mod value;
 
 #[cfg(all(test, feature = "local"))]

@@ -17,7 +17,7 @@ pub type Source = Box<dyn Iterator<Item = Result<(Output, Text)>>>;
 /// The column `error`, the last of `key, text, embedding, error`.
 pub const ERROR_COLUMN: usize = 3;
 
-/// A cursor over rows that are embedded as it goes.
+/// A cursor over rows, which are embedded as it moves on.
 pub struct Rows {
     stream: Stream<Output, Source>,
     current: Option<Row<Output, Outcome>>,
@@ -25,8 +25,8 @@ pub struct Rows {
 }
 
 impl Rows {
-    /// At the first row of what `source` gives, of `total` rows where that is known. With `isolate` a row that
-    /// fails has its message in the column `error`, otherwise it ends the statement.
+    /// A cursor at the first row of `source`, which has `total` rows where that is known. With `isolate`, a row that fails has
+    /// its message in the column `error`; otherwise it ends the statement.
     ///
     /// # Errors
     /// As [`Session::stream`] and [`Rows::advance`].
@@ -45,7 +45,7 @@ impl Rows {
         Ok(rows)
     }
 
-    /// Those of the texts of a JSON value; none of NULL, as `json_each(NULL)`.
+    /// A cursor over the texts of a JSON value. NULL has no rows, as in `json_each(NULL)`.
     ///
     /// # Errors
     /// As [`Rows::new`]; JSON that holds no texts.
@@ -106,7 +106,7 @@ fn shown(key: &Output) -> String {
     }
 }
 
-/// What a query that gives no client or no texts is told.
+/// The error of a call without a client or without texts.
 pub fn usage(function: &str) -> Error {
     let example = match function {
         "rembed_rows" => "'SELECT id, body FROM docs'",

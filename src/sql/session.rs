@@ -1,4 +1,4 @@
-//! What one connection sees: the core's whole face to a backend.
+//! What one connection has: everything that a backend asks of the core.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
@@ -39,7 +39,7 @@ pub struct Session {
     recent: Mutex<Option<Vec<Recent>>>,
 }
 
-/// A statement's clients and input types are few; of more, these are known.
+/// How many cache keys of a statement are kept. Its clients and input types are few; of more than these, the oldest go.
 const RECENT: usize = 8;
 
 /// A cache key of the statement that runs.
@@ -74,7 +74,7 @@ impl Session {
         }
     }
 
-    /// That of a child process, for an engine whose sessions outlive a fork.
+    /// The session that a child process has in place of this one, for an engine whose sessions outlive a fork.
     #[doc(hidden)]
     pub fn renewed(&self) -> Session {
         let (engine, interrupt) = (self.engine.clone(), self.interrupt.clone());
@@ -104,8 +104,8 @@ impl Session {
         call.embed_one(text, &self.interrupt)
     }
 
-    /// Says that a statement may have begun since [`Session::embed_one`] was last called. An engine that says so each
-    /// time has what keys and headers say read once a statement; for one that never does, it is read for each text.
+    /// Says that a statement may have begun since [`Session::embed_one`] was last called. Where an engine says so, the variables
+    /// and files that keys and headers name are read once a statement. Where it never does, they are read for each text.
     #[doc(hidden)]
     pub fn begin_statement(&self) {
         self.recent().get_or_insert_default().clear();

@@ -36,6 +36,11 @@ pub trait Value {
         self.kind() == Kind::Null
     }
 
+    /// Whether an UPDATE leaves the column as it is, where the engine can tell. Such a value is NULL to all other questions.
+    fn is_unchanged(&self) -> bool {
+        false
+    }
+
     /// Text, a number as its text, NULL as `None`.
     ///
     /// # Errors
