@@ -3,7 +3,7 @@
 use ureq::{Timeout, http};
 
 use super::Target;
-use super::agent::AGENT;
+use super::proxy;
 use crate::base::host::is_loopback;
 
 /// Why no reply came.
@@ -41,9 +41,9 @@ impl Trouble {
 fn server(target: &Target<'_>) -> String {
     let endpoint = target.endpoint;
     let server = endpoint.authority().map_or("", http::uri::Authority::as_str);
-    match AGENT.config().proxy().filter(|_| !is_loopback(endpoint)) {
-        Some(proxy) => format!("{server} (through the proxy {}:{})", proxy.host(), proxy.port()),
-        None => server.to_owned(),
+    match proxy::of(endpoint) {
+        Ok(Some(proxy)) => format!("{server} (through the proxy {}:{})", proxy.host, proxy.port),
+        _ => server.to_owned(),
     }
 }
 
@@ -103,7 +103,8 @@ pub(super) fn trouble(target: &Target<'_>, error: ureq::Error) -> Trouble {
 
 /// What to try after an error of TLS, of which this is the text (rustls's `Error`); `None` for any other error.
 fn tls_hint(text: &str) -> Option<&'static str> {
-    if text.starts_with("invalid peer certificate: UnknownIssuer") {
+    let is_unsigned = text.contains("UnknownIssuer") || text.contains("CaUsedAsEndEntity");
+    if text.starts_with("invalid peer certificate") && is_unsigned {
         return Some(
             " (who signed its certificate is not known here: put that certificate, as PEM, into the file that the \
              environment variable SSL_CERT_FILE names)",

@@ -1,4 +1,3 @@
-
 use super::*;
 
 fn error(body: &str) -> String {

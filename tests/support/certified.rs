@@ -1,0 +1,93 @@
+//! Certificates of tests, made when they are needed.
+#![allow(dead_code)] // no file uses all of it
+
+use std::sync::Arc;
+
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig};
+
+/// What a certificate for a server of that name says, but for who signed it.
+pub fn server(name: &str) -> CertificateParams {
+    let mut params = CertificateParams::new([name.to_owned()]).unwrap();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params
+}
+
+/// The same, as a certificate of an authority.
+pub fn of_authority(mut params: CertificateParams) -> CertificateParams {
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params
+}
+
+/// A certificate and its key.
+pub struct Certified {
+    certificate: String,
+    key: KeyPair,
+}
+
+impl Certified {
+    pub fn self_signed(params: CertificateParams) -> Certified {
+        let key = KeyPair::generate().unwrap();
+        Certified { certificate: params.self_signed(&key).unwrap().pem(), key }
+    }
+
+    pub fn pem(&self) -> String {
+        self.certificate.clone()
+    }
+
+    pub fn key_pem(&self) -> String {
+        self.key.serialize_pem()
+    }
+
+    /// A server's configuration. With `clients`, it wants a certificate that this authority signed.
+    pub fn config(&self, clients: Option<&Authority>) -> Arc<ServerConfig> {
+        let chain = vec![CertificateDer::from_pem_slice(self.certificate.as_bytes()).unwrap()];
+        let key = PrivateKeyDer::from_pem_slice(self.key_pem().as_bytes()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ServerConfig::builder_with_provider(provider.clone())
+            .with_safe_default_protocol_versions()
+            .unwrap();
+        let config = match clients {
+            None => config.with_no_client_auth(),
+            Some(authority) => {
+                let mut roots = RootCertStore::empty();
+                roots.add(CertificateDer::from_pem_slice(authority.pem().as_bytes()).unwrap()).unwrap();
+                let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+                config.with_client_cert_verifier(verifier.build().unwrap())
+            }
+        };
+        Arc::new(config.with_single_cert(chain, key).unwrap())
+    }
+}
+
+/// Who signs certificates.
+pub struct Authority(CertifiedIssuer<'static, KeyPair>);
+
+impl Authority {
+    pub fn new() -> Authority {
+        let mut params = of_authority(CertificateParams::new([]).unwrap());
+        params.distinguished_name.push(DnType::CommonName, "test authority");
+        Authority(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
+    }
+
+    pub fn sign(&self, params: CertificateParams) -> Certified {
+        let key = KeyPair::generate().unwrap();
+        Certified { certificate: params.signed_by(&key, &self.0).unwrap().pem(), key }
+    }
+
+    pub fn pem(&self) -> String {
+        self.0.pem()
+    }
+}
+
+/// The path of a new file of this process.
+pub fn file(name: &str, text: &str) -> String {
+    let folder = std::env::temp_dir().join(format!("rembed-test-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let path = folder.join(name);
+    std::fs::write(&path, text).unwrap();
+    path.to_str().unwrap().to_owned()
+}
