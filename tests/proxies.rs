@@ -133,9 +133,46 @@ fn a_proxy_that_refuses_is_named() {
 }
 
 #[test]
+fn a_proxy_that_repeats_its_password_shows_it_to_nobody() {
+    let body = b"who are you, Basic dXM6ZXI6czNjcjN0LXA=, with s3cr3t-p or s3cr3t%2Dp?".to_vec();
+    let wire = Wire::start(Ways { status: "407 Who", body, ..Ways::default() });
+    let proxy = format!("http://us%3aer:s3cr3t%2dp@127.0.0.1:{}", wire.port);
+    let got = ask(&[("http_proxy", &proxy)], &[json!({"url": "http://api.test/v1"})]);
+    let shows = ["s3cr3t", "czNjcjN0", "dXM6"].iter().any(|part| got[0].contains(part));
+    assert!(
+        got[0].contains("407") && got[0].contains("who are you, Basic ***, with *** or ***?") && !shows,
+        "{got:?}"
+    );
+    assert!(wire.asked()[0].contains("dXM6ZXI6czNjcjN0LXA="));
+}
+
+#[test]
+fn a_batch_that_fails_does_not_wait_for_its_workers() {
+    let name = "a_batch_that_fails_does_not_wait_for_its_workers";
+    if std::env::var_os("REMBED_TEST_BATCH").is_none() {
+        let wire = Wire::start(Ways { silent_from: Some(1), status: "401 No", ..Ways::default() });
+        let run = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", name])
+            .env("REMBED_TEST_BATCH", "1")
+            .env("ALL_PROXY", format!("socks5h://127.0.0.1:{}", wire.port))
+            .output()
+            .unwrap();
+        assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stdout));
+        return;
+    }
+    let options = json!({"url": "http://192.0.2.1/v1", "batch_size": 1, "concurrency": 4, "timeout": 30});
+    let session = wire::session(&[options]);
+    let texts = ["a", "b", "c", "d"];
+    let start = Instant::now();
+    let e = session.embed("0", &texts, None).unwrap_err().to_string();
+    assert!(e.contains("401"), "{e}");
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+}
+
+#[test]
 fn nobody_waits_for_a_proxy_that_says_nothing() {
     for scheme in ["socks5", "socks5h", "socks4", "socks4a"] {
-        let wire = Wire::start(Ways { is_silent: true, ..Ways::default() });
+        let wire = Wire::start(Ways { silent_from: Some(0), ..Ways::default() });
         let proxy = format!("{scheme}://127.0.0.1:{}", wire.port);
         let clients = [
             json!({"url": "http://192.0.2.1/v1", "timeout": 0.5}),
@@ -160,7 +197,7 @@ impl sqlite_rembed::base::interrupt::Interrupt for Soon {
 fn an_interrupt_ends_the_wait_for_a_proxy() {
     let name = "an_interrupt_ends_the_wait_for_a_proxy";
     if std::env::var_os("REMBED_TEST_INTERRUPT").is_none() {
-        let wire = Wire::start(Ways { is_silent: true, ..Ways::default() });
+        let wire = Wire::start(Ways { silent_from: Some(0), ..Ways::default() });
         let run = std::process::Command::new(std::env::current_exe().unwrap())
             .args(["--exact", name])
             .env("REMBED_TEST_INTERRUPT", "1")

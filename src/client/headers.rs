@@ -13,7 +13,7 @@ use super::scrub::Scrubber;
 use crate::base::hash::{Digest, hash_secrets};
 use crate::base::interrupt::{Interrupt, interruptible};
 use crate::base::words::{PROVIDER_MESSAGE_MAX, bounded};
-use crate::transport::{Identity, Sender};
+use crate::transport::{Identity, Sender, proxy_secrets};
 
 /// The headers of a client's requests, with keys read at the time of the call.
 pub struct Headers {
@@ -42,6 +42,9 @@ impl Headers {
         for value in policy::keys_of_query(endpoint) {
             headers.scrubber.add(value);
             headers.has_key = true;
+        }
+        for secret in proxy_secrets(endpoint) {
+            headers.scrubber.add(&secret);
         }
         Ok(headers)
     }

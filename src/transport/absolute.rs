@@ -50,7 +50,9 @@ impl<T: Transport> Transport for Absolute<T> {
     }
 
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
-        if !std::mem::take(&mut self.begins) {
+        // After `100 Continue` comes a body, which is JSON.
+        let is_line = self.inner.buffers().output()[..amount].starts_with(b"POST ");
+        if !std::mem::take(&mut self.begins) || !is_line {
             return self.inner.transmit_output(amount, timeout);
         }
         // The layer above sends a request's line in one piece with what follows it.

@@ -29,6 +29,7 @@ use crate::base::interrupt::{Interrupt, interruptible};
 use agent::AGENT;
 use flate2::read::MultiGzDecoder;
 pub use identity::Identity;
+pub use proxy::secrets as proxy_secrets;
 pub use trouble::{Kind, Trouble, too_late};
 
 /// The largest body that is read, after decompression.

@@ -79,7 +79,7 @@ impl Proxy {
         matches!(self.protocol, Protocol::Http | Protocol::Https)
     }
 
-    /// The header that names user and password, with its line's end; empty without them.
+    /// The header that tells user and password, with its line's end; empty without them.
     pub(super) fn authorization(&self) -> Zeroizing<String> {
         Zeroizing::new(match &self.login {
             Some((user, password)) => {
@@ -90,6 +90,15 @@ impl Proxy {
             None => String::new(),
         })
     }
+}
+
+/// What must not be shown of the login for the proxy that reads the requests to `uri`: a proxy may repeat it.
+pub fn secrets(uri: &Uri) -> Vec<Zeroizing<String>> {
+    let Ok(Some(proxy)) = of(uri) else { return Vec::new() };
+    let password = proxy.login.iter().map(|(_, password)| password.clone());
+    let header = proxy.authorization();
+    let encoded = header.trim_end().rsplit(' ').next().map(|encoded| Zeroizing::new(encoded.to_owned()));
+    password.chain(encoded).filter(|secret| !secret.is_empty()).collect()
 }
 
 /// The user and the password stay out.

@@ -23,12 +23,14 @@ pub struct Ways {
     pub login: bool,
     /// Headers of its replies, each with its line's end.
     pub headers: &'static str,
+    /// The status of its replies; 200 if it is empty.
+    pub status: &'static str,
     /// The body of its replies; a vector if it is empty.
     pub body: Vec<u8>,
     /// The status line's end for CONNECT, instead of `200 Connection established`.
     pub refusal: Option<&'static str>,
-    /// Whether it says nothing to SOCKS.
-    pub is_silent: bool,
+    /// The first connection on which it says nothing to SOCKS.
+    pub silent_from: Option<usize>,
 }
 
 /// A running server.
@@ -108,7 +110,7 @@ impl Talk {
                     let below = Again(Some(0x16), stream);
                     stream = Box::new(StreamOwned::new(ServerConnection::new(tls.clone()).unwrap(), below));
                 }
-                4 | 5 if self.ways.is_silent => {
+                4 | 5 if self.ways.silent_from.is_some_and(|first| self.n >= first) => {
                     self.note("socks, unanswered");
                     io::copy(&mut stream, &mut io::sink())?;
                 }
@@ -151,7 +153,8 @@ impl Talk {
         let vectors = json!({"data": rows}).to_string().into_bytes();
         let reply = if self.ways.body.is_empty() { &vectors } else { &self.ways.body };
         let (headers, length) = (self.ways.headers, reply.len());
-        write!(stream, "HTTP/1.1 200 OK\r\n{headers}Content-Length: {length}\r\n\r\n")?;
+        let status = if self.ways.status.is_empty() { "200 OK" } else { self.ways.status };
+        write!(stream, "HTTP/1.1 {status}\r\n{headers}Content-Length: {length}\r\n\r\n")?;
         stream.write_all(reply)?;
         stream.flush()?;
         Ok(true)
