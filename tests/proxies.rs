@@ -126,6 +126,11 @@ fn a_proxy_that_refuses_is_named() {
         assert!(got[0].contains(why) && !got[0].contains("s3cr3t"), "{proxy}: {got:?}");
         assert!(got[0].contains(&format!("through the proxy 127.0.0.1:{}", wire.port)), "{got:?}");
     }
+    let got = ask(&[("ALL_PROXY", "127.0.0.1:9")], &[json!({"url": "https://api.test/v1"})]);
+    assert!(
+        got[0].contains("through the proxy 127.0.0.1:9") && got[0].contains("is the proxy running?"),
+        "{got:?}"
+    );
     let got = ask(&[("https_proxy", "ftp://u:s3cr3t@h")], &[json!({"url": "https://api.test/v1"})]);
     assert!(got[0].contains("variable https_proxy") && !got[0].contains("s3cr3t"), "{got:?}");
     let login = format!("socks5://us%3aer:p%40ss@127.0.0.1:{}", login.port);

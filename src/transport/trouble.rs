@@ -82,7 +82,8 @@ pub(super) fn trouble(target: &Target<'_>, error: ureq::Error) -> Trouble {
             unreachable(format!("the proxy does not connect to {server}: {e}"))
         }
         ureq::Error::Io(e) if e.kind() == std::io::ErrorKind::ConnectionRefused => {
-            let message = format!("cannot connect to {server}: connection refused (is the server running?)");
+            let who = if matches!(proxy::of(target.endpoint), Ok(Some(_))) { "proxy" } else { "server" };
+            let message = format!("cannot connect to {server}: connection refused (is the {who} running?)");
             let kind = if is_loopback(target.endpoint) { Kind::NobodyThere } else { Kind::Unreachable };
             Trouble { message, kind }
         }
