@@ -88,6 +88,7 @@ mod tests {
         let clients = read(r#"{"clients":{"a":{"format":"ollama","model":"m"},"b":"openai"}}"#).unwrap();
         assert_eq!(clients.keys().collect::<Vec<_>>(), ["a", "b"]);
         assert!(clients["a"].read_only);
+        assert_eq!(read("\u{feff}{\"clients\":{\"a\":\"openai\"}}").unwrap().len(), 1);
         for (bad, why) in [
             (r#"{"client":{}}"#, r#"it is not {"clients": "#),
             (r#"{"sk-1":{},"clients":{}}"#, "it is not"),
