@@ -9,7 +9,7 @@ REMBED_LIB=/path/to/libsqlite_rembed.so tests a library that is already built.
   sh      runs with bash -euo pipefail in the repository
   sql     all of them in one session of the sqlite3 shell in the repository, which has sqlite-vec and loads rembed as
           the README says; `-- → value` at the end of a statement, or in lines of its own after it, is what it prints
-          (… stands for any text)
+          (… stands for any text). A SELECT that gives no row fails, and what changes rows and changes none
   python js rust cpp c   lines of a file below examples/, character for character, that one of RUNNERS runs
   json    is valid
   text    output, not run
@@ -17,6 +17,7 @@ REMBED_LIB=/path/to/libsqlite_rembed.so tests a library that is already built.
 
 A comment before a block changes that:
   <!-- test: error TEXT -->          sql: one statement fails, with TEXT in its message
+  <!-- test: no row -->              sql: one statement gives or changes no row
   <!-- test: config -->              json: is loaded as REMBED_CONFIG
   <!-- test: by tests/run.sh -->     sh: names executables of the repository that tests/run.sh runs
   <!-- test: excerpt -->             sh: lines of a script below examples/, as those of python and others
@@ -53,6 +54,8 @@ SECONDS = {"sh": 900, "sql": 60, "json": 60}
 FENCE = re.compile(r"( *)(`{3,}|~{3,})[ \t]*([^`\n]*)$")
 ROW = re.compile(r".*`([^`]+)` \|.*\]\((?:\.\./)?(examples/[\w-]+)\)")
 COMMENT = re.compile(r"\s*<!--\s*(.*?)\s*-->\s*$")
+# Of statements that give or change rows. PRAGMA may print nothing, and CREATE changes none.
+MATCHING = re.compile(r"\s*(SELECT|VALUES|WITH|INSERT|REPLACE|UPDATE|DELETE)\b", re.IGNORECASE)
 EXPECTED = re.compile(r"--\s*→ ?(.*)$")
 
 
@@ -145,6 +148,11 @@ class Shell:
         self.errors_read += len(error)
         error = error.decode(errors="replace").strip()
         return output.decode(errors="replace").removesuffix(f"{mark}\n"), error
+
+    def changes(self):
+        """How many rows its statements have changed."""
+        # In whatever mode the shell prints.
+        return int(re.search(r"\d+", self.run("SELECT total_changes() AS n;")[0])[0])
 
     def close(self):
         self.process.kill()
@@ -255,12 +263,17 @@ class Runner:
     def sql(self, block):
         wanted = [d.removeprefix("error ") for d in block.directives if d.startswith("error ")]
         block.directives = [d for d in block.directives if not d.startswith("error ")]
-        errors, compared = [], 0
+        errors, compared, unmatched = [], 0, []
+        may_match_nothing = "no row" in block.directives
+        block.directives = [d for d in block.directives if d != "no row"]
         statements = statements_of(self.local(block.text()))
         if not statements:
             raise Failure("has no statement")
         for statement, expected in statements:
+            before = self.shell.changes() if MATCHING.match(statement) else None
             printed, error = self.shell.run(statement)
+            if before is not None and not error and not printed and self.shell.changes() == before:
+                unmatched.append(statement)
             if error and wanted:
                 errors.append(error)
             elif error:
@@ -268,6 +281,10 @@ class Runner:
             if expected is not None and not error:
                 compare(statement, expected, printed)
                 compared += 1
+        if unmatched and not may_match_nothing:
+            raise Failure(f"gives or changes no row: {unmatched[0]}")
+        if may_match_nothing and len(unmatched) != 1:
+            raise Failure(f"{len(unmatched)} statements give or change no row; expected was one")
         if wanted and len(errors) != 1:
             raise Failure(f"{len(errors)} statements failed; expected was one, with: {wanted[0]}")
         if wanted and wanted[0] not in errors[0]:

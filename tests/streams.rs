@@ -748,6 +748,28 @@ fn what_another_statement_failed_to_get_is_asked_for_in_batches() {
 }
 
 #[test]
+fn whoever_waits_for_a_statement_that_hangs_waits_once() {
+    let server = server("meet-hang", json!({"faults": [{"delay_ms": 4000}]}));
+    let session = |timeout: f64| {
+        server.session("openai", "/v1", json!({"batch_size": 50, "concurrency": 4, "timeout": timeout}))
+    };
+    let (first, second) = (session(60.0), session(0.5));
+    let texts = texts(200);
+    std::thread::scope(|scope| {
+        let one = scope.spawn(|| all(&first, &texts, true).unwrap());
+        eventually("the first has asked", || server.batches().len() == 4);
+        let mut stream = second.stream("c", None, source(&texts), true, None).unwrap();
+        while let Some(row) = stream.next_row().unwrap() {
+            // Eight waits for a text each are longer than the first statement's.
+            let e = row.value.expect_err("the wait for a text ended before the first statement had it");
+            assert!(e.to_string().contains("another statement has sent the same text"), "{e}");
+        }
+        assert_true(&one.join().unwrap(), &texts);
+    });
+    assert_eq!(server.batches(), [50; 4]);
+}
+
+#[test]
 fn whoever_waits_for_a_statement_that_is_interrupted_asks_for_itself() {
     let server = server("meet-drop", json!({"faults": [{"first": 2, "hang": true}]}));
     let flag = Arc::new(Flag(AtomicBool::new(false)));

@@ -47,7 +47,7 @@ impl Select {
         }
         // What is left may be comments.
         let mut more = rest;
-        while !more.trim_matches(|c: char| c.is_whitespace() || c == ';').is_empty() {
+        while !more.trim_matches(is_blank).is_empty() {
             let (next, after) = Select::first(db, more)?;
             if !next.stmt.is_null() {
                 return wrong("is more than one statement");
@@ -66,6 +66,11 @@ impl Select {
         }
         // SAFETY: the statement is prepared.
         match unsafe { (ffi::stmt_readonly(select.stmt) != 0, ffi::column_count(select.stmt)) } {
+            (true, 2) if is_pragma(sql) => {
+                return wrong(
+                    "is a PRAGMA: only a SELECT of key and text may stand there, and FROM pragma_NAME reads most of them",
+                );
+            }
             (true, 2) => {}
             (false, _) => return wrong("is not read-only: only a SELECT may stand there"),
             (true, n) => return wrong(&format!("has {n} columns, not the two of key and text")),
@@ -74,12 +79,14 @@ impl Select {
             return Ok(select);
         }
         drop(select);
-        let query = sql[..sql.len() - rest.len()].trim_end_matches(|c: char| c.is_whitespace() || c == ';');
+        let query = without_blanks(&sql[..sql.len() - rest.len()]).trim_end_matches(is_blank);
         // SAFETY: it takes nothing.
         let has_materialized = unsafe { ffi::libversion_number() } >= MATERIALIZED_SINCE;
-        // A comment at its end must not hide the bracket.
+        // A comment at its end must not hide the bracket, and the name must not hide a table of the query.
         let whole = match has_materialized {
-            true => format!("WITH query AS MATERIALIZED (\n{query}\n) SELECT * FROM query"),
+            true => format!(
+                "WITH \"query of rembed_rows\" AS MATERIALIZED (\n{query}\n) SELECT * FROM \"query of rembed_rows\""
+            ),
             // The number of all rows is known after the last one.
             false => format!("SELECT *, count(*) OVER () FROM (\n{query}\n)"),
         };
@@ -112,6 +119,29 @@ impl Select {
         // From here on the statement is finalized whatever happens.
         Ok((Select { db, stmt, done: false }, sql.get(read..).unwrap_or_default()))
     }
+}
+
+fn is_blank(c: char) -> bool {
+    c.is_whitespace() || c == ';'
+}
+
+/// `sql` from its first word on.
+fn without_blanks(sql: &str) -> &str {
+    let mut rest = sql.trim_start_matches(is_blank);
+    loop {
+        let after = match (rest.strip_prefix("--"), rest.strip_prefix("/*")) {
+            (Some(comment), _) => comment.split_once('\n'),
+            (_, Some(comment)) => comment.split_once("*/"),
+            _ => return rest,
+        };
+        rest = after.map_or("", |(_, after)| after.trim_start_matches(is_blank));
+    }
+}
+
+/// Whether a statement that SQLite has read is a PRAGMA: it cannot stand within another, and so not in every statement
+/// that reads `rembed_rows`.
+fn is_pragma(sql: &str) -> bool {
+    without_blanks(sql).get(..6).is_some_and(|word| word.eq_ignore_ascii_case("pragma"))
 }
 
 /// What SQLite says of the last failure. Its code is not passed on: some hosts repeat a statement for ever when it is

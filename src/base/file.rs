@@ -13,6 +13,9 @@ use zeroize::Zeroizing;
 
 use crate::base::interrupt::{Interrupt, SLICE, Uninterrupted, interruptible, may_wait};
 
+/// The byte order mark in UTF-8.
+pub const MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// How long a file that is read once may take.
 const ONCE: Duration = Duration::from_secs(10);
 
@@ -32,9 +35,20 @@ pub fn read(path: &Path, most: usize) -> Result<Zeroizing<Vec<u8>>, String> {
 /// # Errors
 /// As [`read`].
 pub fn read_once(path: &Path, most: usize) -> Result<Zeroizing<Vec<u8>>, String> {
+    let path = PathBuf::from(path);
+    once(move || read_now(&path, most))
+}
+
+/// Runs `work`, which reads files that others name, as [`read_once`] reads one.
+///
+/// # Errors
+/// As of `work`, or that it takes too long.
+pub fn once<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, String> + Send + 'static,
+) -> Result<T, String> {
     let never: Arc<dyn Interrupt> = Arc::new(Uninterrupted);
     let _deadline = interruptible(&never, Instant::now() + ONCE);
-    read(path, most)
+    within_time(work)
 }
 
 /// Runs `work` on a thread. An interrupt or the deadline leaves the thread behind, to end by itself.
@@ -67,10 +81,14 @@ fn read_now(path: &Path, most: usize) -> Result<Zeroizing<Vec<u8>>, String> {
     // Room for all: growing would leave copies behind that nobody wipes.
     let mut content = Zeroizing::new(Vec::with_capacity(most + 1));
     file.take(most as u64 + 1).read_to_end(&mut content).map_err(|e| e.to_string())?;
-    match content.len() > most {
-        true => Err(too_large(most)),
-        false => Ok(content),
+    if content.len() > most {
+        return Err(too_large(most));
     }
+    // Windows editors begin a text with the byte order mark.
+    if content.starts_with(MARK) {
+        content.drain(..MARK.len());
+    }
+    Ok(content)
 }
 
 #[cfg(unix)]
@@ -120,6 +138,16 @@ mod tests {
                 Ok(content) => assert!(fits && content.len() == size, "{size}"),
                 Err(why) => assert!(!fits && why.contains("larger than 2 KiB"), "{size}: {why}"),
             }
+        }
+        std::fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_part_of_the_text() {
+        let path = place("mark");
+        for (written, text) in [("\u{feff}sk-1", "sk-1"), ("\u{feff}", ""), ("a\u{feff}", "a\u{feff}")] {
+            std::fs::write(&path, written).unwrap();
+            assert_eq!(**read(&path, 100).unwrap(), *text.as_bytes(), "{written:?}");
         }
         std::fs::remove_file(path).unwrap();
     }

@@ -9,6 +9,11 @@ pub fn of(uri: &Uri) -> &str {
     uri.host().unwrap_or_default().trim_matches(['[', ']'])
 }
 
+/// The port of `uri`, or the usual one of its scheme.
+pub fn port(uri: &Uri) -> u16 {
+    uri.port_u16().unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 })
+}
+
 /// Whether the host of `uri` is this machine.
 pub fn is_loopback(uri: &Uri) -> bool {
     let host = of(uri);

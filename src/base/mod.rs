@@ -1,5 +1,6 @@
 //! What every wing needs and what needs none of them.
 
+pub mod certificate;
 pub mod error;
 pub mod file;
 pub mod guard;

@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 use super::Client;
 use super::policy;
 use super::scrub::Scrubber;
+use crate::base::certificate::Identity;
 use crate::base::hash::{Digest, hash_secrets};
 use crate::base::interrupt::{Interrupt, interruptible};
 use crate::base::words::{PROVIDER_MESSAGE_MAX, bounded};
@@ -17,6 +18,7 @@ use crate::base::words::{PROVIDER_MESSAGE_MAX, bounded};
 /// The headers of a client's requests, with keys read at the time of the call.
 pub struct Headers {
     map: HeaderMap,
+    identity: Option<Identity>,
     scrubber: Scrubber,
     has_key: bool,
     digest: Digest,
@@ -24,11 +26,12 @@ pub struct Headers {
 
 impl Headers {
     /// Those of what was `read` for requests to `endpoint`.
-    fn new(endpoint: &Uri, read: Vec<Header<'_>>) -> Result<Headers, String> {
-        let (map, digest) = (HeaderMap::new(), digest(&read));
-        let mut headers = Headers { map, scrubber: Scrubber::default(), has_key: false, digest };
+    fn new(endpoint: &Uri, read: Read<'_>) -> Result<Headers, String> {
+        let (map, digest) = (HeaderMap::new(), read.digest());
+        let (identity, scrubber) = (read.identity, Scrubber::default());
+        let mut headers = Headers { map, identity, scrubber, has_key: false, digest };
         headers.map.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        for header in read {
+        for header in read.headers {
             if header.is_secret {
                 headers.scrubber.add(&header.value);
             }
@@ -43,7 +46,7 @@ impl Headers {
         Ok(headers)
     }
 
-    /// A hash of all names and values.
+    /// A hash of all names and values, and of the client's certificate.
     pub fn digest(&self) -> &Digest {
         &self.digest
     }
@@ -72,9 +75,19 @@ impl Headers {
         self.scrubber.mask(body);
     }
 
+    /// Takes one more secret that a reply may repeat.
+    pub fn hide(&mut self, secret: &str) {
+        self.scrubber.add(secret);
+    }
+
     /// As they are sent.
     pub fn map(&self) -> &HeaderMap {
         &self.map
+    }
+
+    /// The certificate that goes with them.
+    pub fn identity(&self) -> Option<&Identity> {
+        self.identity.as_ref()
     }
 
     /// What a user is told of `text`, which may be a server's: without any of the keys, and then bounded.
@@ -97,11 +110,11 @@ impl Client {
     /// # Errors
     /// As there.
     pub(super) fn headers_digest(&self, interrupt: &Arc<dyn Interrupt>) -> Result<Digest, String> {
-        self.read_headers(interrupt).map(|read| digest(&read))
+        self.read_headers(interrupt).map(|read| read.digest())
     }
 
-    /// The client's headers, the key's first.
-    fn read_headers(&self, interrupt: &Arc<dyn Interrupt>) -> Result<Vec<Header<'_>>, String> {
+    /// The client's headers, the key's first, and its certificate.
+    fn read_headers(&self, interrupt: &Arc<dyn Interrupt>) -> Result<Read<'_>, String> {
         let _interruptible = interruptible(interrupt, Instant::now() + self.timeout());
         let mut headers = Vec::new();
         if let Some(value) = self.key()? {
@@ -114,8 +127,18 @@ impl Client {
             }
             headers.push(Header { name, prefix: "", value: value.read()?, is_secret });
         }
-        Ok(headers)
+        let options = self.options();
+        let identity = options.client_cert.as_deref();
+        let identity =
+            identity.map(|path| Identity::read(path, options.client_key.as_deref())).transpose()?;
+        Ok(Read { headers, identity })
     }
+}
+
+/// What a client says of itself in its requests.
+struct Read<'a> {
+    headers: Vec<Header<'a>>,
+    identity: Option<Identity>,
 }
 
 /// A header that this client adds to its requests.
@@ -126,15 +149,16 @@ struct Header<'a> {
     is_secret: bool,
 }
 
-/// A hash of all names and values, in whatever order a user wrote them.
-fn digest(headers: &[Header<'_>]) -> Digest {
-    let mut sorted: Vec<_> = headers.iter().collect();
-    sorted.sort_by_key(|header| header.name);
-    hash_secrets(
-        sorted
+impl Read<'_> {
+    /// A hash of all names and values, in whatever order a user wrote them, and of the certificate.
+    fn digest(&self) -> Digest {
+        let mut sorted: Vec<_> = self.headers.iter().collect();
+        sorted.sort_by_key(|header| header.name);
+        let headers = sorted
             .into_iter()
-            .flat_map(|header| [header.name.as_bytes(), header.prefix.as_bytes(), header.value.as_bytes()]),
-    )
+            .flat_map(|header| [header.name.as_bytes(), header.prefix.as_bytes(), header.value.as_bytes()]);
+        hash_secrets(headers.chain(self.identity.iter().map(|identity| &identity.digest[..])))
+    }
 }
 
 struct Wiped(Zeroizing<Vec<u8>>);

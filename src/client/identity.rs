@@ -142,8 +142,24 @@ mod tests {
             r#"{"body": {"a": 2}}"#,
             r#"{"headers": {"x-a": "2"}}"#,
             r#"{"headers": {"x-b": "1"}}"#,
+            r#"{"client_cert": "/no/cert"}"#,
+            r#"{"client_cert": "/no/other", "client_key": "/no/key"}"#,
         ];
         keys.extend(others.map(key_of));
+        // Of a certificate and its key, what is in the files counts.
+        let pem = path.with_extension("pem");
+        for (options, certificate) in [
+            (r#"{"client_cert": "PEM"}"#, "one"),
+            (r#"{"client_cert": "PEM"}"#, "two"),
+            (r#"{"client_cert": "PEM", "client_key": "KEY"}"#, "two"),
+        ] {
+            std::fs::write(&pem, certificate).unwrap();
+            let named =
+                options.replace("PEM", &pem.to_string_lossy()).replace("KEY", &path.to_string_lossy());
+            keys.push(key_of(&named));
+            assert_eq!(keys.last(), Some(&key_of(&named)));
+        }
+        std::fs::remove_file(&pem).unwrap();
         // Each option of the table is where its entry says.
         for option in TABLE {
             let stands_in =

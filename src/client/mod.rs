@@ -104,6 +104,7 @@ impl Client {
             pace: Pace::of(identity),
             learned: Arc::default(),
         };
+        client.check_certificate().map_err(invalid)?;
         client.provider.accepts(&client.ask(None)).map_err(invalid)?;
         client.default_request = client.request_id(None);
         // A format may need a type for each request: then its vectors are told apart by it.
@@ -122,6 +123,19 @@ impl Client {
                 .map_err(|e| invalid(format!("{e} (header: {header})")))?;
         }
         Ok(Arc::new(client))
+    }
+
+    /// What cannot be meant by the options of a certificate.
+    fn check_certificate(&self) -> Result<(), String> {
+        match (&self.options.client_cert, &self.options.client_key) {
+            (None, Some(_)) => {
+                Err("client_key needs client_cert, the certificate that it is the key of".into())
+            }
+            (Some(_), _) if self.endpoint.scheme_str() != Some("https") => {
+                Err("client_cert is shown by TLS alone: the url must start with https://".into())
+            }
+            _ => Ok(()),
+        }
     }
 
     /// A copy for a child process, with counters and a pace of its own.
@@ -368,6 +382,8 @@ pub(super) mod tests {
             (r#"{"format":"openai","truncate":true}"#, "no option 'truncate'"),
             (r#"{"format":"ollama","input_type":"x"}"#, "no input types"),
             (r#"{"format":"openai","url":"http://h","key":"sk-1"}"#, "allow_http"),
+            (r#"{"format":"openai","url":"http://h","client_cert":"/c"}"#, "https://"),
+            (r#"{"format":"openai","url":"https://h","client_key":"/c"}"#, "client_key needs client_cert"),
         ] {
             let e = client(json).unwrap_err().to_string();
             assert!(e.contains(why) && !e.contains("sk-1"), "{e}");

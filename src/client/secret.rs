@@ -155,6 +155,8 @@ mod tests {
         assert!(key.read().unwrap_err().contains("cannot be read"));
         std::fs::write(&path, "sk-file\n").unwrap();
         assert_eq!(*key.read().unwrap(), "sk-file");
+        std::fs::write(&path, "\u{feff}sk-marked\r\n").unwrap();
+        assert_eq!(*key.read().unwrap(), "sk-marked");
         std::fs::write(&path, "\n").unwrap();
         assert!(key.read().unwrap_err().contains("is empty"));
         std::fs::remove_file(path).unwrap();

@@ -17,7 +17,7 @@ use crate::client::Client;
 use crate::client::headers::Headers;
 use crate::client::{plan, policy};
 use crate::provider::{Failure, HttpReply, Reply, Verdict};
-use crate::transport::{self, Kind, Target, Trouble};
+use crate::transport::{self, Kind, Sender, Target, Trouble};
 
 const BACKOFF_FIRST: Duration = Duration::from_millis(500);
 const BACKOFF_MOST: Duration = Duration::from_secs(8);
@@ -96,12 +96,17 @@ pub fn send(
     };
     loop {
         let read_keys = || {
-            client.headers(interrupt).map_err(|message| {
+            let mut headers = client.headers(interrupt).map_err(|message| {
                 GivenUp::Failed(match interrupt.is_interrupted() {
                     true => Error::Interrupted,
                     false => client.request_error(None, message, attempts.max(1)),
                 })
-            })
+            })?;
+            // A proxy may repeat who asks it.
+            for secret in transport::proxy_secrets(client.endpoint()) {
+                headers.hide(&secret);
+            }
+            Ok(headers)
         };
         // The keys are read before the wait: without a key there is nothing to wait for.
         let mut headers = read_keys()?;
@@ -251,7 +256,8 @@ fn attempt(
 ) -> Result<Reply, Failed> {
     let (provider, target) = (client.provider(), target(client));
     let start = Instant::now();
-    let exchange = transport::exchange(&target, headers.map(), body, deadline, interrupt);
+    let sender = Sender { headers: headers.map(), identity: headers.identity() };
+    let exchange = transport::exchange(&target, sender, body, deadline, interrupt);
     let size = exchange.as_ref().map_or(0, |exchange| exchange.body.len());
     client.stats().exchanged(body.len(), size, start.elapsed());
     // Every failure leaves by one of these two, so that no message holds a key.

@@ -17,11 +17,11 @@
 //!             └─► it fails, or is never sent: take_over() asks again ─► Hit, Mine or Theirs
 //! ```
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
+use std::thread::{JoinHandle, ThreadId};
 use std::time::Instant;
 
 use crate::base::error::{Error, Result};
@@ -88,6 +88,8 @@ pub struct Stream<K, I> {
     jobs: u64,
     threads: Vec<JoinHandle<()>>,
     fresh: Vec<(Digest, Vector)>,
+    /// Other statements that it has waited for in vain, and since when.
+    silent: HashMap<(u64, ThreadId), Instant>,
     progress: Progress,
 }
 
@@ -156,6 +158,7 @@ impl<K, I: Iterator<Item = Result<(K, Text)>>> Stream<K, I> {
             jobs: 0,
             threads: Vec::new(),
             fresh: Vec::new(),
+            silent: HashMap::new(),
             progress,
         }
     }
@@ -197,8 +200,7 @@ impl<K, I: Iterator<Item = Result<(K, Text)>>> Stream<K, I> {
                 State::Theirs(flight) => {
                     // The statement that sent this text may itself wait for one of ours. So ours are sent first.
                     self.submit()?;
-                    let timeout = self.call().client().timeout();
-                    match self.wait(&flight, Some(Instant::now() + timeout))? {
+                    match self.wait_for_others(&flight)? {
                         Waited::Landed(Ok(vector)) => Ok(Some(vector)),
                         Waited::TooLong => Err(self.call().waited_too_long()),
                         Waited::Landed(Err(_)) | Waited::NotSent => {
@@ -360,6 +362,23 @@ impl<K, I: Iterator<Item = Result<(K, Text)>>> Stream<K, I> {
         }
         self.workers.wake.notify_one();
         Ok(())
+    }
+
+    /// Waits for what another statement sends. After a wait in vain, that statement's other texts get no wait of their
+    /// own, unless they were sent later: a statement that hangs would hold this one up with each of them.
+    fn wait_for_others(&mut self, flight: &Flight) -> Result<Waited> {
+        let (sender, is_there) = (flight.sender(), flight.outcome().is_some());
+        let since = match self.silent.get(&sender) {
+            Some(silent) => flight.sent_at().map_or(*silent, |sent| sent.max(*silent)),
+            None => Instant::now(),
+        };
+        let waited = self.wait(flight, Some(since + self.call().client().timeout()))?;
+        match &waited {
+            Waited::TooLong => drop(self.silent.insert(sender, since)),
+            Waited::Landed(_) if !is_there => drop(self.silent.remove(&sender)),
+            _ => {}
+        }
+        Ok(waited)
     }
 
     fn wait(&mut self, flight: &Flight, deadline: Option<Instant>) -> Result<Waited> {

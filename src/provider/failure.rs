@@ -91,8 +91,9 @@ const TOO_MANY: &[&str] = &[
 /// What they say where one text is to blame, with a status that would say otherwise. (Ollama, in this order.)
 const ONE_TEXT: &[&str] = &["unsupported value", "invalid input", "failed to tokenize"];
 
-/// What they say to plain http at a port with TLS. (nginx, Go, in this order.)
-const WANTS_TLS: &[&str] = &["to https port", "to an https server"];
+/// What servers say to plain http at a port with TLS. (nginx, Go, Apache, Tomcat, in this order.)
+const WANTS_TLS: &[&str] =
+    &["to https port", "to an https server", "plain http to an ssl-enabled", "host and port requires tls"];
 
 /// Words by which 403 is about who asks, not about what is sent.
 const WHO: &[&str] =
@@ -139,7 +140,7 @@ pub(super) fn classify(reply: &HttpReply<'_>) -> Failure {
             "the server redirects, and a request with texts and key is not sent elsewhere: set 'url' to the final \
              address"
         }
-        400 if says(WANTS_TLS) => "the server speaks TLS there: try https://",
+        400 if says(WANTS_TLS) => "this port speaks https: try https://",
         404 | 405 if said.is_none() => "the server has no such endpoint: check 'url'",
         _ if message.is_empty() => "the reply has no text",
         _ => "",
@@ -184,6 +185,30 @@ mod tests {
 
     fn of(status: u16, body: &str) -> Failure {
         classify(&HttpReply::new(status, body.as_bytes()))
+    }
+
+    #[test]
+    fn a_port_that_speaks_https_is_named_as_such() {
+        let page = |title: &str, text: &str| {
+            format!(
+                "<html>\n<head><title>400 {title}</title></head>\n<body>\n<center>{text}</center>\n</body></html>"
+            )
+        };
+        for body in [
+            page("The plain HTTP request was sent to HTTPS port", "nginx"),
+            "Client sent an HTTP request to an HTTPS server.\n".into(),
+            page(
+                "Bad Request",
+                "<p>Your browser sent a request that this server could not understand.<br />\nReason: You're \
+                 speaking plain HTTP to an SSL-enabled server port.<br />\n",
+            ),
+            "Bad Request\r\nThis combination of host and port requires TLS.\r\n".into(),
+        ] {
+            let Failure { message, verdict } = of(400, &body);
+            assert!(message.starts_with("this port speaks https: try https://"), "{message}");
+            assert_eq!(verdict, Verdict::Permanent, "{body}");
+        }
+        assert!(!of(400, "Bad Request: no TLS").message.contains("https"));
     }
 
     #[test]

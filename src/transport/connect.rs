@@ -7,7 +7,7 @@ use std::time::Instant;
 use ureq::Error;
 use ureq::config::Config;
 use ureq::http::Uri;
-use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::NextTimeout;
 
 use super::wait::{is_timeout, waited};
@@ -19,34 +19,37 @@ use crate::base::interrupt::SLICE;
 pub(super) struct LateResolver;
 
 impl Resolver for LateResolver {
-    fn resolve(
-        &self,
-        uri: &Uri,
-        config: &Config,
-        timeout: NextTimeout,
-    ) -> Result<ResolvedSocketAddrs, Error> {
-        match config.proxy().is_some() {
-            // The connectors of proxies look up the proxy, and some the target.
-            true => DefaultResolver::default().resolve(uri, config, timeout),
-            false => Ok(self.empty()),
-        }
+    fn resolve(&self, _: &Uri, _: &Config, _: NextTimeout) -> Result<ResolvedSocketAddrs, Error> {
+        Ok(self.empty())
     }
 }
 
-/// Opens a connection to `host`, on a thread of its own, since neither the look-up of a name nor connecting can be
-/// stopped: after an interrupt or the timeout, the thread is left to end by itself. For a host that `is_here`, on this
-/// machine, no address of another machine is tried.
+/// Opens a connection to `host`. For a host that `is_here`, on this machine, no address of another machine is tried.
 pub(super) fn connect(
     host: String,
     port: u16,
     is_here: bool,
     timeout: NextTimeout,
 ) -> Result<TcpStream, Error> {
+    left_behind(timeout, move || open(&host, port, is_here, timeout))
+}
+
+/// The addresses of `host`.
+pub(super) fn lookup(host: String, port: u16, timeout: NextTimeout) -> Result<Vec<SocketAddr>, Error> {
+    left_behind(timeout, move || Ok((host.as_str(), port).to_socket_addrs()?.collect()))
+}
+
+/// Runs `work` on a thread of its own, since neither the look-up of a name nor connecting can be stopped: after an
+/// interrupt or the timeout, the thread is left to end by itself.
+fn left_behind<T: Send + 'static>(
+    timeout: NextTimeout,
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
     let start = Instant::now();
     let (sender, receiver) = mpsc::sync_channel(1);
     std::thread::Builder::new().name("rembed-connect".into()).spawn(move || {
         // Nobody may be waiting any more.
-        let _ = sender.send(open(&host, port, is_here, timeout));
+        let _ = sender.send(work());
     })?;
     loop {
         match receiver.recv_timeout(SLICE) {

@@ -51,7 +51,7 @@ fn is_end(error: &io::Error) -> bool {
     matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof)
 }
 
-/// How long a look may take where it cannot be had at once (a SOCKS proxy's connection, which is ureq's own).
+/// The time of a look. It is had at once, and no time at all would be over before it.
 const LOOK: Duration = Duration::from_millis(1);
 
 /// A connection that served another request is of no use for this one: it had something to read before the request had

@@ -3,25 +3,33 @@
 //! Nothing here knows a provider or a client. Redirects are not followed: a POST with texts and a key goes where the
 //! user said, or nowhere.
 
+mod absolute;
 mod agent;
 pub mod asked;
 mod connect;
+mod identity;
 mod kept;
+mod proxy;
 mod records;
 mod socket;
+mod through;
+mod tls;
 mod trouble;
+mod trust;
 mod wait;
 
-use std::io::Read;
+use std::io::{self, Read};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ureq::http;
 use ureq::http::header::{HeaderMap, HeaderValue};
 
-use crate::base::host::is_loopback;
+use crate::base::certificate::Identity;
 use crate::base::interrupt::{Interrupt, interruptible};
-use agent::{AGENT, BAD_PROXY, ROOTS};
+use agent::AGENT;
+use flate2::read::MultiGzDecoder;
+pub use proxy::secrets as proxy_secrets;
 pub use trouble::{Kind, Trouble, too_late};
 
 /// The largest body that is read, after decompression.
@@ -42,6 +50,15 @@ pub struct Target<'a> {
     pub timeout: Duration,
     /// Time for connecting.
     pub connect_timeout: Duration,
+}
+
+/// Who sends a request: its headers, and for TLS the certificate, if the client has one.
+#[derive(Clone, Copy)]
+pub struct Sender<'a> {
+    /// As they are sent.
+    pub headers: &'a HeaderMap,
+    /// What a server that asks for it is shown.
+    pub identity: Option<&'a Identity>,
 }
 
 /// A reply, whatever its status. Its body is wiped, since a server may repeat the key.
@@ -94,7 +111,7 @@ impl Drop for Exchange {
 /// No connection, no reply before `deadline`, a reply that is cut off or larger than [`BODY_MAX`].
 pub fn exchange(
     target: &Target<'_>,
-    headers: &HeaderMap,
+    sender: Sender<'_>,
     body: &[u8],
     deadline: Instant,
     interrupt: &Arc<dyn Interrupt>,
@@ -102,19 +119,25 @@ pub fn exchange(
     let _interruptible = interruptible(interrupt, deadline);
     let endpoint = target.endpoint;
     let trouble = |e: ureq::Error| trouble::trouble(target, e);
-    if let (Some("https"), Err(why)) = (endpoint.scheme_str(), &*ROOTS) {
-        return Err(Trouble::permanent(why.clone()));
-    }
-    let bad_proxy = if is_loopback(endpoint) { None } else { *BAD_PROXY };
-    if let Some(name) = bad_proxy {
+    let permanent = |why: &String| Trouble::permanent(why.clone());
+    let agent = match (endpoint.scheme_str(), sender.identity) {
+        (Some("https"), Some(identity)) => &identity::agent_of(identity).map_err(Trouble::permanent)?,
+        (Some("https"), None) => {
+            trust::TRUST.as_ref().map_err(permanent)?;
+            &*AGENT
+        }
+        _ => &*AGENT,
+    };
+    if let Err(name) = proxy::of(endpoint) {
         return Err(Trouble::permanent(format!(
             "the environment variable {name} is not the address of a proxy"
         )));
     }
-    let response = match send(target, headers, body, deadline) {
+    let headers = sender.headers;
+    let response = match send(agent, target, headers, body, deadline) {
         Err(e) if kept::is_stale(&e) => {
             let _afresh = kept::afresh();
-            send(target, headers, body, deadline)
+            send(agent, target, headers, body, deadline)
         }
         done => done,
     };
@@ -128,38 +151,61 @@ pub fn exchange(
     };
     let location = response.headers().get("location").and_then(|value| value.to_str().ok());
     let location = location.map(str::to_owned);
+    let is_gzip = is_gzip(response.headers());
     let response_body = response.into_body();
     // The server may claim any length. The claim is believed up to the size of a normal reply.
-    let expected = response_body.content_length().unwrap_or(0).min(16 << 20) as usize;
+    let expected = response_body.content_length().filter(|_| !is_gzip).unwrap_or(0).min(16 << 20) as usize;
     // Room for what may repeat a key: growing would leave a copy behind that nobody wipes.
     let body = Vec::with_capacity(expected.max(ERROR_BODY_MAX as usize) + 1);
     let mut exchange = Exchange { status, body, retry_after, should_retry, location };
     let most = if exchange.is_success() { BODY_MAX + 1 } else { ERROR_BODY_MAX };
-    let reader = response_body.into_with_config().limit(u64::MAX).reader().take(most);
-    read_body(reader, &mut exchange.body).map_err(trouble)?;
+    let reader = response_body.into_with_config().limit(u64::MAX).reader();
+    let read = match is_gzip {
+        true => read_body(Unpacked(MultiGzDecoder::new(reader)).take(most), &mut exchange.body),
+        false => read_body(reader.take(most), &mut exchange.body),
+    };
+    read.map_err(trouble)?;
     if exchange.body.len() as u64 > BODY_MAX {
         return Err(Trouble::permanent(format!("the reply is larger than {} MiB", BODY_MAX >> 20)));
     }
     Ok(exchange)
 }
 
+/// Whether a body is packed as we ask for. Coding names are of any case, and have an older form (RFC 9110, 8.4.1).
+fn is_gzip(headers: &HeaderMap) -> bool {
+    let coding = headers.get("content-encoding").map_or(&[][..], HeaderValue::as_bytes).trim_ascii();
+    coding.eq_ignore_ascii_case(b"gzip") || coding.eq_ignore_ascii_case(b"x-gzip")
+}
+
+/// A body that is unpacked, and says so of its errors.
+struct Unpacked<R>(MultiGzDecoder<R>);
+
+impl<R: Read> Read for Unpacked<R> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buf).map_err(|e| match e.kind() {
+            io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => {
+                ureq::Error::Other(format!("its gzip is damaged: {e}").into()).into_io()
+            }
+            _ => e,
+        })
+    }
+}
+
 /// Sends a request. Its reply is read up to the body.
 fn send(
+    agent: &ureq::Agent,
     target: &Target<'_>,
     headers: &HeaderMap,
     body: &[u8],
     deadline: Instant,
 ) -> Result<http::Response<ureq::Body>, ureq::Error> {
     let time_left = deadline.saturating_duration_since(Instant::now());
-    let mut request = AGENT
+    let mut request = agent
         .post(target.endpoint)
         .config()
         .timeout_global(Some(time_left))
-        .timeout_connect(Some(target.connect_timeout));
-    if is_loopback(target.endpoint) {
-        request = request.proxy(None);
-    }
-    let mut request = request.build();
+        .timeout_connect(Some(target.connect_timeout))
+        .build();
     if let Some(map) = request.headers_mut() {
         map.clone_from(headers);
     }

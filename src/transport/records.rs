@@ -2,33 +2,22 @@
 //! stands within one has something left unread.
 
 use ureq::Error;
-use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, Either, NextTimeout, Transport};
-
-/// Counts the records of the connections that TLS is about to wrap.
-#[derive(Debug)]
-pub(super) struct RecordsConnector;
-
-impl<In: Transport> Connector<In> for RecordsConnector {
-    type Out = Either<In, Records<In>>;
-
-    fn connect(&self, details: &ConnectionDetails, chained: Option<In>) -> Result<Option<Self::Out>, Error> {
-        let wrap = |mut inner: In| match details.needs_tls() && !inner.is_tls() {
-            true => {
-                let mut border = Border::default();
-                border.pass(inner.buffers().input());
-                Either::B(Records { inner, border })
-            }
-            false => Either::A(inner),
-        };
-        Ok(chained.map(wrap))
-    }
-}
+use ureq::unversioned::transport::{Buffers, NextTimeout, Transport};
 
 /// A connection below TLS.
 #[derive(Debug)]
 pub(super) struct Records<T> {
     inner: T,
     border: Border,
+}
+
+impl<T: Transport> Records<T> {
+    /// Counts the records of `inner`, which TLS is about to wrap.
+    pub(super) fn new(mut inner: T) -> Records<T> {
+        let mut border = Border::default();
+        border.pass(inner.buffers().input());
+        Records { inner, border }
+    }
 }
 
 impl<T: Transport> Transport for Records<T> {

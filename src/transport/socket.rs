@@ -9,36 +9,39 @@ use std::time::Instant;
 
 use ureq::Error;
 use ureq::unversioned::transport::{
-    Buffers, ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout, Transport,
+    Buffers, ConnectionDetails, Connector, LazyBuffers, NextTimeout, Transport,
 };
 
 use super::connect::connect;
 use super::kept::is_probing;
+use super::proxy;
 use super::wait::{check, is_timeout, waited};
 use crate::base::host::{self, is_loopback};
 use crate::base::interrupt::SLICE;
 
-/// Opens [`Socket`]s, unless a proxy in the chain has opened a connection already.
+/// Opens [`Socket`]s, to the target or its proxy.
 #[derive(Debug)]
 pub(super) struct SocketConnector;
 
-impl<In: Transport> Connector<In> for SocketConnector {
-    type Out = Either<In, Socket>;
+impl Connector for SocketConnector {
+    type Out = Socket;
 
-    fn connect(&self, details: &ConnectionDetails, chained: Option<In>) -> Result<Option<Self::Out>, Error> {
-        if chained.is_some() {
-            return Ok(chained.map(Either::A));
-        }
+    fn connect(&self, details: &ConnectionDetails, _: Option<()>) -> Result<Option<Socket>, Error> {
         let uri = details.uri;
-        let standard = if details.needs_tls() { 443 } else { 80 };
-        let port = uri.port_u16().unwrap_or(standard);
-        let stream = connect(host::of(uri).to_owned(), port, is_loopback(uri), details.timeout)?;
+        let stream = match proxy::of(uri) {
+            Ok(Some(proxy)) => connect(proxy.host.clone(), proxy.port, false, details.timeout)?,
+            Ok(None) => {
+                connect(host::of(uri).to_owned(), host::port(uri), is_loopback(uri), details.timeout)?
+            }
+            // Never without the proxy.
+            Err(_) => return Err(Error::InvalidProxyUrl),
+        };
         stream.set_nodelay(details.config.no_delay())?;
         stream.set_read_timeout(Some(SLICE))?;
         stream.set_write_timeout(Some(SLICE))?;
         let buffers =
             LazyBuffers::new(details.config.input_buffer_size(), details.config.output_buffer_size());
-        Ok(Some(Either::B(Socket { stream, buffers, unsent: None })))
+        Ok(Some(Socket { stream, buffers, unsent: None }))
     }
 }
 

@@ -3,7 +3,7 @@
 use ureq::{Timeout, http};
 
 use super::Target;
-use super::agent::AGENT;
+use super::proxy;
 use crate::base::host::is_loopback;
 
 /// Why no reply came.
@@ -41,9 +41,9 @@ impl Trouble {
 fn server(target: &Target<'_>) -> String {
     let endpoint = target.endpoint;
     let server = endpoint.authority().map_or("", http::uri::Authority::as_str);
-    match AGENT.config().proxy().filter(|_| !is_loopback(endpoint)) {
-        Some(proxy) => format!("{server} (through the proxy {}:{})", proxy.host(), proxy.port()),
-        None => server.to_owned(),
+    match proxy::of(endpoint) {
+        Ok(Some(proxy)) => format!("{server} (through the proxy {}:{})", proxy.host, proxy.port),
+        _ => server.to_owned(),
     }
 }
 
@@ -82,7 +82,8 @@ pub(super) fn trouble(target: &Target<'_>, error: ureq::Error) -> Trouble {
             unreachable(format!("the proxy does not connect to {server}: {e}"))
         }
         ureq::Error::Io(e) if e.kind() == std::io::ErrorKind::ConnectionRefused => {
-            let message = format!("cannot connect to {server}: connection refused (is the server running?)");
+            let who = if matches!(proxy::of(target.endpoint), Ok(Some(_))) { "proxy" } else { "server" };
+            let message = format!("cannot connect to {server}: connection refused (is the {who} running?)");
             let kind = if is_loopback(target.endpoint) { Kind::NobodyThere } else { Kind::Unreachable };
             Trouble { message, kind }
         }
@@ -105,7 +106,8 @@ pub(super) fn trouble(target: &Target<'_>, error: ureq::Error) -> Trouble {
 
 /// What to try after an error of TLS, of which this is the text (rustls's `Error`); `None` for any other error.
 fn tls_hint(text: &str) -> Option<&'static str> {
-    if text.starts_with("invalid peer certificate: UnknownIssuer") {
+    let is_unsigned = text.contains("UnknownIssuer") || text.contains("CaUsedAsEndEntity");
+    if text.starts_with("invalid peer certificate") && is_unsigned {
         return Some(
             " (who signed its certificate is not known here: put that certificate, as PEM, into the file that the \
              environment variable SSL_CERT_FILE names)",

@@ -3,7 +3,8 @@
 use std::io::{self, ErrorKind};
 use std::time::Instant;
 
-use ureq::unversioned::transport::NextTimeout;
+use ureq::unversioned::transport::time;
+use ureq::unversioned::transport::{ConnectionDetails, NextTimeout};
 use ureq::{Error, Timeout};
 
 use crate::base::interrupt::{Stop, may_wait};
@@ -28,4 +29,17 @@ pub(super) fn waited(start: Instant, timeout: NextTimeout) -> Result<(), Error> 
         true => Err(Error::Timeout(timeout.reason)),
         false => Ok(()),
     }
+}
+
+/// What is left of the time for connecting, of which each step takes its part.
+pub(super) fn left(details: &ConnectionDetails) -> Result<NextTimeout, Error> {
+    let mut timeout = details.timeout;
+    if let (time::Duration::Exact(after), time::Instant::Exact(start)) = (timeout.after, details.now) {
+        let left = after.saturating_sub(start.elapsed());
+        if left.is_zero() {
+            return Err(Error::Timeout(timeout.reason));
+        }
+        timeout.after = time::Duration::Exact(left);
+    }
+    Ok(timeout)
 }

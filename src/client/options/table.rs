@@ -4,6 +4,7 @@
 //! come the struct [`Options`] and its reader, the names in errors, and the README's table.
 
 use std::fmt::Debug;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
@@ -204,6 +205,22 @@ options! {
     headers: Vec<(String, Secret)> {
         default: "none",
         read: |at| at.headers(),
+        vector: Request,
+        sender: true,
+        local: false,
+    }
+    /// PEM file of the certificate that the client shows by TLS
+    client_cert: Option<PathBuf> {
+        default: "none",
+        read: |at| Ok(Some(at.text()?.into())),
+        vector: Request,
+        sender: true,
+        local: false,
+    }
+    /// PEM file of its private key, without a passphrase. Both are read for each request
+    client_key: Option<PathBuf> {
+        default: "the file `client_cert`",
+        read: |at| Ok(Some(at.text()?.into())),
         vector: Request,
         sender: true,
         local: false,

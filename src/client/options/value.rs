@@ -133,7 +133,7 @@ macro_rules! counted_as_shown {
         }
     )+};
 }
-counted_as_shown!(bool, Option<bool>, Option<u32>, Option<usize>);
+counted_as_shown!(bool, Option<bool>, Option<u32>, Option<usize>, Option<std::path::PathBuf>);
 
 impl Counted for Map<String, Value> {
     fn count(&self, hasher: Hasher) -> Hasher {

@@ -90,6 +90,7 @@ mod tests {
         let clients = read(r#"{"clients":{"a":{"format":"ollama","model":"m"},"b":"openai"}}"#).unwrap();
         assert_eq!(clients.entries().map(|e| e.client.name()).collect::<Vec<_>>(), ["a", "b"]);
         assert!(clients.get("a").unwrap().read_only);
+        assert_eq!(read("\u{feff}{\"clients\":{\"a\":\"openai\"}}").unwrap().entries().count(), 1);
         for (bad, why) in [
             (r#"{"client":{}}"#, r#"it is not {"clients": "#),
             (r#"{"sk-1":{},"clients":{}}"#, "it is not"),

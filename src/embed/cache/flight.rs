@@ -1,7 +1,6 @@
 //! One text on its way to a provider, and those who wait for it.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::ThreadId;
 use std::time::Instant;
 
@@ -25,9 +24,8 @@ pub enum Waited {
 pub struct Flight {
     owner: u64,
     thread: ThreadId,
-    /// Relaxed, for the flag alone is read: the answer travels under the lock of `outcome`. Who sees the flag late waits
-    /// for a slice more, or sends the text a second time.
-    sent: AtomicBool,
+    /// When it was sent. Who sees that late waits for a slice more, or sends the text a second time.
+    sent: OnceLock<Instant>,
     outcome: Mutex<Option<Result<Vector>>>,
     landed: Condvar,
 }
@@ -37,7 +35,7 @@ impl Flight {
         Flight {
             owner,
             thread: std::thread::current().id(),
-            sent: AtomicBool::new(false),
+            sent: OnceLock::new(),
             outcome: Mutex::new(None),
             landed: Condvar::new(),
         }
@@ -45,18 +43,29 @@ impl Flight {
 
     /// The text is on its way, whatever its statement does now.
     pub fn mark_sent(&self) {
-        self.sent.store(true, Ordering::Relaxed);
+        // Once sent, it stays sent since then.
+        let _ = self.sent.set(Instant::now());
     }
 
     /// Whether the text is on its way. If not, nobody knows when its statement goes on: an engine may read no more of
     /// its rows.
     pub fn is_sent(&self) -> bool {
-        self.sent.load(Ordering::Relaxed)
+        self.sent_at().is_some()
+    }
+
+    /// Since when the text is on its way.
+    pub fn sent_at(&self) -> Option<Instant> {
+        self.sent.get().copied()
     }
 
     /// The statement that sends the text.
     pub fn owner(&self) -> u64 {
         self.owner
+    }
+
+    /// The same, with the thread: statements of one text each have a number in common.
+    pub fn sender(&self) -> (u64, ThreadId) {
+        (self.owner, self.thread)
     }
 
     /// The outcome, if it is there.

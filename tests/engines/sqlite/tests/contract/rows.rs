@@ -169,12 +169,15 @@ fn an_insert_reads_what_was_there_when_it_began() {
     let db = open_with_client(&world);
     db.run("CREATE TABLE t(id INTEGER PRIMARY KEY, body, v)", ());
     db.run("INSERT INTO t(body) VALUES ('a'), ('b'), ('c')", ());
+    db.run("CREATE TABLE query AS SELECT 1 AS id, 'a' AS body", ());
     for (query, rows) in [
         ("SELECT id, body FROM t", 6),
         ("SELECT id, body FROM t ORDER BY id DESC -- all of them;", 12),
         ("SELECT id, body FROM t WHERE id IN (SELECT id FROM t); /* none */ ;", 24),
         ("VALUES (1, ''x''), (2, ''y'')", 26),
         ("WITH one AS (SELECT 7 AS k, ''z'' AS b) SELECT k, b FROM one", 27),
+        ("SELECT id, body FROM query", 28),
+        (" ; -- none\n /* none */ ; SELECT id, body FROM query", 29),
     ] {
         let sql = format!("INSERT INTO t(body, v) SELECT text, embedding FROM rembed_rows('c', '{query}')");
         db.run(&sql, ());
@@ -210,6 +213,27 @@ fn a_query_may_end_in_a_comment_and_has_no_parameters() {
         let text = error(db.fails(&format!("SELECT embedding FROM rembed_rows('c', '{query}')"), ()));
         assert!(text.contains(why), "{query}: {text}");
     }
+}
+
+#[test]
+fn a_pragma_is_no_query() {
+    let world = world(json!({"width": 4}));
+    let db = open_with_client(&world);
+    db.run("CREATE TABLE t(v)", ());
+    for sql in ["SELECT embedding", "INSERT INTO t SELECT embedding"] {
+        for query in ["PRAGMA collation_list", "; -- note\n/* note */ pragma collation_list;"] {
+            let text = error(db.fails(&format!("{sql} FROM rembed_rows('c', '{query}')"), ()));
+            assert!(
+                text.contains("is a PRAGMA: only a SELECT of key and text may stand there"),
+                "{query}: {text}"
+            );
+        }
+    }
+    db.run(
+        "INSERT INTO t SELECT embedding FROM rembed_rows('c', 'SELECT seq, name FROM pragma_collation_list')",
+        (),
+    );
+    assert!(db.get::<i64>("SELECT count(*) FROM t", ()) > 0);
 }
 
 #[test]
