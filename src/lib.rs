@@ -6,6 +6,7 @@
 //! | wing | what it has |
 //! | --- | --- |
 //! | `sql` | what SQL users meet: functions, rows, the table of clients |
+//! | `index` | the semantic index without SQL: chunks, quantised vectors, ranking, the texts of its tables and triggers |
 //! | `embed` | the requests of a statement, their retries, the caches |
 //! | `client` | one configured endpoint: options, keys, pace, the registry |
 //! | `transport` | one exchange with a server: sockets, TLS, proxies |
@@ -39,6 +40,9 @@ pub mod embed;
 #[doc(hidden)]
 #[forbid(unsafe_code)]
 pub mod fuzzing;
+#[doc(hidden)]
+#[forbid(unsafe_code)]
+pub mod index;
 #[cfg(feature = "local")]
 #[doc(hidden)]
 #[forbid(unsafe_code)]

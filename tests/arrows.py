@@ -6,7 +6,7 @@ import re
 import sys
 
 root = pathlib.Path(__file__).parent.parent
-WINGS = [["sql"], ["embed"], ["client", "transport"], ["local"], ["provider"], ["base"]]
+WINGS = [["sql"], ["index"], ["embed"], ["client", "transport"], ["local"], ["provider"], ["base"]]
 SQLITE = [["entry", "linked"], ["register"], ["batch_table", "clients_table", "functions", "store"], ["select", "vtab"],
           ["schema"], ["connection"], ["in_use", "value"], ["ffi"]]
 

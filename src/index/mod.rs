@@ -1,0 +1,4 @@
+//! The semantic index without SQL: how a text is cut, how its vectors are kept and ranked, and the texts of the tables
+//! and triggers around them. No connection is opened here, and nothing is sent.
+
+pub mod chunk;
