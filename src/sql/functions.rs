@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 
 use crate::base::error::Error;
 use crate::client::options;
+use crate::sql::chunks;
 use crate::sql::session::{Session, VERSION};
 use crate::sql::value::{Kind, Output, Value};
 
@@ -40,10 +41,10 @@ pub enum Callers {
 impl<V: Value + 'static> Function<V> {
     /// Every function there is.
     ///
-    /// A database file may call two of them (and `rembed_batch`). The first is `rembed()`: triggers that embed what is inserted work,
-    /// unless `trusted_schema=OFF` keeps them from it, since it is not marked as harmless (INNOCUOUS) either. The second is
-    /// `rembed_version()`, which tells nothing of the user. The others change or tell what is the application's: clients, traffic, errors
-    /// with pieces of texts, the build. A file must not lock its host either.
+    /// A database file may call three of them (and `rembed_batch`). The first is `rembed()`: triggers that embed what is inserted work,
+    /// unless `trusted_schema=OFF` keeps them from it, since it is not marked as harmless (INNOCUOUS) either. The others are
+    /// `rembed_chunks_json()` and `rembed_version()`, which tell nothing of the user. The rest change or tell what is the application's:
+    /// clients, traffic, errors with pieces of texts, the build. A file must not lock its host either.
     ///
     /// `rembed_version` is the last. Functions are registered in this order, so a connection that has it has all of them.
     pub const ALL: &'static [Function<V>] = &[
@@ -60,6 +61,11 @@ impl<V: Value + 'static> Function<V> {
         Function::new(c"rembed_prefetch", &[2, 3], rembed_prefetch),
         Function::new(c"rembed_stats", &[0], rembed_stats),
         Function::new(c"rembed_cache_clear", &[0, 1], rembed_cache_clear),
+        Function {
+            callers: Callers::Anyone,
+            deterministic: true,
+            ..Function::new(c"rembed_chunks_json", &[1, 2, 3], rembed_chunks_json)
+        },
         Function::new(c"rembed_lock", &[0], rembed_lock),
         Function::new(c"rembed_last_error", &[0], rembed_last_error),
         Function {
@@ -146,6 +152,10 @@ fn rembed_stats<V: Value>(session: &Session, _: &[V]) -> Result<Output, Error> {
 fn rembed_cache_clear<V: Value>(session: &Session, args: &[V]) -> Result<Output, Error> {
     let what = args.first().map(|what| required(what, "what to clear")).transpose()?;
     Ok(Output::Int(session.cache_clear(what.as_deref())? as i64))
+}
+
+fn rembed_chunks_json<V: Value>(_: &Session, args: &[V]) -> Result<Output, Error> {
+    chunks::chunks_json(args)
 }
 
 fn rembed_lock<V: Value>(session: &Session, _: &[V]) -> Result<Output, Error> {

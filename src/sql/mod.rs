@@ -1,5 +1,6 @@
 //! What SQL users meet, for every engine: functions, rows and the table of clients, over the values of any engine.
 
+pub mod chunks;
 pub mod clients;
 pub mod functions;
 pub mod input;
