@@ -7,7 +7,7 @@
 //! ```
 //! use sqlite_rembed::index::chunk::Cut;
 //!
-//! let cut = Cut::new(12, 4)?;
+//! let cut = Cut::new(12, 5)?;
 //! let chunks: Vec<_> = cut.chunks("One two. Three four.").map(|c| (c.seq, c.start, c.end, c.text)).collect();
 //! assert_eq!(chunks, [(0, 0, 9, "One two. "), (1, 4, 15, "two. Three "), (2, 15, 20, "four.")]);
 //! # Ok::<(), sqlite_rembed::Error>(())
@@ -184,7 +184,7 @@ impl<'a> Chunks<'a> {
     }
 
     /// Where the chunk after one that ends at `end` starts: a sentence that makes up at least half of the overlap, else
-    /// a word, else a grapheme. Always behind the start of the chunk before, so that none holds another.
+    /// a word; a grapheme only inside a word that was cut. Always behind the start of the chunk before, so that none holds another.
     fn next_start(&self, end: Border) -> usize {
         let from = end.char.saturating_sub(self.cut.overlap).max(self.window[0].char + 1);
         let half = end.char.saturating_sub(self.cut.overlap / 2);
@@ -192,7 +192,7 @@ impl<'a> Chunks<'a> {
         let shared = || self.window.range(first..).take_while(|border| border.char < end.char);
         let sentence = shared().find(|border| border.char <= half && border.level >= Level::Sentence);
         let word = || shared().find(|border| border.level >= Level::Word);
-        let any = || shared().next();
+        let any = || shared().next().filter(|_| end.level == Level::Grapheme);
         sentence.or_else(word).or_else(any).map_or(end.char, |border| border.char)
     }
 
@@ -328,7 +328,7 @@ fn is_mark(c: char) -> bool {
 
 /// Letters of the scripts that have no blanks between words, where each is as good a border as another: ideographs and
 /// kana.
-fn is_wide(c: char) -> bool {
+pub(super) fn is_wide(c: char) -> bool {
     matches!(c, '\u{3040}'..='\u{30ff}' | '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{3ffff}')
 }
 
