@@ -14,6 +14,9 @@ use crate::sql::session::Session;
 /// The function by which one sees whether a connection has them all. It needs no session.
 const MARK: &CStr = c"rembed_version";
 
+/// Of arguments. `Function::run` counts them: of a number that is not registered, the engine says that there is no such function.
+const ANY_NUMBER: i32 = -1;
+
 /// What the engine hands back to a call of a function.
 struct Registered {
     session: Arc<Session>,
@@ -40,11 +43,6 @@ pub unsafe fn register(api: &ExtensionApi, session: Session) -> Result<(), Strin
         if again && function.name != MARK {
             continue;
         }
-        // The engine has one function of each name. Where that takes several numbers of arguments, Function::run checks.
-        let argc = match function.args {
-            [one] => *one,
-            _ => -1,
-        };
         let context = Box::into_raw(Box::new(Registered { session: session.clone(), function }));
         // SAFETY: the routine, its context, a C string that it copies, and callbacks of its types. It calls
         // `destroy` once for a context that it keeps. One that it refuses is leaked: it may have kept it all the same.
@@ -52,7 +50,7 @@ pub unsafe fn register(api: &ExtensionApi, session: Session) -> Result<(), Strin
             (api.register_scalar_function)(
                 api.ctx,
                 function.name.as_ptr(),
-                argc,
+                ANY_NUMBER,
                 function.deterministic,
                 context.expose_provenance(),
                 call,
