@@ -1,8 +1,7 @@
 //! The table `rembed_clients`, after `CREATE VIRTUAL TABLE rembed_clients USING rembed_clients`.
 //!
-//! Of an INSERT of several rows the engine passes the last one and drops the others; nothing tells a module of it.
-//! So the table refuses INSERT, and takes SELECT, UPDATE and DELETE. `USING rembed_clients(one_row_inserts)` makes one that
-//! takes INSERT, for an app that never inserts two rows at once.
+//! Of an INSERT of several rows the engine passes the last one and drops the others; nothing tells a module of it. Whoever
+//! asks for one of the others reads of it in the error: see [`lost_rows`].
 
 use std::borrow::Cow;
 use std::ffi::CStr;
@@ -19,28 +18,13 @@ use crate::sql::functions::Callers;
 use crate::sql::table::{Cursor, Table};
 use crate::sql::value::{Output, Value};
 
-/// The argument of CREATE VIRTUAL TABLE for a table that takes INSERT.
-const ONE_ROW_INSERTS: &[u8] = b"one_row_inserts";
-
-/// The function that is the default of the columns. The text of its error reaches the user; that of an INSERT's does not.
-pub const REFUSES_INSERT: &CStr = c"rembed_refuse_insert";
-
 // Without a quote: the engine reads its own comment after the statement, which repeats the columns, as arguments.
 const SCHEMA: &CStr = c"CREATE TABLE rembed_clients(name TEXT NOT NULL PRIMARY KEY, \
-    format TEXT DEFAULT (rembed_refuse_insert()), model TEXT DEFAULT (rembed_refuse_insert()), \
-    url TEXT DEFAULT (rembed_refuse_insert()), key TEXT DEFAULT (rembed_refuse_insert()), \
-    options TEXT DEFAULT (rembed_refuse_insert()))";
-const SCHEMA_OF_INSERTS: &CStr = c"CREATE TABLE rembed_clients(name TEXT NOT NULL PRIMARY KEY, \
     format TEXT, model TEXT, url TEXT, key TEXT, options TEXT)";
 
 /// The table.
 #[derive(Debug)]
-pub struct Clients {
-    takes_insert: bool,
-}
-
-static CLIENTS: Clients = Clients { takes_insert: false };
-static OF_INSERTS: Clients = Clients { takes_insert: true };
+pub struct Clients;
 
 impl Declared for Clients {
     const KIND: VTabKind = VTabKind::VirtualTable;
@@ -50,10 +34,9 @@ impl Declared for Clients {
         let word = first.split(|b| !(b.is_ascii_alphanumeric() || *b == b'_')).next().unwrap_or_default();
         // When the engine reads the statement from a file again, the columns of its comment are arguments too.
         match word.to_ascii_lowercase().as_slice() {
-            b"" | b"name" => Ok(&CLIENTS),
-            ONE_ROW_INSERTS => Ok(&OF_INSERTS),
+            b"" | b"name" => Ok(&Clients),
             _ => Err(Error::invalid(format!(
-                "rembed_clients knows no argument {}: USING rembed_clients, or USING rembed_clients(one_row_inserts)",
+                "rembed_clients takes no argument, and there is {}: USING rembed_clients",
                 crate::base::words::quoted(&String::from_utf8_lossy(word))
             ))),
         }
@@ -67,7 +50,7 @@ impl Table<RawValue> for Clients {
     type Cursor = Scan;
 
     fn declaration(&self) -> Cow<'static, CStr> {
-        if self.takes_insert { SCHEMA_OF_INSERTS.into() } else { SCHEMA.into() }
+        SCHEMA.into()
     }
 
     fn open(&self) -> Scan {
@@ -75,10 +58,7 @@ impl Table<RawValue> for Clients {
     }
 
     fn insert(&self, rowid: Option<i64>, columns: &[RawValue], replace: bool) -> Result<i64> {
-        match self.takes_insert {
-            true => SESSION.insert(&Columns::of(&texts(columns)?), rowid, replace),
-            false => Err(insert_refused()),
-        }
+        SESSION.insert(&Columns::of(&texts(columns)?), rowid, replace)
     }
 
     fn update(&self, old: i64, new: i64, columns: &[RawValue], replace: bool) -> Result<()> {
@@ -92,13 +72,15 @@ impl Table<RawValue> for Clients {
     }
 }
 
-/// Why the table takes no INSERT, and what does the job.
-pub fn insert_refused() -> Error {
-    Error::invalid(
-        "rembed_clients takes no INSERT in Limbo, which keeps only the last row of an INSERT of several: \
-         SELECT rembed_register('name', 'format', 'openai', …), once for each client. (Or CREATE VIRTUAL TABLE \
-         rembed_clients USING rembed_clients(one_row_inserts), and one row in each INSERT)",
-    )
+/// `error`, and where no client has the name, what the engine may have done to it.
+pub fn lost_rows(error: Error) -> String {
+    match error {
+        Error::NotRegistered { .. } => format!(
+            "{error}. Limbo keeps only the last row of an INSERT of several: INSERT one row at a time, or SELECT \
+             rembed_register('name', 'format', …)"
+        ),
+        error => error.to_string(),
+    }
 }
 
 /// A scan: the rows as they were when it began.

@@ -24,7 +24,6 @@ pub unsafe fn register(api: &ExtensionApi) -> Result<(), Error> {
         let code = unsafe { (api.register_scalar_function)(api.ctx, name.as_ptr(), callback) };
         registered(&name.to_string_lossy(), code)
     };
-    add(clients_table::REFUSES_INSERT, refuse_insert)?;
     Function::<RawValue>::ALL
         .iter()
         .zip(CALLBACKS)
@@ -39,15 +38,6 @@ unsafe extern "C" fn call<const I: usize>(argc: i32, argv: *const limbo_ext::Val
     unsafe { value::free(args) };
     match result {
         Ok(output) => give(output),
-        Err(e) => give_error(e.to_string()),
+        Err(e) => give_error(clients_table::lost_rows(e)),
     }
-}
-
-/// The default of the columns of a table that takes no INSERT: one that leaves a column out ends with this error.
-unsafe extern "C" fn refuse_insert(argc: i32, argv: *const limbo_ext::Value) -> limbo_ext::Value {
-    // SAFETY: as in call().
-    unsafe { value::free(arguments(argc, argv)) };
-    let refused = clients_table::insert_refused().to_string();
-    SESSION.note_error(&refused);
-    give_error(refused)
 }

@@ -162,35 +162,30 @@ def values_come_and_go_as_they_are(host, _):
 
 
 @test
-def insert_is_refused_whole_and_says_what_to_do(host, _):
-    for insert in (
-        "INSERT INTO rembed_clients(name, options) VALUES ('i1', 'openai')",
-        "INSERT INTO temp.rembed_clients(name, format) VALUES ('i1', 'openai'), ('i2', 'openai')",
-    ):
-        assert "SELECT rembed_register('name', 'format', 'openai', …)" in host.fails(insert)
-    everything = "INSERT INTO rembed_clients VALUES ('i1', 'openai', 'm', 'http://localhost', 'k', '{}')"
-    assert "Invalid Argument" in host.fails(everything)
-    assert "takes no INSERT in Limbo" in host.one("SELECT rembed_last_error()")
-    assert host("SELECT name FROM rembed_clients WHERE name LIKE 'i%'") == []
-
-
-@test
-def the_other_form_takes_one_row(host, _):
-    host("CREATE VIRTUAL TABLE takes USING rembed_clients(one_row_inserts)")
-    host("INSERT INTO takes(name, format, model) VALUES ('t1', 'openai', 'm')")
-    assert host("SELECT format, model, key FROM takes WHERE name = 't1'") == [["openai", "m", None]]
-    again = "INSERT INTO takes(name, options) VALUES ('t1', 'openai')"
+def insert_takes_one_row(host, _):
+    host("INSERT INTO temp.rembed_clients(name, format, model) VALUES ('t1', 'openai', 'm')")
+    assert host("SELECT format, model, key FROM rembed_clients WHERE name = 't1'") == [["openai", "m", None]]
+    again = "INSERT INTO rembed_clients(name, options) VALUES ('t1', 'openai')"
     assert "Already Exists" in host.fails(again)
     expected = "UNIQUE constraint failed: rembed_clients.name: t1 exists already (UPDATE changes it; "
     assert host.one("SELECT rembed_last_error()").startswith(expected)
     assert "ON CONFLICT clause is not supported" in host.fails(again.replace("INSERT", "INSERT OR REPLACE"))
-    assert "Virtual tables only support VALUES" in host.fails("INSERT INTO takes(name) SELECT 'x'")
-    assert "Invalid Argument" in host.fails("INSERT INTO takes(name, format) VALUES ('t2', 'nope')")
+    assert "Virtual tables only support VALUES" in host.fails("INSERT INTO rembed_clients(name) SELECT 'x'")
+    assert "Invalid Argument" in host.fails("INSERT INTO rembed_clients(name, format) VALUES ('t2', 'nope')")
     assert "unknown format 'nope'" in host.one("SELECT rembed_last_error()")
-    host("DELETE FROM takes WHERE name = 't1'")
+    host("DELETE FROM rembed_clients WHERE name = 't1'")
     assert host("SELECT name FROM rembed_clients WHERE name LIKE 't%'") == []
     assert "Invalid Argument" in host.fails("CREATE VIRTUAL TABLE no USING rembed_clients(bogus)")
     assert "'bogus'" in host.one("SELECT rembed_last_error()")
+
+
+@test
+def of_an_insert_of_several_rows_an_error_names_the_cause(host, _):
+    host("INSERT INTO temp.rembed_clients(name, format) VALUES ('i1', 'openai'), ('i2', 'openai')")
+    assert host("SELECT name FROM rembed_clients WHERE name LIKE 'i%'") == [["i2"]]
+    error = host.fails("SELECT rembed('i1', 'text')")
+    assert "'i1' was not registered" in error and "INSERT one row at a time" in error, error
+    host("DELETE FROM rembed_clients WHERE name = 'i2'")
 
 
 @test
@@ -362,7 +357,8 @@ def a_table_of_the_file_is_found_again(folder):
     for command in (pylimbo(LIMBO), driver("release")):
         host = Host(command, folder)
         host("SELECT * FROM later")
-        assert "takes no INSERT" in host.fails("INSERT INTO rembed_clients(name, options) VALUES ('a', 'openai')")
+        host("INSERT INTO rembed_clients(name, options) VALUES ('a', 'openai')")
+        assert host("SELECT name FROM rembed_clients") == [["a"]]
         assert host("SELECT name FROM sqlite_schema") == [["rembed_clients"], ["later"]]
         assert host.close() == 0
     # A virtual table of a module that is not there is no harm in SQLite.
