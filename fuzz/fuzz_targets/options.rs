@@ -24,7 +24,9 @@ fuzz_target!(|data: &str| {
         // A value may be a key, and is not repeated. Short ones stand in any sentence.
         let text = e.to_string();
         for (name, value) in &map {
-            let Some(value) = value.as_str().filter(|value| value.len() > 16 && text.contains(value)) else { continue };
+            let Some(value) = value.as_str().filter(|value| value.len() > 16 && text.contains(value)) else {
+                continue;
+            };
             // The name of an unknown option is repeated, and may have the same text.
             let named = OPTIONS.join(", ").contains(value) || map.keys().any(|name| name.contains(value));
             // The value may be words of the message itself, which then has them whatever the value is.
