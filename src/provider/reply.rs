@@ -146,13 +146,15 @@ impl Rows {
 
     fn list_or_types(&mut self, reader: &mut Reader<'_>) -> Result<(), Error> {
         match reader.peek() {
-            b'[' => self.list(reader),
             b'{' => by_type(reader, |reader| self.list(reader)),
-            _ => Err(reader.unexpected("a list of embeddings")),
+            _ => self.list(reader),
         }
     }
 
     fn list(&mut self, reader: &mut Reader<'_>) -> Result<(), Error> {
+        if reader.peek() != b'[' {
+            return Err(reader.unexpected("a list of embeddings"));
+        }
         reader.array(|reader| match reader.peek() {
             b'{' => self.item(reader),
             _ => self.row(reader),

@@ -49,6 +49,8 @@ fn what_is_no_vector_is_an_error() {
         (r#"{"embedding":[[2,3],1]}"#, "mixes"),
         (r#"{"embeddings":[[1,2],[3]]}"#, "row 1 has 1 numbers"),
         (r#"{"embeddings":{"int8":[[1]]}}"#, "float or base64"),
+        (r#"{"embeddings":{"float":{"input_tokens":4}}}"#, "a list of embeddings expected, not {"),
+        (r#"{"embeddings":{"base64":"AACAPw=="}}"#, "a list of embeddings expected, not \"AACAPw==\""),
         (r#"{"object":"list"}"#, "neither"),
         (r#"{"embeddings":[[1]]"#, "not valid JSON"),
         (r#"{"embeddings":[[1]]} x"#, "not valid JSON"),
