@@ -4,7 +4,7 @@ use ureq::Error;
 use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, Either, NextTimeout, Transport};
 use zeroize::Zeroizing;
 
-use super::kept::is_probing;
+use super::kept::{is_probing, send_all};
 use super::proxy;
 
 /// Wraps connections to proxies that read the request.
@@ -67,17 +67,7 @@ impl<T: Transport> Transport for Absolute<T> {
             &piece[line..],
         ];
         let request = Zeroizing::new(parts.concat());
-        let mut rest = &request[..];
-        while !rest.is_empty() {
-            let output = self.inner.buffers().output();
-            let (now, later) = rest.split_at(rest.len().min(output.len()));
-            output[..now.len()].copy_from_slice(now);
-            let sent = self.inner.transmit_output(now.len(), timeout);
-            self.inner.buffers().output()[..now.len()].fill(0);
-            sent?;
-            rest = later;
-        }
-        Ok(())
+        send_all(&mut self.inner, &request, timeout)
     }
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {

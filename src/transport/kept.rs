@@ -129,19 +129,24 @@ impl<T: Transport> Kept<T> {
 
     fn flush(&mut self, timeout: NextTimeout) -> Result<(), Error> {
         let pending = std::mem::take(&mut self.pending);
-        let mut rest = &pending[..];
-        while !rest.is_empty() {
-            let output = self.inner.buffers().output();
-            let (now, later) = rest.split_at(rest.len().min(output.len()));
-            output[..now.len()].copy_from_slice(now);
-            let sent = self.inner.transmit_output(now.len(), timeout);
-            // The connection is kept, and its buffer with it: the key must not stay in there.
-            self.inner.buffers().output()[..now.len()].fill(0);
-            sent?;
-            rest = later;
-        }
-        Ok(())
+        send_all(&mut self.inner, &pending, timeout)
     }
+}
+
+/// Sends `bytes` through the output buffer, in pieces where they are more than it holds.
+pub(super) fn send_all(inner: &mut impl Transport, bytes: &[u8], timeout: NextTimeout) -> Result<(), Error> {
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let output = inner.buffers().output();
+        let (now, later) = rest.split_at(rest.len().min(output.len()));
+        output[..now.len()].copy_from_slice(now);
+        let sent = inner.transmit_output(now.len(), timeout);
+        // The connection is kept, and its buffer with it: the key must not stay in there.
+        inner.buffers().output()[..now.len()].fill(0);
+        sent?;
+        rest = later;
+    }
+    Ok(())
 }
 
 impl<T: Transport> Drop for Kept<T> {
