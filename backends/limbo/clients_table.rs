@@ -12,8 +12,7 @@ use super::SESSION;
 use super::value::RawValue;
 use super::vtab::Declared;
 use crate::base::error::{Error, Result};
-use crate::client::registry::Entry;
-use crate::sql::clients::{Columns, texts};
+use crate::sql::clients::{Columns, Scanned, texts};
 use crate::sql::functions::Callers;
 use crate::sql::table::{Cursor, Table};
 use crate::sql::value::{Output, Value};
@@ -86,31 +85,29 @@ pub fn lost_rows(error: Error) -> String {
 /// A scan: the rows as they were when it began.
 #[derive(Default)]
 pub struct Scan {
-    rows: std::vec::IntoIter<Entry>,
-    current: Option<Entry>,
+    rows: Scanned,
 }
 
 impl Cursor<RawValue> for Scan {
     fn filter(&mut self, _: i32, _: &[RawValue]) -> Result<()> {
-        self.rows = SESSION.clients()?.into_iter();
-        self.advance()
+        self.rows = Scanned::new(SESSION.clients()?);
+        Ok(())
     }
 
     fn advance(&mut self) -> Result<()> {
-        self.current = self.rows.next();
+        self.rows.advance();
         Ok(())
     }
 
     fn is_done(&self) -> bool {
-        self.current.is_none()
+        self.rows.current().is_none()
     }
 
     fn column(&mut self, column: usize) -> Result<Output> {
-        let text = self.current.as_ref().and_then(|entry| entry.client.column(column));
-        Ok(text.map_or(Output::Null, |text| Output::Text(text.into())))
+        Ok(self.rows.column(column))
     }
 
     fn rowid(&self) -> i64 {
-        self.current.as_ref().map_or(-1, |entry| entry.rowid)
+        self.rows.current().map_or(-1, |entry| entry.rowid)
     }
 }

@@ -8,8 +8,7 @@ use super::connection::{Connection, Db};
 use super::schema;
 use super::vtab::{Argument, VirtualTable};
 use crate::base::error::{Error, Result};
-use crate::client::registry::Entry;
-use crate::sql::clients::{Columns, texts};
+use crate::sql::clients::{Columns, Scanned, texts};
 use crate::sql::functions::Callers;
 use crate::sql::table::{self, Cursor, Plan, Query, Table};
 use crate::sql::value::{Output, Value};
@@ -62,7 +61,7 @@ impl Table<Argument> for Clients {
     }
 
     fn open(&self) -> Scan {
-        Scan { connection: self.connection.clone(), rows: Vec::new().into_iter(), current: None }
+        Scan { connection: self.connection.clone(), rows: Scanned::default() }
     }
 
     fn insert(&self, rowid: Option<i64>, columns: &[Argument], replace: bool) -> Result<i64> {
@@ -96,8 +95,7 @@ impl Clients {
 /// A scan: the rows as they were when it began.
 pub struct Scan {
     connection: Arc<Connection>,
-    rows: std::vec::IntoIter<Entry>,
-    current: Option<Entry>,
+    rows: Scanned,
 }
 
 impl Cursor<Argument> for Scan {
@@ -111,25 +109,24 @@ impl Cursor<Argument> for Scan {
             },
             _ => session.clients()?,
         };
-        self.rows = rows.into_iter();
-        self.advance()
+        self.rows = Scanned::new(rows);
+        Ok(())
     }
 
     fn advance(&mut self) -> Result<()> {
-        self.current = self.rows.next();
+        self.rows.advance();
         Ok(())
     }
 
     fn is_done(&self) -> bool {
-        self.current.is_none()
+        self.rows.current().is_none()
     }
 
     fn column(&mut self, column: usize) -> Result<Output> {
-        let text = self.current.as_ref().and_then(|entry| entry.client.column(column));
-        Ok(text.map_or(Output::Null, |text| Output::Text(text.into())))
+        Ok(self.rows.column(column))
     }
 
     fn rowid(&self) -> i64 {
-        self.current.as_ref().map_or(0, |entry| entry.rowid)
+        self.rows.current().map_or(0, |entry| entry.rowid)
     }
 }

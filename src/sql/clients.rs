@@ -8,7 +8,7 @@ use crate::client::options::{Key, Options, Scope};
 use crate::client::registry::{Entry, read_only};
 use crate::client::secret::Secret;
 use crate::client::{Client, policy};
-use crate::sql::value::Value;
+use crate::sql::value::{Output, Value};
 
 /// A column of a statement on `rembed_clients`: not mentioned, NULL, or a text.
 pub type Column<'a> = Option<Option<&'a str>>;
@@ -25,6 +25,37 @@ pub struct Columns<'a> {
     pub url: Column<'a>,
     pub key: Column<'a>,
     pub options: Column<'a>,
+}
+
+/// The rows of a scan, as they were when it began.
+#[derive(Default)]
+pub struct Scanned {
+    rows: std::vec::IntoIter<Entry>,
+    current: Option<Entry>,
+}
+
+impl Scanned {
+    /// At the first of `rows`.
+    pub fn new(rows: Vec<Entry>) -> Scanned {
+        let mut rows = rows.into_iter();
+        Scanned { current: rows.next(), rows }
+    }
+
+    /// Goes to the next row.
+    pub fn advance(&mut self) {
+        self.current = self.rows.next();
+    }
+
+    /// The row where the scan stands; none behind the last one.
+    pub fn current(&self) -> Option<&Entry> {
+        self.current.as_ref()
+    }
+
+    /// A column of that row, by its place in [`Columns::NAMES`].
+    pub fn column(&self, column: usize) -> Output {
+        let text = self.current().and_then(|entry| entry.client.column(column));
+        text.map_or(Output::Null, |text| Output::Text(text.into()))
+    }
 }
 
 /// The columns that an engine passes, in the order of [`Columns::NAMES`]. What an UPDATE leaves alone is not mentioned.
