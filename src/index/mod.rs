@@ -2,3 +2,5 @@
 //! and triggers around them. No connection is opened here, and nothing is sent.
 
 pub mod chunk;
+pub mod quant;
+pub mod segment;
