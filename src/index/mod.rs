@@ -3,4 +3,6 @@
 
 pub mod chunk;
 pub mod quant;
+pub mod rescore;
+pub mod scan;
 pub mod segment;
