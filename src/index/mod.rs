@@ -2,6 +2,7 @@
 //! and triggers around them. No connection is opened here, and nothing is sent.
 
 pub mod chunk;
+pub mod fuse;
 pub mod quant;
 pub mod rescore;
 pub mod scan;
