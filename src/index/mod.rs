@@ -4,6 +4,8 @@
 pub mod chunk;
 pub mod fuse;
 pub mod quant;
+pub mod question;
 pub mod rescore;
 pub mod scan;
 pub mod segment;
+pub mod snippet;
