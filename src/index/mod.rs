@@ -2,7 +2,9 @@
 //! and triggers around them. No connection is opened here, and nothing is sent.
 
 pub mod chunk;
+pub mod config;
 pub mod fuse;
+pub mod name;
 pub mod quant;
 pub mod question;
 pub mod rescore;
