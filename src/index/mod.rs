@@ -3,6 +3,7 @@
 
 pub mod chunk;
 pub mod config;
+pub mod ddl;
 pub mod fuse;
 pub mod name;
 pub mod quant;
