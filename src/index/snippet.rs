@@ -4,7 +4,7 @@
 //! use sqlite_rembed::index::snippet::Marker;
 //!
 //! let marker = Marker::new("who won the match?");
-//! assert_eq!(marker.snippet("After a long evening, the home team won both matches. It rained.", 40), "…[the] home team [won] both [matches].…");
+//! assert_eq!(marker.snippet("After a long evening, the home team won both matches. It rained.", 40), "…[the] home team [won] both [matches]. It…");
 //! ```
 
 use std::collections::{HashMap, HashSet};
