@@ -139,6 +139,16 @@ api! {
         db: *mut sqlite3, sql: *const c_char, bytes: c_int, stmt: *mut *mut sqlite3_stmt,
         tail: *mut *const c_char
     ) -> c_int;
+    bind_double, sqlite3_bind_double(stmt: *mut sqlite3_stmt, parameter: c_int, value: f64) -> c_int;
+    bind_null, sqlite3_bind_null(stmt: *mut sqlite3_stmt, parameter: c_int) -> c_int;
+    bind_text64, sqlite3_bind_text64(
+        stmt: *mut sqlite3_stmt, parameter: c_int, text: *const c_char, bytes: u64, destroy: Destructor, encoding: u8
+    ) -> c_int;
+    bind_blob64, sqlite3_bind_blob64(
+        stmt: *mut sqlite3_stmt, parameter: c_int, blob: *const c_void, bytes: u64, destroy: Destructor
+    ) -> c_int;
+    last_insert_rowid, sqlite3_last_insert_rowid(db: *mut sqlite3) -> i64;
+    txn_state, sqlite3_txn_state(db: *mut sqlite3, schema: *const c_char) -> c_int;
     step, sqlite3_step(stmt: *mut sqlite3_stmt) -> c_int;
     reset, sqlite3_reset(stmt: *mut sqlite3_stmt) -> c_int;
     finalize, sqlite3_finalize(stmt: *mut sqlite3_stmt) -> c_int;

@@ -12,6 +12,7 @@ mod entry;
 mod ffi;
 mod functions;
 mod in_use;
+mod index;
 #[cfg(not(feature = "sqlite"))]
 mod linked;
 #[cfg(all(test, feature = "sqlite"))]
@@ -19,6 +20,7 @@ mod played;
 mod register;
 mod schema;
 mod select;
+mod sql;
 mod store;
 mod value;
 mod vtab;

@@ -10,7 +10,7 @@ use super::connection::{Connection, Handle};
 use super::ffi::{self, OUT_OF_MEMORY, code, sqlite3, sqlite3_stmt};
 use super::in_use::InUse;
 use super::value::RawValue;
-use super::{functions, schema, store, vtab};
+use super::{functions, index, schema, store, vtab};
 use crate::sql::session::{Session, VERSION};
 use crate::sql::value::Value;
 
@@ -43,6 +43,8 @@ pub unsafe fn register(db: *mut sqlite3, in_use: InUse) -> Result<(), String> {
         vtab::register::<Clients>(db, &connection)?;
         vtab::register::<Batch<OfJson>>(db, &connection)?;
         vtab::register::<Batch<OfSelect>>(db, &connection)?;
+        vtab::register::<index::table::Index>(db, &connection)?;
+        functions::register_on_connection(db, &connection, index::FUNCTIONS)?;
         // rembed_version() comes last, and `answer` above takes it for the sign that everything is there.
         functions::register(db, &connection)?;
         connection.in_use.complete();

@@ -184,6 +184,11 @@ impl Client {
         &self.model
     }
 
+    /// The dimensions that are asked of the provider, where any are.
+    pub(crate) fn dimensions(&self) -> Option<usize> {
+        self.options.dimensions
+    }
+
     /// The client's options.
     pub(crate) fn options(&self) -> &Options {
         &self.options

@@ -129,6 +129,11 @@ impl Call {
         &self.client
     }
 
+    /// The hash of the model inside the process, where it is one.
+    pub fn model_hash(&self) -> Option<Digest> {
+        self.local.as_ref().map(Loaded::hash)
+    }
+
     /// The error of an input that cannot be embedded.
     pub fn bad_input(&self, why: &str) -> Error {
         self.client.bad_input(why)

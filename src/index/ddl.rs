@@ -45,14 +45,15 @@ pub fn table(schema: &str, index: &str, suffix: &str) -> String {
     format!("{}.{}", quote(schema), quote(&format!("{index}_{suffix}")))
 }
 
-/// The statements that make the tables of an index but for the words.
+/// The statements that make the tables of an index but for the words. There is no CREATE INDEX among them, since ALTER TABLE
+/// RENAME cannot give an index another name: SQLite lets no index be dropped then.
 ///
 /// | table | what |
 /// | --- | --- |
 /// | config | options, and what else is one value |
 /// | rows | the hash of each content row's text, as it was last synced |
 /// | chunks | their places in the text, texts and hashes |
-/// | vectors | f32 of each chunk and generation of the model, and where its bytes are |
+/// | vectors | f32 of each chunk and generation of the model, and where its bytes are; a chunk that went has its number negated |
 /// | segments | bytes of many vectors, as in [`segment`](super::segment) |
 /// | errors | what failed, how often, and when it may be tried again (seconds since 1970) |
 /// | claims | the rows that a process is at work on, and until when (seconds since 1970) |
@@ -71,12 +72,8 @@ pub fn create_tables(schema: &str, index: &str) -> Vec<String> {
         create(
             "vectors",
             "id INTEGER PRIMARY KEY, generation INTEGER NOT NULL, chunk INTEGER NOT NULL, hash BLOB NOT NULL, \
-             segment INTEGER NOT NULL, place INTEGER NOT NULL, vector BLOB NOT NULL, UNIQUE(generation, chunk))",
-        ),
-        format!(
-            "CREATE INDEX {} ON {}(generation, hash)",
-            table(schema, index, "vectors_hash"),
-            quote(&format!("{index}_vectors"))
+             segment INTEGER NOT NULL, place INTEGER NOT NULL, vector BLOB NOT NULL, UNIQUE(generation, chunk), \
+             UNIQUE(generation, hash, chunk))",
         ),
         create(
             "segments",
@@ -111,12 +108,12 @@ pub fn drop_all(schema: &str, index: &str) -> Vec<String> {
         .collect()
 }
 
-/// The statement that marks up to `?2` rows whose rowid is over `?1`, by `?3` as a mark's number. Nothing is marked when
+/// The statement that marks up to `?2` rows from the rowid `?1` on, by `?3` as a mark's number. Nothing is marked when
 /// there are no more.
 pub fn mark_rows(schema: &str, index: &str, watched: &Watched) -> String {
     let id = quote(&watched.rowid);
     format!(
-        "INSERT INTO {}(\"row\", kind) SELECT {id}, ?3 FROM {}.{} WHERE {id} > ?1 ORDER BY {id} LIMIT ?2 {STRONGER}",
+        "INSERT INTO {}(\"row\", kind) SELECT {id}, ?3 FROM {}.{} WHERE {id} >= ?1 ORDER BY {id} LIMIT ?2 {STRONGER}",
         table(schema, index, MARKS),
         quote(schema),
         quote(&watched.content),

@@ -34,6 +34,9 @@ use crate::base::error::{Error, Result};
 /// The most places of a segment.
 pub const PLACES_MAX: usize = 1024;
 
+/// The places of the smallest segment that [`grow`] makes.
+const PLACES_FIRST: usize = 16;
+
 const MAGIC: &[u8; 4] = b"rsg1";
 const HEADER: usize = 16;
 /// What stands before the numbers in a place.
@@ -187,6 +190,23 @@ pub fn put(blob: &mut Vec<u8>, place: &Place<'_>) -> Result<usize> {
     Ok(at)
 }
 
+/// Adds free places to a segment whose places are all taken: as many as it has, so that its BLOB seldom gets another
+/// length. SQLite then writes the pages alone that have changed.
+///
+/// # Errors
+/// A BLOB that is no segment.
+pub fn grow(blob: &mut Vec<u8>) -> Result<()> {
+    let dimensions = blob.get(4..8).map_or(0, number);
+    let segment = Segment::read(blob, dimensions)?;
+    let (len, live) = (segment.len(), segment.live());
+    if len == live && len < PLACES_MAX {
+        let places = (len * 2).clamp(PLACES_FIRST, PLACES_MAX);
+        blob.resize(HEADER + places * (HEAD + dimensions), 0);
+        blob[8..12].copy_from_slice(&(places as u32).to_le_bytes());
+    }
+    Ok(())
+}
+
 /// The bytes of a place, to be written to [`Segment::range`].
 ///
 /// # Errors
@@ -295,6 +315,25 @@ mod tests {
     fn only_wanted_rows_are_scored() {
         let ids: Vec<_> = scored(&filled(9), |row| row >= 70).iter().map(|s| s.id).collect();
         assert_eq!(ids, [8, 9]);
+    }
+
+    #[test]
+    fn a_full_segment_grows_by_free_places() {
+        let mut blob = empty(3).unwrap();
+        let mut sizes = Vec::new();
+        for id in 1..=40 {
+            grow(&mut blob).unwrap();
+            let vector = Quantised::new(&[1.0, 2.0, 3.0]).unwrap();
+            assert_eq!(put(&mut blob, &Place { id, row: id, vector: &vector }).unwrap() as i64, id - 1);
+            sizes.push(Segment::read(&blob, 3).unwrap().len());
+        }
+        sizes.dedup();
+        assert_eq!(sizes, [16, 32, 64]);
+        let mut full = filled(PLACES_MAX);
+        let before = full.len();
+        grow(&mut full).unwrap();
+        assert_eq!(full.len(), before);
+        assert!(grow(&mut b"junk".to_vec()).is_err());
     }
 
     #[test]

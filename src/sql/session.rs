@@ -147,6 +147,27 @@ impl Session {
         Ok(Stream::new(call, source, isolate, total, self.interrupt.clone()))
     }
 
+    /// The call of a client whose texts are many, for whoever makes a [`Stream`] of it.
+    ///
+    /// # Errors
+    /// As [`Session::stream`].
+    pub(crate) fn call(&self, client: &str, input_type: Option<&str>) -> Result<Call> {
+        Call::new(self.registry.get(client)?, input_type, self.store, None, &self.interrupt)
+    }
+
+    /// The client of this name.
+    ///
+    /// # Errors
+    /// There is none.
+    pub(crate) fn client(&self, name: &str) -> Result<Arc<Client>> {
+        self.registry.get(name)
+    }
+
+    /// What ends the session's waits.
+    pub(crate) fn interrupt(&self) -> &Arc<dyn Interrupt> {
+        &self.interrupt
+    }
+
     /// Embeds all texts of `json` into the cache, where they stay until they are read once. Returns for how many of
     /// them a vector is ready: a cache may be too small for all of them.
     ///
@@ -170,10 +191,6 @@ impl Session {
         }
         ready += without_room.iter().filter(|text| stream.call().is_on_disk(text)).count();
         Ok(ready)
-    }
-
-    fn call(&self, client: &str, input_type: Option<&str>) -> Result<Call> {
-        Call::new(self.registry.get(client)?, input_type, self.store, None, &self.interrupt)
     }
 
     /// What the clients that this session sees have done, as JSON.

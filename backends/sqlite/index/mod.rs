@@ -1,0 +1,14 @@
+//! The semantic index in SQLite: `rembed_index`, the virtual table, and `rembed_sync()`, which keeps it in step with its
+//! content table. What an index is without SQL is in `src/index/`.
+
+pub mod content;
+pub mod cursor;
+pub mod stored;
+pub mod sync;
+pub mod table;
+
+use crate::sqlite::functions::OnConnection;
+
+/// The functions of an index.
+pub const FUNCTIONS: &[OnConnection] =
+    &[OnConnection { name: c"rembed_sync", args: &[1, 2], call: sync::rembed_sync }];

@@ -1,0 +1,280 @@
+//! An index as its file has it: what its table of options says, and what its triggers watch.
+
+use std::collections::BTreeMap;
+
+use crate::base::error::{Error, Result};
+use crate::base::words::quoted;
+use crate::index::config::Config;
+use crate::index::ddl::{self, Watched};
+use crate::index::name::{self, is_same, quote};
+use crate::sql::value::Output;
+use crate::sqlite::connection::Db;
+use crate::sqlite::sql::{Failure, Statement, exec};
+
+/// Names in the table of options beside [`OPTIONS`](crate::index::config::OPTIONS).
+pub mod setting {
+    /// The version of the tables' layout.
+    pub const FORMAT: &str = "format";
+    /// The number of the generation of vectors that answers.
+    pub const GENERATION: &str = "generation";
+    /// The fingerprint of its model, and how many dimensions its vectors have. Not there before the first vector is.
+    pub const MODEL: &str = "model";
+    /// See [`MODEL`].
+    pub const DIMENSIONS: &str = "dimensions";
+    /// 1 where there is a table of words.
+    pub const WORDS: &str = "words";
+    /// What a sync has to do with every row: see [`Pass`](super::Pass).
+    pub const PASS: &str = "pass";
+    /// The rowid that it goes on from.
+    pub const PASS_FROM: &str = "pass_from";
+    /// Grows with each change of the options, so that a sync under way sees it.
+    pub const REVISION: &str = "revision";
+    /// When a sync last ended, in seconds since 1970.
+    pub const SYNCED: &str = "synced";
+}
+
+/// The version of the layout that is written.
+pub const FORMAT: i64 = 1;
+
+/// What the next sync has to do with every row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pass {
+    /// Mark those whose texts are not what their hashes say: the triggers were away.
+    Compare,
+    /// Mark all.
+    All,
+}
+
+/// An index.
+#[derive(Debug, Clone)]
+pub struct Stored {
+    /// The connection.
+    pub db: Db,
+    /// The schema, as the connection names it.
+    pub schema: String,
+    /// The index's name.
+    pub name: String,
+    /// Its options. Names of the content table and its columns are those of [`Stored::watched`], where that is known.
+    pub config: Config,
+    /// What its triggers watch; `None` where one is missing.
+    pub watched: Option<Watched>,
+    settings: BTreeMap<String, Output>,
+}
+
+impl Stored {
+    /// Reads the index `name` of `schema`.
+    ///
+    /// # Errors
+    /// Tables that are missing or damaged, of a newer version; a lock.
+    pub fn read(db: Db, schema: &str, name: &str) -> Result<Stored> {
+        let sql = format!("SELECT name, value FROM {}", ddl::table(schema, name, "config"));
+        let damaged = |e: &str| Error::invalid(format!("the index {} is damaged: {e}", quoted(name)));
+        let mut statement = Statement::prepare(db, &sql).map_err(|e| match Error::from(e) {
+            Error::Invalid(why) => damaged(&why),
+            e => e,
+        })?;
+        let rows = statement.all(&[], |row| (row.text(0), row.text(1), row.output(1)))?;
+        let config = Config::from_rows(rows.iter().map(|(name, text, _)| (&**name, &**text)))?;
+        let settings: BTreeMap<_, _> =
+            rows.into_iter().map(|(name, _, value)| Ok((name, value?))).collect::<Result<_>>()?;
+        let mut stored =
+            Stored { db, schema: schema.into(), name: name.into(), config, watched: None, settings };
+        if stored.int(setting::FORMAT) != Some(FORMAT) {
+            return Err(damaged(
+                "a newer version of sqlite-rembed made it, or its table of options was changed",
+            ));
+        }
+        stored.watched = stored.read_watched()?;
+        Ok(stored)
+    }
+
+    /// Finds the index that `text` names: `name` or `schema.name`, in quotes where they need them.
+    ///
+    /// # Errors
+    /// No such index; as [`Stored::read`].
+    pub fn find(db: Db, text: &str) -> Result<Stored> {
+        let none = || {
+            Error::invalid(format!(
+                "there is no index {}: name one that CREATE VIRTUAL TABLE … USING rembed_index(…) made, as 'docs_index' or 'aux.docs_index'",
+                quoted(text)
+            ))
+        };
+        let schemas = schemas(db)?;
+        for schema in &schemas {
+            if let Some(name) = spelled(db, schema, text)? {
+                return Stored::read(db, schema, &name);
+            }
+        }
+        let (schema, rest) = name::word(text.trim()).ok_or_else(none)?;
+        match rest.trim_start().strip_prefix('.') {
+            None if rest.trim().is_empty() => {
+                for in_schema in &schemas {
+                    if let Some(name) = spelled(db, in_schema, &schema)? {
+                        return Stored::read(db, in_schema, &name);
+                    }
+                }
+                Err(none())
+            }
+            None => Err(none()),
+            Some(rest) => {
+                let schema = schemas.iter().find(|known| is_same(known, &schema)).ok_or_else(none)?;
+                let (name, rest) = name::word(rest.trim_start()).ok_or_else(none)?;
+                match spelled(db, schema, &name)? {
+                    Some(name) if rest.trim().is_empty() => Stored::read(db, schema, &name),
+                    _ => Err(none()),
+                }
+            }
+        }
+    }
+
+    /// A setting that is an integer.
+    pub fn int(&self, setting: &str) -> Option<i64> {
+        match self.settings.get(setting) {
+            Some(Output::Int(value)) => Some(*value),
+            _ => None,
+        }
+    }
+
+    /// A setting that is a text.
+    pub fn text(&self, setting: &str) -> Option<&str> {
+        match self.settings.get(setting) {
+            Some(Output::Text(value)) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// The generation of vectors that answers.
+    pub fn generation(&self) -> i64 {
+        self.int(setting::GENERATION).unwrap_or(1)
+    }
+
+    /// The dimensions of its vectors; `None` before there is one.
+    pub fn dimensions(&self) -> Option<usize> {
+        self.int(setting::DIMENSIONS).and_then(|n| usize::try_from(n).ok()).filter(|n| *n > 0)
+    }
+
+    /// Whether it has a table of words.
+    pub fn has_words(&self) -> bool {
+        self.int(setting::WORDS) == Some(1)
+    }
+
+    /// What the next sync has to do with every row, and from which on.
+    pub fn pass(&self) -> Option<(Pass, i64)> {
+        let pass = match self.text(setting::PASS)? {
+            "all" => Pass::All,
+            _ => Pass::Compare,
+        };
+        Some((pass, self.int(setting::PASS_FROM).unwrap_or(i64::MIN)))
+    }
+
+    /// Grows with each change of the options.
+    pub fn revision(&self) -> i64 {
+        self.int(setting::REVISION).unwrap_or(0)
+    }
+
+    /// What the triggers watch, for a search.
+    ///
+    /// # Errors
+    /// The triggers are missing, or were and not every row was compared since: what the index says may not be so.
+    pub fn searchable(&self) -> Result<&Watched> {
+        let stale = matches!(self.pass(), Some((Pass::Compare, _)));
+        self.watched.as_ref().filter(|_| !stale).ok_or_else(|| {
+            Error::invalid(format!(
+                "the index {} has lost sight of its content table, which was made anew or has lost its triggers: SELECT \
+                 rembed_sync({}) looks at every row again, and sends what has changed alone",
+                quoted(&self.name),
+                name::string(&self.qualified())
+            ))
+        })
+    }
+
+    /// Its name as `rembed_sync` takes it.
+    pub fn qualified(&self) -> String {
+        match &*self.schema {
+            "main" | "temp" => quote(&self.name),
+            schema => format!("{}.{}", quote(schema), quote(&self.name)),
+        }
+    }
+
+    /// A table of the index with its schema, quoted.
+    pub fn table(&self, suffix: &str) -> String {
+        ddl::table(&self.schema, &self.name, suffix)
+    }
+
+    /// The content table with its schema, quoted.
+    pub fn content(&self, watched: &Watched) -> String {
+        format!("{}.{}", quote(&self.schema), quote(&watched.content))
+    }
+
+    fn read_watched(&self) -> Result<Option<Watched>> {
+        let sql =
+            format!("SELECT name, sql FROM {}.sqlite_master WHERE type = 'trigger'", quote(&self.schema));
+        let triggers = Statement::prepare(self.db, &sql)?.all(&[], |row| (row.text(0), row.text(1)))?;
+        let watched = Watched::read(&self.name, triggers.iter().map(|(name, sql)| (&**name, sql)));
+        Ok(watched.filter(|watched| is_same(&watched.marks, &format!("{}_{}", self.name, ddl::MARKS))))
+    }
+}
+
+/// The schemas of the connection, in the order in which SQLite looks for a table.
+fn schemas(db: Db) -> Result<Vec<String>, Failure> {
+    let mut all = Statement::prepare(db, "PRAGMA database_list")?.all(&[], |row| row.text(1))?;
+    if let Some(temp) = all.iter().position(|name| name == "temp") {
+        let temp = all.remove(temp);
+        all.insert(0, temp);
+    }
+    Ok(all)
+}
+
+/// An index's name as the schema spells it, if there is one of this name.
+fn spelled(db: Db, schema: &str, name: &str) -> Result<Option<String>, Failure> {
+    let sql = format!(
+        "SELECT name, sql FROM {}.sqlite_master WHERE type = 'table' AND name = ?1 COLLATE NOCASE",
+        quote(schema)
+    );
+    let found = Statement::prepare(db, &sql)?.first(&[name.into()], |row| (row.text(0), row.text(1)))?;
+    Ok(found.filter(|(_, sql)| is_ours(sql)).map(|(name, _)| name))
+}
+
+/// Whether a statement makes an index: CREATE VIRTUAL TABLE name USING rembed_index(…), as SQLite keeps it.
+fn is_ours(sql: &str) -> bool {
+    let mut rest = sql;
+    let mut word = || {
+        let (word, after) = name::word(name::skip_blanks(rest))?;
+        rest = after;
+        Some(word)
+    };
+    let mut is = |expected: &str| word().is_some_and(|word| is_same(&word, expected));
+    // SQLite writes the head itself, and leaves out schema and IF NOT EXISTS.
+    if !(is("CREATE") && is("VIRTUAL") && is("TABLE")) {
+        return false;
+    }
+    let _ = word();
+    let mut is = |expected: &str| word().is_some_and(|word| is_same(&word, expected));
+    is("USING") && is("rembed_index")
+}
+
+/// Puts settings, NULL for one that goes, in one statement: all of them, or none.
+///
+/// # Errors
+/// What SQLite says.
+pub fn put(
+    db: Db,
+    schema: &str,
+    name: &str,
+    settings: &[(&str, crate::sqlite::sql::Arg<'_>)],
+) -> Result<(), Failure> {
+    let places: Vec<String> =
+        (0..settings.len()).map(|i| format!("(?{}, ?{})", 2 * i + 1, 2 * i + 2)).collect();
+    let sql =
+        format!("INSERT OR REPLACE INTO {} VALUES {}", ddl::table(schema, name, "config"), places.join(", "));
+    let args: Vec<_> = settings.iter().flat_map(|(name, value)| [(*name).into(), *value]).collect();
+    Statement::prepare(db, &sql)?.run(&args)
+}
+
+/// Runs statements one after the other.
+///
+/// # Errors
+/// What SQLite says of the first that fails.
+pub fn run_all(db: Db, statements: &[String]) -> Result<(), Failure> {
+    statements.iter().try_for_each(|sql| exec(db, sql))
+}

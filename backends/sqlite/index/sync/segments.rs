@@ -1,0 +1,144 @@
+//! The places of vectors, within a transaction.
+
+use std::collections::BTreeMap;
+
+use super::Stop;
+use crate::index::quant::Quantised;
+use crate::index::segment::{self, PLACES_MAX, Place, Segment};
+use crate::sqlite::connection::Db;
+use crate::sqlite::index::stored::Stored;
+use crate::sqlite::sql::{Failure, Statement, last_rowid};
+
+/// A segment that was read.
+struct Loaded {
+    generation: i64,
+    live: i64,
+    data: Vec<u8>,
+    is_changed: bool,
+}
+
+/// The segments of an index.
+pub struct Segments {
+    db: Db,
+    with_room: Statement,
+    by_id: Statement,
+    insert: Statement,
+    update: Statement,
+    delete: Statement,
+    /// Those of the transaction.
+    loaded: BTreeMap<i64, Loaded>,
+}
+
+impl Segments {
+    /// Those of `stored`.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn new(stored: &Stored) -> Result<Segments, Failure> {
+        let (db, table) = (stored.db, stored.table("segments"));
+        let prepare = |sql: &str| Statement::prepare(db, sql);
+        Ok(Segments {
+            db,
+            with_room: prepare(&format!(
+                "SELECT id FROM {table} WHERE generation = ?1 AND live < {PLACES_MAX} ORDER BY id"
+            ))?,
+            by_id: prepare(&format!("SELECT generation, live, data FROM {table} WHERE id = ?1"))?,
+            insert: prepare(&format!("INSERT INTO {table}(generation, live, data) VALUES (?1, 0, ?2)"))?,
+            update: prepare(&format!("UPDATE {table} SET live = ?2, data = ?3 WHERE id = ?1"))?,
+            delete: prepare(&format!("DELETE FROM {table} WHERE id = ?1"))?,
+            loaded: BTreeMap::new(),
+        })
+    }
+
+    /// Forgets what was read: a transaction begins.
+    pub fn begin(&mut self) {
+        self.loaded.clear();
+    }
+
+    /// Puts a vector at a free place. Gives segment and place.
+    ///
+    /// # Errors
+    /// What SQLite says; a damaged segment.
+    pub fn put(
+        &mut self,
+        generation: i64,
+        id: i64,
+        row: i64,
+        vector: &Quantised,
+    ) -> Result<(i64, i64), Stop> {
+        let at = self.segment_with_room(generation, vector.bytes.len())?;
+        let Some(loaded) = self.loaded.get_mut(&at) else { return Err(Stop::Lost) };
+        segment::grow(&mut loaded.data)?;
+        let place = segment::put(&mut loaded.data, &Place { id, row, vector })?;
+        loaded.live += 1;
+        loaded.is_changed = true;
+        Ok((at, place as i64))
+    }
+
+    /// Frees a place, if it is the chunk's: the file is anybody's.
+    ///
+    /// # Errors
+    /// What SQLite says; a damaged segment.
+    pub fn free(&mut self, segment: i64, place: i64, id: i64) -> Result<(), Stop> {
+        if !self.load(segment)? {
+            return Ok(());
+        }
+        let Some(loaded) = self.loaded.get_mut(&segment) else { return Ok(()) };
+        let width = loaded.data.get(4..8).and_then(|b| b.try_into().ok()).map_or(0, u32::from_le_bytes);
+        let read = Segment::read(&loaded.data, width as usize)?;
+        let place = usize::try_from(place).unwrap_or(usize::MAX);
+        if place < read.len() && read.id(place) == id {
+            segment::free(&mut loaded.data, place)?;
+            loaded.live -= 1;
+            loaded.is_changed = true;
+        }
+        Ok(())
+    }
+
+    /// Writes what has changed: the transaction is about to end.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn flush(&mut self) -> Result<(), Failure> {
+        for (id, loaded) in std::mem::take(&mut self.loaded) {
+            if loaded.is_changed && loaded.live <= 0 {
+                self.delete.run(&[id.into()])?;
+            } else if loaded.is_changed {
+                self.update.run(&[id.into(), loaded.live.into(), (&loaded.data).into()])?;
+            }
+        }
+        Ok(())
+    }
+
+    fn segment_with_room(&mut self, generation: i64, dimensions: usize) -> Result<i64, Stop> {
+        let most = PLACES_MAX as i64;
+        let has_room = |(_, loaded): &(&i64, &Loaded)| loaded.generation == generation && loaded.live < most;
+        if let Some((id, _)) = self.loaded.iter().find(has_room) {
+            return Ok(*id);
+        }
+        for id in self.with_room.all(&[generation.into()], |row| row.int(0))? {
+            if !self.loaded.contains_key(&id) && self.load(id)? {
+                return Ok(id);
+            }
+        }
+        let data = segment::empty(dimensions)?;
+        self.insert.run(&[generation.into(), (&data).into()])?;
+        let id = last_rowid(self.db);
+        self.loaded.insert(id, Loaded { generation, live: 0, data, is_changed: false });
+        Ok(id)
+    }
+
+    /// Reads a segment; false where there is none.
+    fn load(&mut self, id: i64) -> Result<bool, Failure> {
+        if self.loaded.contains_key(&id) {
+            return Ok(true);
+        }
+        let read = self.by_id.first(&[id.into()], |row| Loaded {
+            generation: row.int(0),
+            live: row.int(1),
+            data: row.bytes(2),
+            is_changed: false,
+        })?;
+        Ok(read.map(|loaded| self.loaded.insert(id, loaded)).is_some())
+    }
+}

@@ -1,0 +1,154 @@
+//! A batch's transaction: it waits for a lock by itself, ends whatever happens, and gives others their turn.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::Stop;
+use crate::base::error::{Error, Result};
+use crate::base::interrupt::Interrupt;
+use crate::index::ddl::MARKS;
+use crate::index::pace::{Pace, backoff};
+use crate::sqlite::connection::{Db, Handle};
+use crate::sqlite::index::stored::Stored;
+use crate::sqlite::sql::{Failure, Statement, is_autocommit};
+
+/// How long a commit waits for readers (of a rollback journal) before it gives way.
+const COMMIT_WAIT: Duration = Duration::from_millis(60);
+/// How often a wait asks whether it is interrupted.
+const SLICE: Duration = Duration::from_millis(5);
+
+/// Opens transactions on a connection.
+pub struct Transactions {
+    db: Db,
+    interrupt: Arc<dyn Interrupt>,
+    // Prepared before the first BEGIN: an interrupt lets nothing be prepared.
+    begin: Statement,
+    /// The first write, to the index's own schema: BEGIN IMMEDIATE would lock every attached database.
+    first: Statement,
+    commit: Statement,
+    rollback: Statement,
+    /// How long to ask for a lock.
+    patience: Duration,
+    /// Whether others may wait for the lock.
+    is_shared: bool,
+    pace: Pace,
+}
+
+impl Transactions {
+    /// For the index, waiting `patience` for a lock.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn new(stored: &Stored, patience: Duration) -> Result<Transactions, Failure> {
+        let db = stored.db;
+        let mut file = Statement::prepare(db, "SELECT file FROM pragma_database_list WHERE name = ?1")?;
+        let file = file.first(&[(&stored.schema).into()], |row| row.text(0))?;
+        Ok(Transactions {
+            db,
+            interrupt: Arc::new(Handle(db.as_ptr())),
+            begin: Statement::prepare(db, "BEGIN")?,
+            first: Statement::prepare(db, &format!("DELETE FROM {} WHERE 0", stored.table(MARKS)))?,
+            commit: Statement::prepare(db, "COMMIT")?,
+            rollback: Statement::prepare(db, "ROLLBACK")?,
+            patience,
+            is_shared: file.is_some_and(|file| !file.is_empty()),
+            pace: Pace::default(),
+        })
+    }
+
+    /// Runs `work` in a transaction, which it ends by `true` where it has anything to be kept. `work` is told until when
+    /// it may go on. Whatever it counted is void where this fails. It may run again.
+    ///
+    /// # Errors
+    /// What `work` says; an interrupt; a lock that others keep for too long.
+    pub fn run<T>(&mut self, mut work: impl FnMut(Instant) -> Result<T, Stop>) -> Result<T, Stop> {
+        let deadline = Instant::now() + self.patience;
+        let mut tries = 0;
+        loop {
+            let mut since = None;
+            match self.attempt(&mut since, &mut work) {
+                Ok(done) => {
+                    let held = since.map_or(Duration::ZERO, |since| since.elapsed());
+                    self.pace.held(held);
+                    if self.is_shared {
+                        self.sleep(held)?;
+                    }
+                    return Ok(done);
+                }
+                Err(Stop::Failed(failure)) if failure.is_busy() => {
+                    if Instant::now() >= deadline {
+                        return Err(Error::invalid(format!(
+                            "rembed_sync: others have kept the lock of the database for {} s (option timeout of the client): \
+                             {}. What was synced is kept: sync again",
+                            self.patience.as_secs_f64(),
+                            failure.text
+                        ))
+                        .into());
+                    }
+                    self.sleep(backoff(tries))?;
+                    tries += 1;
+                }
+                Err(stop) => return Err(stop),
+            }
+        }
+    }
+
+    fn attempt<T>(
+        &mut self,
+        since: &mut Option<Instant>,
+        work: &mut impl FnMut(Instant) -> Result<T, Stop>,
+    ) -> Result<T, Stop> {
+        self.begin.run(&[])?;
+        let done = self.first.run(&[]).map_err(Stop::from).and_then(|()| {
+            let start = Instant::now();
+            *since = Some(start);
+            let done = work(start + self.pace.work())?;
+            self.commit()?;
+            Ok(done)
+        });
+        if done.is_err() {
+            self.end();
+        }
+        done
+    }
+
+    fn commit(&mut self) -> Result<(), Failure> {
+        let start = Instant::now();
+        loop {
+            match self.commit.run(&[]) {
+                // Readers may end at any moment, and no new one begins.
+                Err(failure)
+                    if failure.is_busy() && start.elapsed() < COMMIT_WAIT && !is_autocommit(self.db) =>
+                {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                done => return done,
+            }
+        }
+    }
+
+    /// Ends the transaction, also after an interrupt: then no ROLLBACK begins, but a write that is interrupted is one.
+    fn end(&mut self) {
+        if !is_autocommit(self.db) && self.rollback.run(&[]).is_err() && !is_autocommit(self.db) {
+            let _ = self.first.run(&[]);
+        }
+    }
+
+    /// Waits.
+    ///
+    /// # Errors
+    /// An interrupt meanwhile.
+    pub fn sleep(&self, time: Duration) -> Result<()> {
+        let end = Instant::now() + time;
+        loop {
+            if self.interrupt.is_interrupted() {
+                return Err(Error::Interrupted);
+            }
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(());
+            }
+            std::thread::sleep(left.min(SLICE));
+        }
+    }
+}

@@ -1,0 +1,332 @@
+//! Writes rows, within a transaction.
+
+use super::gather::{Item, Round};
+use super::rows::{Content, Rows};
+use super::segments::Segments;
+use super::version::Version;
+use super::{Counts, Stop, Target, now};
+use crate::base::error::Error;
+use crate::base::vector::to_bytes;
+use crate::base::words::quoted;
+use crate::index::ddl::Watched;
+use crate::index::name::quote;
+use crate::index::pace::pause;
+use crate::index::plan::{Old, Piece, Plan, key_of};
+use crate::index::quant::Quantised;
+use crate::index::rescore::vector_of;
+use crate::sqlite::index::stored::Stored;
+use crate::sqlite::sql::{Failure, Statement, last_rowid};
+
+/// The number of an error that is of the row and of no chunk.
+const OF_THE_ROW: i64 = -1;
+
+/// The statements that write an index.
+pub struct Writer<'a> {
+    stored: &'a Stored,
+    target: Target,
+    content: Rows,
+    segments: Segments,
+    words: Option<Words>,
+    unmark: Statement,
+    chunks: Statement,
+    chunk: Statement,
+    add_chunk: Statement,
+    move_chunk: Statement,
+    remove_chunk: Statement,
+    vectors: Statement,
+    has_vector: Statement,
+    vector: Statement,
+    add_vector: Statement,
+    cool_vector: Statement,
+    put_row: Statement,
+    remove_row: Statement,
+    attempts: Statement,
+    put_error: Statement,
+    remove_errors: Statement,
+    put_setting: Statement,
+    setting: Statement,
+    version: Version,
+}
+
+struct Words {
+    add: Statement,
+    remove: Statement,
+    has: Statement,
+}
+
+impl<'a> Writer<'a> {
+    /// For an index.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn new(stored: &'a Stored, watched: &Watched, target: &Target) -> Result<Writer<'a>, Failure> {
+        let db = stored.db;
+        let of =
+            |suffix: &str, sql: &str| Statement::prepare(db, &sql.replace("TABLE", &stored.table(suffix)));
+        let words = || {
+            let name = quote(&format!("{}_words", stored.name));
+            Ok::<_, Failure>(Words {
+                add: of("words", "INSERT INTO TABLE(rowid, chunk) VALUES (?1, ?2)")?,
+                remove: of(
+                    "words",
+                    &format!("INSERT INTO TABLE({name}, rowid, chunk) VALUES ('delete', ?1, ?2)"),
+                )?,
+                has: of("words", "SELECT 1 FROM TABLE WHERE rowid = ?1")?,
+            })
+        };
+        Ok(Writer {
+            stored,
+            target: target.clone(),
+            content: Rows::new(stored, watched)?,
+            segments: Segments::new(stored)?,
+            words: if stored.has_words() { Some(words()?) } else { None },
+            unmark: of("marks", "DELETE FROM TABLE WHERE \"row\" = ?1")?,
+            chunks: of(
+                "chunks",
+                "SELECT id, seq, start, \"end\", hash FROM TABLE WHERE \"row\" = ?1 ORDER BY seq",
+            )?,
+            chunk: of("chunks", "SELECT chunk FROM TABLE WHERE id = ?1")?,
+            add_chunk: of(
+                "chunks",
+                "INSERT INTO TABLE(\"row\", seq, start, \"end\", hash, chunk) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            )?,
+            move_chunk: of("chunks", "UPDATE TABLE SET seq = ?2, start = ?3, \"end\" = ?4 WHERE id = ?1")?,
+            remove_chunk: of("chunks", "DELETE FROM TABLE WHERE id = ?1")?,
+            vectors: of(
+                "vectors",
+                "SELECT id, segment, place FROM TABLE WHERE generation = ?1 AND chunk = ?2",
+            )?,
+            has_vector: of("vectors", "SELECT 1 FROM TABLE WHERE generation = ?1 AND chunk = ?2")?,
+            vector: of("vectors", "SELECT vector FROM TABLE WHERE generation = ?1 AND hash = ?2")?,
+            add_vector: of(
+                "vectors",
+                "INSERT INTO TABLE(generation, chunk, hash, segment, place, vector) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            )?,
+            cool_vector: of(
+                "vectors",
+                "UPDATE OR REPLACE TABLE SET chunk = -chunk, segment = 0, place = 0 WHERE id = ?1",
+            )?,
+            put_row: of("rows", "INSERT OR REPLACE INTO TABLE(\"row\", hash) VALUES (?1, ?2)")?,
+            remove_row: of("rows", "DELETE FROM TABLE WHERE \"row\" = ?1")?,
+            attempts: of("errors", "SELECT max(attempts) FROM TABLE WHERE \"row\" = ?1")?,
+            put_error: of(
+                "errors",
+                "INSERT OR REPLACE INTO TABLE(\"row\", seq, message, attempts, again) VALUES (?1, ?2, ?3, ?4, ?5)",
+            )?,
+            remove_errors: of("errors", "DELETE FROM TABLE WHERE \"row\" = ?1")?,
+            setting: of("config", "SELECT value FROM TABLE WHERE name = ?1")?,
+            version: Version::new(stored, watched)?,
+            put_setting: of("config", "INSERT OR REPLACE INTO TABLE(name, value) VALUES (?1, ?2)")?,
+        })
+    }
+
+    /// A transaction has begun.
+    ///
+    /// # Errors
+    /// The index is not what it was; what SQLite says.
+    pub fn begin(&mut self, target: &Target) -> Result<(), Stop> {
+        self.segments.begin();
+        self.target = target.clone();
+        self.version.check()?;
+        if self.target.dimensions.is_none() {
+            // Another sync may have put the first vector.
+            let (model, dimensions) = self.target.names;
+            let mut get = |name: &str| self.setting.first(&[name.into()], |row| (row.text(0), row.int(0)));
+            if let (Some((model, _)), Some((_, width))) = (get(model)?, get(dimensions)?) {
+                if model != self.target.model.to_json() {
+                    return Err(Stop::Stale);
+                }
+                self.target.dimensions = usize::try_from(width).ok();
+            }
+        }
+        Ok(())
+    }
+
+    /// The transaction is about to end. Gives the target as it is then.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn end(&mut self) -> Result<Target, Stop> {
+        self.segments.flush()?;
+        Ok(self.target.clone())
+    }
+
+    /// Writes a row and unmarks it, unless it is not what it was when the round was read.
+    ///
+    /// # Errors
+    /// What SQLite says; vectors of another width than the index has.
+    pub fn row(&mut self, item: &Item, round: &Round) -> Result<Counts, Stop> {
+        let content = self.content.read(item.row)?;
+        let is_same = match (&content, &item.content) {
+            (Content::Text(text), Content::Text(_)) => key_of(text) == item.key,
+            (now, before) => now == before,
+        };
+        if !is_same {
+            return Ok(Counts::default());
+        }
+        let row = item.row;
+        let attempts = self.attempts.first(&[row.into()], |found| found.int(0))?.unwrap_or(0) + 1;
+        let old = self.chunks.all(&[row.into()], |found| Old {
+            id: found.int(0),
+            seq: found.int(1),
+            start: found.int(2),
+            end: found.int(3),
+            key: found.bytes(4),
+        })?;
+        let plan = Plan::new(&old, &item.pieces);
+        let mut counts = Counts::default();
+        for id in &plan.removed {
+            self.remove(*id)?;
+            counts.deleted += 1;
+        }
+        self.move_chunks(&plan, &item.pieces)?;
+        self.remove_errors.run(&[row.into()])?;
+        let mut failures = Vec::new();
+        for (piece, kept) in item.pieces.iter().zip(&plan.kept) {
+            let id = self.chunk_of(row, piece, *kept)?;
+            match self.vector_of(id, row, piece, round)? {
+                Found::There => counts.reused += 1,
+                Found::New => counts.embedded += 1,
+                Found::Failed(why) => failures.push((piece.seq, why)),
+                Found::Lost => return Err(Stop::Lost),
+            }
+        }
+        match &item.content {
+            Content::Text(_) => self.put_row.run(&[row.into(), item.key[..].into()])?,
+            Content::Gone => self.remove_row.run(&[row.into()])?,
+            Content::Bad(why) => {
+                self.remove_row.run(&[row.into()])?;
+                failures.push((OF_THE_ROW, why.clone()));
+            }
+        }
+        for (seq, why) in &failures {
+            let again = now() + pause(attempts);
+            self.put_error.run(&[row.into(), (*seq).into(), why.into(), attempts.into(), again.into()])?;
+        }
+        counts.failed += u64::from(!failures.is_empty());
+        self.unmark.run(&[row.into()])?;
+        Ok(counts)
+    }
+
+    /// Gives kept chunks their new places. No two chunks of a row have the same number meanwhile.
+    fn move_chunks(&mut self, plan: &Plan, pieces: &[Piece]) -> Result<(), Failure> {
+        for (id, _) in &plan.moved {
+            self.move_chunk.run(&[(*id).into(), (-*id).into(), 0.into(), 0.into()])?;
+        }
+        for (id, i) in &plan.moved {
+            let piece = &pieces[*i];
+            self.move_chunk.run(&[(*id).into(), piece.seq.into(), piece.start.into(), piece.end.into()])?;
+        }
+        Ok(())
+    }
+
+    /// The id of a piece, which is there with its words from now on.
+    fn chunk_of(&mut self, row: i64, piece: &Piece, kept: Option<i64>) -> Result<i64, Failure> {
+        let id = match kept {
+            Some(id) => id,
+            None => {
+                let Piece { seq, start, end, key, text } = piece;
+                self.add_chunk.run(&[
+                    row.into(),
+                    (*seq).into(),
+                    (*start).into(),
+                    (*end).into(),
+                    key[..].into(),
+                    text.into(),
+                ])?;
+                last_rowid(self.stored.db)
+            }
+        };
+        if let Some(words) = &mut self.words {
+            if kept.is_none() || words.has.first(&[id.into()], |_| ())?.is_none() {
+                words.add.run(&[id.into(), (&piece.text).into()])?;
+            }
+        }
+        Ok(id)
+    }
+
+    /// Takes a chunk out. Its vectors stay until nobody may need them: the text may have moved to another row.
+    fn remove(&mut self, id: i64) -> Result<(), Stop> {
+        if let Some(words) = &mut self.words {
+            if words.has.first(&[id.into()], |_| ())?.is_some() {
+                if let Some(text) = self.chunk.first(&[id.into()], |row| row.text(0))? {
+                    words.remove.run(&[id.into(), (&text).into()])?;
+                }
+            }
+        }
+        let generations = [self.target.generation, self.stored.generation()];
+        let generations = if generations[0] == generations[1] { &generations[..1] } else { &generations };
+        for generation in generations {
+            let found = self
+                .vectors
+                .first(&[(*generation).into(), id.into()], |row| (row.int(0), row.int(1), row.int(2)))?;
+            if let Some((vector, segment, place)) = found {
+                self.segments.free(segment, place, id)?;
+                self.cool_vector.run(&[vector.into()])?;
+            }
+        }
+        Ok(self.remove_chunk.run(&[id.into()])?)
+    }
+
+    /// Gives a chunk its vector, unless it has one.
+    fn vector_of(&mut self, id: i64, row: i64, piece: &Piece, round: &Round) -> Result<Found, Stop> {
+        let generation = self.target.generation;
+        if self.has_vector.first(&[generation.into(), id.into()], |_| ())?.is_some() {
+            return Ok(Found::There);
+        }
+        let stored = self.vector.first(&[generation.into(), piece.key[..].into()], |row| row.bytes(0))?;
+        let (vector, found) = match (stored, round.vectors.get(&piece.key)) {
+            (Some(bytes), _) => (vector_of(&bytes, self.target.dimensions.unwrap_or(0), id)?, Found::There),
+            (None, Some(vector)) => (vector.to_vec(), Found::New),
+            (None, None) => {
+                let failure = round.failures.get(&piece.key);
+                return Ok(failure.map_or(Found::Lost, |why| Found::Failed(why.clone())));
+            }
+        };
+        self.note_width(vector.len())?;
+        let quantised = Quantised::new(&vector)?;
+        let (segment, place) = self.segments.put(generation, id, row, &quantised)?;
+        self.add_vector.run(&[
+            generation.into(),
+            id.into(),
+            piece.key[..].into(),
+            segment.into(),
+            place.into(),
+            to_bytes(&vector)[..].into(),
+        ])?;
+        Ok(found)
+    }
+
+    /// The first vector says how wide all are.
+    fn note_width(&mut self, width: usize) -> Result<(), Stop> {
+        match self.target.dimensions {
+            Some(before) if before == width => Ok(()),
+            Some(before) => Err(Error::invalid(format!(
+                "the vectors of the index {} have {before} dimensions, and its client {} gives {width}: it has another model \
+                 behind the same name. SELECT rembed_sync({}, '{{\"reembed\": true}}') embeds every chunk anew",
+                quoted(&self.stored.name),
+                quoted(&self.stored.config.client),
+                crate::index::name::string(&self.stored.qualified())
+            ))
+            .into()),
+            None => {
+                let (model, dimensions) = self.target.names;
+                self.put_setting.run(&[model.into(), (&self.target.model.to_json()).into()])?;
+                self.put_setting.run(&[dimensions.into(), (width as i64).into()])?;
+                self.target.dimensions = Some(width);
+                Ok(())
+            }
+        }
+    }
+}
+
+enum Found {
+    /// It was there, or the vector of the same text was.
+    There,
+    /// The client gave it.
+    New,
+    /// The client gave none.
+    Failed(String),
+    /// It was there when the round was read.
+    Lost,
+}

@@ -1,0 +1,4 @@
+//! The semantic index on a real SQLite. Each file is named after a point of what must be so.
+
+mod basics;
+mod support;
