@@ -1,5 +1,7 @@
 //! What a connection holds while our functions and tables are registered in it.
 
+use std::thread::ThreadId;
+
 use super::ffi::{self, sqlite3};
 use super::in_use::InUse;
 use crate::base::guard::guard;
@@ -45,6 +47,31 @@ impl Db {
     /// As SQLite's functions take it.
     pub fn as_ptr(self) -> *mut sqlite3 {
         self.0
+    }
+}
+
+/// Ends waits as [`Handle`] does, and has the thread that made it do something meanwhile, each time that it asks.
+pub struct Meanwhile {
+    handle: Handle,
+    thread: ThreadId,
+    work: Box<dyn Fn(Db) + Send + Sync>,
+}
+
+impl Meanwhile {
+    /// Does `work` within the callback of `db` that runs. The value does not outlive it.
+    pub fn new(db: Db, work: impl Fn(Db) + Send + Sync + 'static) -> Meanwhile {
+        Meanwhile { handle: Handle(db.0), thread: std::thread::current().id(), work: Box::new(work) }
+    }
+}
+
+impl Interrupt for Meanwhile {
+    fn is_interrupted(&self) -> bool {
+        let is_interrupted = self.handle.is_interrupted();
+        // Another thread must not use the connection.
+        if !is_interrupted && std::thread::current().id() == self.thread {
+            (self.work)(Db(self.handle.0));
+        }
+        is_interrupted
     }
 }
 

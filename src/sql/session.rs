@@ -163,9 +163,9 @@ impl Session {
         self.registry.get(name)
     }
 
-    /// What ends the session's waits.
-    pub(crate) fn interrupt(&self) -> &Arc<dyn Interrupt> {
-        &self.interrupt
+    /// What keeps clients from being registered and changed, if anything does.
+    pub(crate) fn locked(&self) -> Option<&'static str> {
+        self.registry.locked().map(|lock| lock.name())
     }
 
     /// Embeds all texts of `json` into the cache, where they stay until they are read once. Returns for how many of

@@ -38,6 +38,7 @@ impl Cursor<Argument> for Scan {
         let _ = &self.connection;
         self.rows = None;
         let stored = Stored::read(self.db, &self.schema, &self.name)?;
+        stored.searchable()?;
         let sql =
             format!("SELECT id, \"row\", seq, chunk FROM {} ORDER BY \"row\", seq", stored.table("chunks"));
         let mut rows = Statement::prepare(self.db, &sql)?;

@@ -21,8 +21,20 @@ pub mod setting {
     pub const MODEL: &str = "model";
     /// See [`MODEL`].
     pub const DIMENSIONS: &str = "dimensions";
+    /// The same three of the generation that is being filled, where there is one.
+    pub const NEXT_GENERATION: &str = "next_generation";
+    /// See [`NEXT_GENERATION`].
+    pub const NEXT_MODEL: &str = "next_model";
+    /// See [`NEXT_GENERATION`].
+    pub const NEXT_DIMENSIONS: &str = "next_dimensions";
+    /// 1 where the next generation takes over the vectors of the one before: a rebuild.
+    pub const NEXT_COPIES: &str = "next_copies";
     /// 1 where there is a table of words.
     pub const WORDS: &str = "words";
+    /// 1 where the next sync is to make the table of words anew.
+    pub const WORDS_STALE: &str = "words_stale";
+    /// 1 where the next sync is to make triggers for other columns.
+    pub const COLUMNS_STALE: &str = "columns_stale";
     /// What a sync has to do with every row: see [`Pass`](super::Pass).
     pub const PASS: &str = "pass";
     /// The rowid that it goes on from.
@@ -43,6 +55,13 @@ pub enum Pass {
     Compare,
     /// Mark all.
     All,
+}
+
+impl Pass {
+    /// What the settings call it.
+    pub const ALL: &str = "all";
+    /// See [`Pass::ALL`].
+    pub const COMPARE: &str = "compare";
 }
 
 /// An index.
@@ -153,6 +172,16 @@ impl Stored {
         self.int(setting::DIMENSIONS).and_then(|n| usize::try_from(n).ok()).filter(|n| *n > 0)
     }
 
+    /// The generation that is being filled, and its model's fingerprint.
+    pub fn next(&self) -> Option<(i64, &str)> {
+        self.int(setting::NEXT_GENERATION).zip(self.text(setting::NEXT_MODEL))
+    }
+
+    /// Whether a setting is 1.
+    pub fn is_set(&self, setting: &str) -> bool {
+        self.int(setting) == Some(1)
+    }
+
     /// Whether it has a table of words.
     pub fn has_words(&self) -> bool {
         self.int(setting::WORDS) == Some(1)
@@ -161,7 +190,7 @@ impl Stored {
     /// What the next sync has to do with every row, and from which on.
     pub fn pass(&self) -> Option<(Pass, i64)> {
         let pass = match self.text(setting::PASS)? {
-            "all" => Pass::All,
+            Pass::ALL => Pass::All,
             _ => Pass::Compare,
         };
         Some((pass, self.int(setting::PASS_FROM).unwrap_or(i64::MIN)))

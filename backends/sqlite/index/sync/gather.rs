@@ -3,16 +3,18 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use super::claims::Claims;
+use super::generations::{Target, from_unfilled};
 use super::rows::{Content, Rows};
-use super::{Stop, Target};
+use super::{Stop, now};
 use crate::base::error::{Error, Result};
+use crate::base::interrupt::Interrupt;
 use crate::client::Client;
 use crate::embed::cache::Vector;
 use crate::embed::call::Call;
 use crate::embed::stream::{Stream, Text};
-use crate::index::ddl::Watched;
+use crate::index::ddl::{MARKS, Watched};
 use crate::index::plan::{Key, Piece, key_of, pieces};
-use crate::sqlite::connection::Connection;
 use crate::sqlite::index::stored::Stored;
 use crate::sqlite::sql::Statement;
 
@@ -21,6 +23,10 @@ use crate::sqlite::sql::Statement;
 pub enum Source {
     /// Rows that are marked.
     Marked,
+    /// Rows that have failed, and whose pause is over.
+    Failed,
+    /// Rows with chunks that have no vector of the generation that is being filled.
+    Unfilled,
 }
 
 /// The most rows of a round.
@@ -40,6 +46,8 @@ pub struct Item {
     pub key: Key,
     /// The chunks of its text.
     pub pieces: Vec<Piece>,
+    /// Whether it is done for its mark.
+    pub is_marked: bool,
 }
 
 /// Some rows, and the vectors of their chunks that came from the client.
@@ -69,25 +77,43 @@ impl Reader<'_> {
     ///
     /// # Errors
     /// What SQLite says.
-    pub fn read(&self, client: &Client, source: Source, from: i64, limit: u64) -> Result<Round, Stop> {
+    pub fn read(
+        &self,
+        client: &Client,
+        source: Source,
+        from: i64,
+        limit: u64,
+        claims: &Claims,
+    ) -> Result<Round, Stop> {
         let Reader { stored, watched, target } = self;
         let texts_most = client.ceilings().texts.saturating_mul(client.concurrency()).max(TEXTS_LEAST);
         let db = stored.db;
         let limit = i64::try_from(limit).unwrap_or(i64::MAX).min(ROWS_MOST);
         let sql = match source {
             Source::Marked => {
-                format!(
-                    "SELECT \"row\" FROM {} WHERE \"row\" >= ?1 ORDER BY \"row\" LIMIT ?2",
-                    stored.table("marks")
-                )
+                format!("SELECT m.\"row\" FROM {} AS m WHERE m.\"row\" >= ?1", stored.table(MARKS))
             }
+            Source::Failed => format!(
+                "SELECT DISTINCT m.\"row\" FROM {} AS m WHERE m.\"row\" >= ?1 AND m.again <= {}",
+                stored.table("errors"),
+                now()
+            ),
+            Source::Unfilled => format!(
+                "SELECT DISTINCT m.\"row\" FROM (SELECT c.\"row\" {} AND c.\"row\" >= ?1) AS m WHERE 1",
+                from_unfilled(stored, target.generation)
+            ),
         };
+        let sql = format!("{sql} AND {} ORDER BY m.\"row\" LIMIT ?2", claims.condition("m.\"row\""));
         let ids = Statement::prepare(db, &sql)?.all(&[from.into(), limit.into()], |row| row.int(0))?;
         let mut content = Rows::new(stored, watched)?;
         let mut by_hash = Statement::prepare(
             db,
-            &format!("SELECT 1 FROM {} WHERE generation = ?1 AND hash = ?2", stored.table("vectors")),
+            &format!(
+                "SELECT 1 FROM {} WHERE generation IN (?1, ?2) AND hash = ?3 AND length(vector) = ?4",
+                stored.table("vectors")
+            ),
         )?;
+        let width = target.dimensions.or(stored.dimensions()).unwrap_or(0) as i64 * 4;
         let mut round = Round {
             rows: Vec::new(),
             missing: Vec::new(),
@@ -109,14 +135,23 @@ impl Reader<'_> {
             };
             for piece in &pieces {
                 if known.insert(piece.key) {
-                    let is_there =
-                        by_hash.first(&[target.generation.into(), piece.key[..].into()], |_| ())?.is_some();
+                    let is_there = by_hash
+                        .first(
+                            &[
+                                target.generation.into(),
+                                target.source.into(),
+                                piece.key[..].into(),
+                                width.into(),
+                            ],
+                            |_| (),
+                        )?
+                        .is_some();
                     if !is_there {
                         round.missing.push((piece.key, piece.text.as_str().into()));
                     }
                 }
             }
-            round.rows.push(Item { row, content, key, pieces });
+            round.rows.push(Item { row, content, key, pieces, is_marked: source == Source::Marked });
         }
         Ok(round)
     }
@@ -128,18 +163,53 @@ impl Round {
         self.rows.last().map(|item| item.row)
     }
 
-    /// Asks the client for the vectors that are missing. Nothing is open meanwhile.
+    /// Whether the client is to be asked.
+    pub fn wants_vectors(&self) -> bool {
+        !self.missing.is_empty()
+    }
+
+    /// Takes vectors that came before.
+    pub fn use_spare(&mut self, spare: &HashMap<Key, Vector>) {
+        let vectors = &mut self.vectors;
+        self.missing.retain(|(key, _)| match spare.get(key) {
+            Some(vector) => {
+                vectors.insert(*key, vector.clone());
+                false
+            }
+            None => true,
+        });
+    }
+
+    /// The rows for which the client is to be asked.
+    pub fn rows_without_vectors(&self) -> Vec<i64> {
+        let missing: HashSet<&Key> = self.missing.iter().map(|(key, _)| key).collect();
+        let lacks = |item: &&Item| item.pieces.iter().any(|piece| missing.contains(&piece.key));
+        self.rows.iter().filter(lacks).map(|item| item.row).collect()
+    }
+
+    /// Leaves out rows for which the client would be asked, but those of `claimed`.
+    pub fn keep(&mut self, claimed: &HashSet<i64>) {
+        let lacking: HashSet<i64> = self.rows_without_vectors().into_iter().collect();
+        if lacking.iter().all(|row| claimed.contains(row)) {
+            return;
+        }
+        self.rows.retain(|item| claimed.contains(&item.row) || !lacking.contains(&item.row));
+        let wanted: HashSet<&Key> =
+            self.rows.iter().flat_map(|item| item.pieces.iter().map(|piece| &piece.key)).collect();
+        self.missing.retain(|(key, _)| wanted.contains(key));
+    }
+
+    /// Asks the client for the vectors that are missing. Nothing is open meanwhile, but as `interrupt` says.
     ///
     /// # Errors
     /// An interrupt; what fails for every text, as a server that cannot be reached.
-    pub fn embed(&mut self, connection: &Connection, call: Call) -> Result<()> {
+    pub fn embed(&mut self, call: Call, interrupt: Arc<dyn Interrupt>) -> Result<()> {
         if self.missing.is_empty() {
             return Ok(());
         }
         let missing = std::mem::take(&mut self.missing);
         let count = missing.len();
         let items = missing.into_iter().map(|(key, text)| Ok((key, Text::Text(text))));
-        let interrupt = connection.session.interrupt().clone();
         let mut stream = Stream::new(call, items, true, Some(count as u64), interrupt).whole();
         let mut last = None;
         while let Some(row) = stream.next_row()? {

@@ -4,35 +4,42 @@
 //! others with nothing open, and writes in short transactions, each of which reads its rows again: one that changed
 //! meanwhile stays marked.
 
+mod claims;
 mod gather;
+mod generations;
+mod pass;
 mod rows;
+mod run;
 mod segments;
+mod settle;
 mod transaction;
 mod version;
 mod write;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::json;
 
-use super::stored::{Stored, setting};
+use super::stored::Stored;
 use crate::base::error::{Error, Result};
-use crate::base::words::quoted;
-use crate::client::Client;
+use crate::embed::cache::Vector;
 use crate::index::asked::Asked;
-use crate::index::ddl::Watched;
 use crate::index::fingerprint::Fingerprint;
+use crate::index::plan::Key;
 use crate::sql::value::{Output, Value};
 use crate::sqlite::connection::{Connection, Db};
 use crate::sqlite::sql::{Failure, Statement, is_autocommit, is_in_transaction};
 use crate::sqlite::vtab::Argument;
-use gather::{Reader, Round, Source};
-use transaction::Transactions;
-use write::Writer;
+use run::Sync;
+
+/// How often a sync begins anew since the index was changed meanwhile.
+const RESTARTS: usize = 20;
 
 /// Why a step of a sync ends early.
+#[derive(Debug)]
 pub enum Stop {
     /// A statement failed.
     Failed(Failure),
@@ -40,8 +47,8 @@ pub enum Stop {
     Error(Error),
     /// The index is not what it was when the sync began.
     Stale,
-    /// A vector that was there is not there any more.
-    Lost,
+    /// A vector that was there is not there any more, which this row was to have.
+    Lost(i64),
 }
 
 impl From<Failure> for Stop {
@@ -61,8 +68,8 @@ impl From<Stop> for Error {
         match stop {
             Stop::Failed(failure) => failure.into(),
             Stop::Error(error) => error,
-            Stop::Stale | Stop::Lost => Error::invalid(
-                "rembed_sync: the index was changed meanwhile. What was synced is kept: sync again",
+            Stop::Stale | Stop::Lost(_) => Error::invalid(
+                "rembed_sync: the index is changed over and over meanwhile. What was synced is kept: sync again",
             ),
         }
     }
@@ -77,8 +84,6 @@ pub struct Counts {
     pub reused: u64,
     /// Chunks that went.
     pub deleted: u64,
-    /// Rows that failed.
-    pub failed: u64,
 }
 
 impl std::ops::AddAssign for Counts {
@@ -86,8 +91,19 @@ impl std::ops::AddAssign for Counts {
         self.embedded += more.embedded;
         self.reused += more.reused;
         self.deleted += more.deleted;
-        self.failed += more.failed;
     }
+}
+
+/// What a sync that begins anew takes with it.
+#[derive(Default)]
+pub struct Progress {
+    counts: Counts,
+    /// The rows that it took up.
+    taken: u64,
+    /// Vectors that came and were not written, and their model.
+    spare: Option<(Fingerprint, HashMap<Key, Vector>)>,
+    /// Whether the second generation that the call asks for was begun.
+    has_begun: bool,
 }
 
 /// The function.
@@ -111,18 +127,37 @@ pub fn rembed_sync(connection: &Arc<Connection>, db: Db, args: &[Argument]) -> R
              autocommit mode, as SELECT rembed_sync(…) by itself",
         ));
     }
+    if let Some(lock) = connection.session.locked().filter(|_| asked.reembed) {
+        return Err(Error::invalid(format!(
+            "locked by {lock}: an index may be synced, but not embedded anew. SELECT rembed_sync(…, '{{\"reembed\": true}}') \
+             where no lock is"
+        )));
+    }
     let start = Instant::now();
     let stored = Stored::find(db, &name)?;
     let client = connection.session.client(&stored.config.client)?;
     let requests = || client.stats().requests.load(Ordering::Relaxed);
     let before = requests();
-    let mut sync = Sync::new(connection, stored, &client, asked)?;
-    let counts = sync.run()?;
-    let pending = sync.pending()?;
+    let (schema, name) = (stored.schema.clone(), stored.name.clone());
+    let mut progress = Progress::default();
+    for restart in 0.. {
+        let stored = Stored::read(db, &schema, &name)?;
+        match Sync::new(connection, stored, asked, &mut progress).and_then(Sync::run) {
+            Ok(()) => break,
+            Err(Stop::Stale) if restart < RESTARTS => {}
+            Err(stop) => return Err(stop.into()),
+        }
+    }
+    let stored = Stored::read(db, &schema, &name)?;
+    let count = |what: &str, table: &str| -> Result<i64> {
+        let sql = format!("SELECT {what} FROM {}", stored.table(table));
+        Ok(Statement::prepare(db, &sql)?.first(&[], |row| row.int(0))?.unwrap_or(0))
+    };
+    let Counts { embedded, reused, deleted } = progress.counts;
     Ok(Output::Text(
         json!({
-            "embedded": counts.embedded, "reused": counts.reused, "deleted": counts.deleted,
-            "failed": counts.failed, "pending": pending,
+            "embedded": embedded, "reused": reused, "deleted": deleted,
+            "failed": count("count(DISTINCT \"row\")", "errors")?, "pending": count("count(*)", "marks")?,
             "requests": requests() - before,
             "seconds": (start.elapsed().as_secs_f64() * 1000.0).round() / 1000.0,
         })
@@ -131,137 +166,7 @@ pub fn rembed_sync(connection: &Arc<Connection>, db: Db, args: &[Argument]) -> R
     ))
 }
 
-/// The vectors that a sync fills.
-#[derive(Debug, Clone)]
-pub struct Target {
-    /// Their generation.
-    pub generation: i64,
-    /// How many dimensions they have, where that is known.
-    pub dimensions: Option<usize>,
-    /// The model.
-    pub model: Fingerprint,
-    /// The settings that have the model and the dimensions.
-    names: (&'static str, &'static str),
-}
-
-/// A sync under way.
-pub struct Sync<'a> {
-    connection: &'a Arc<Connection>,
-    stored: Stored,
-    watched: Watched,
-    target: Target,
-    transactions: Transactions,
-    /// The rows that it may still take up.
-    left: u64,
-    counts: Counts,
-}
-
-impl<'a> Sync<'a> {
-    fn new(
-        connection: &'a Arc<Connection>,
-        stored: Stored,
-        client: &Client,
-        asked: Asked,
-    ) -> Result<Sync<'a>> {
-        let watched = stored.searchable()?.clone();
-        let call = connection.session.call(&stored.config.client, Some("document"))?;
-        let target = target(&stored, Fingerprint::of(&call)?)?;
-        let transactions = Transactions::new(&stored, client.timeout())?;
-        let left = asked.limit.unwrap_or(u64::MAX);
-        Ok(Sync { connection, stored, watched, target, transactions, left, counts: Counts::default() })
-    }
-
-    fn run(&mut self) -> Result<Counts> {
-        self.take_up(Source::Marked)?;
-        self.note_end()?;
-        Ok(self.counts)
-    }
-
-    /// Does the rows of `source`, round by round.
-    fn take_up(&mut self, source: Source) -> Result<()> {
-        let mut from = i64::MIN;
-        while self.left > 0 {
-            let call = self.connection.session.call(&self.stored.config.client, Some("document"))?;
-            let reader = Reader { stored: &self.stored, watched: &self.watched, target: &self.target };
-            let mut round = reader.read(call.client(), source, from, self.left)?;
-            let Some(last) = round.last() else { break };
-            self.left -= round.rows.len() as u64;
-            round.embed(self.connection, call)?;
-            self.write(&round)?;
-            let Some(next) = last.checked_add(1) else { break };
-            from = next;
-        }
-        Ok(())
-    }
-
-    /// Writes the rows of a round.
-    fn write(&mut self, round: &Round) -> Result<()> {
-        let mut writer = Writer::new(&self.stored, &self.watched, &self.target)?;
-        let mut next = 0;
-        while next < round.rows.len() {
-            let written = self.transactions.run(|until| {
-                writer.begin(&self.target)?;
-                let (mut done, mut counts) = (next, Counts::default());
-                while done < round.rows.len() && (done == next || Instant::now() < until) {
-                    counts += writer.row(&round.rows[done], round)?;
-                    done += 1;
-                }
-                Ok((done, counts, writer.end()?))
-            });
-            match written {
-                Ok((done, counts, target)) => {
-                    next = done;
-                    self.counts += counts;
-                    self.target = target;
-                }
-                // Another sync took the vector out that the row was to have. It stays marked.
-                Err(Stop::Lost) => next += 1,
-                Err(stop) => return Err(stop.into()),
-            }
-        }
-        Ok(())
-    }
-
-    fn note_end(&mut self) -> Result<()> {
-        let stored = &self.stored;
-        let sql = format!("INSERT OR REPLACE INTO {}(name, value) VALUES (?1, ?2)", stored.table("config"));
-        let mut put = Statement::prepare(stored.db, &sql)?;
-        Ok(self.transactions.run(|_| Ok(put.run(&[setting::SYNCED.into(), now().into()])?))?)
-    }
-
-    fn pending(&self) -> Result<i64> {
-        let sql = format!("SELECT count(*) FROM {}", self.stored.table("marks"));
-        Ok(Statement::prepare(self.stored.db, &sql)?.first(&[], |row| row.int(0))?.unwrap_or(0))
-    }
-}
-
 /// Seconds since 1970.
 pub fn now() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |time| time.as_secs_f64())
-}
-
-/// The vectors that are to be filled, if they can be by this client.
-fn target(stored: &Stored, model: Fingerprint) -> Result<Target> {
-    if let Some(before) = stored.text(setting::MODEL) {
-        let before = Fingerprint::from_json(before)?;
-        if before != model {
-            return Err(other_model(stored, &before.to_string(), &model.to_string()));
-        }
-    }
-    Ok(Target {
-        generation: stored.generation(),
-        dimensions: stored.dimensions(),
-        model,
-        names: (setting::MODEL, setting::DIMENSIONS),
-    })
-}
-
-fn other_model(stored: &Stored, before: &str, now: &str) -> Error {
-    Error::invalid(format!(
-        "the vectors of the index {} are of {before}, and its client {} has {now}: vectors of two models cannot be compared. \
-         SELECT rembed_sync({}, '{{\"reembed\": true}}') embeds every chunk anew; or register the client as it was",
-        quoted(&stored.name),
-        quoted(&stored.config.client),
-        crate::index::name::string(&stored.qualified())
-    ))
 }

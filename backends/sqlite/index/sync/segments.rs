@@ -67,7 +67,7 @@ impl Segments {
         vector: &Quantised,
     ) -> Result<(i64, i64), Stop> {
         let at = self.segment_with_room(generation, vector.bytes.len())?;
-        let Some(loaded) = self.loaded.get_mut(&at) else { return Err(Stop::Lost) };
+        let Some(loaded) = self.loaded.get_mut(&at) else { return Err(Stop::Lost(row)) };
         segment::grow(&mut loaded.data)?;
         let place = segment::put(&mut loaded.data, &Place { id, row, vector })?;
         loaded.live += 1;

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Stop;
+use super::version::Version;
 use crate::base::error::{Error, Result};
 use crate::base::interrupt::Interrupt;
-use crate::index::ddl::MARKS;
+use crate::index::ddl::{MARKS, Watched};
 use crate::index::pace::{Pace, backoff};
 use crate::sqlite::connection::{Db, Handle};
 use crate::sqlite::index::stored::Stored;
@@ -32,6 +33,8 @@ pub struct Transactions {
     /// Whether others may wait for the lock.
     is_shared: bool,
     pace: Pace,
+    /// What the index was when the sync began.
+    version: Option<Version>,
 }
 
 impl Transactions {
@@ -53,7 +56,17 @@ impl Transactions {
             patience,
             is_shared: file.is_some_and(|file| !file.is_empty()),
             pace: Pace::default(),
+            version: None,
         })
+    }
+
+    /// From now on each transaction ends by [`Stop::Stale`] where the index is not this one any more.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn watch(&mut self, stored: &Stored, watched: &Watched) -> Result<(), Failure> {
+        self.version = Some(Version::new(stored, watched)?);
+        Ok(())
     }
 
     /// Runs `work` in a transaction, which it ends by `true` where it has anything to be kept. `work` is told until when
@@ -102,6 +115,9 @@ impl Transactions {
         let done = self.first.run(&[]).map_err(Stop::from).and_then(|()| {
             let start = Instant::now();
             *since = Some(start);
+            if let Some(version) = &mut self.version {
+                version.check()?;
+            }
             let done = work(start + self.pace.work())?;
             self.commit()?;
             Ok(done)

@@ -1,10 +1,10 @@
 //! Writes rows, within a transaction.
 
 use super::gather::{Item, Round};
+use super::generations::Target;
 use super::rows::{Content, Rows};
 use super::segments::Segments;
-use super::version::Version;
-use super::{Counts, Stop, Target, now};
+use super::{Counts, Stop, now};
 use crate::base::error::Error;
 use crate::base::vector::to_bytes;
 use crate::base::words::quoted;
@@ -23,11 +23,13 @@ const OF_THE_ROW: i64 = -1;
 /// The statements that write an index.
 pub struct Writer<'a> {
     stored: &'a Stored,
+    owner: &'a str,
     target: Target,
     content: Rows,
     segments: Segments,
     words: Option<Words>,
     unmark: Statement,
+    unclaim: Statement,
     chunks: Statement,
     chunk: Statement,
     add_chunk: Statement,
@@ -45,7 +47,6 @@ pub struct Writer<'a> {
     remove_errors: Statement,
     put_setting: Statement,
     setting: Statement,
-    version: Version,
 }
 
 struct Words {
@@ -59,7 +60,12 @@ impl<'a> Writer<'a> {
     ///
     /// # Errors
     /// What SQLite says.
-    pub fn new(stored: &'a Stored, watched: &Watched, target: &Target) -> Result<Writer<'a>, Failure> {
+    pub fn new(
+        stored: &'a Stored,
+        watched: &Watched,
+        target: &Target,
+        owner: &'a str,
+    ) -> Result<Writer<'a>, Failure> {
         let db = stored.db;
         let of =
             |suffix: &str, sql: &str| Statement::prepare(db, &sql.replace("TABLE", &stored.table(suffix)));
@@ -76,11 +82,13 @@ impl<'a> Writer<'a> {
         };
         Ok(Writer {
             stored,
+            owner,
             target: target.clone(),
             content: Rows::new(stored, watched)?,
             segments: Segments::new(stored)?,
             words: if stored.has_words() { Some(words()?) } else { None },
             unmark: of("marks", "DELETE FROM TABLE WHERE \"row\" = ?1")?,
+            unclaim: of("claims", "DELETE FROM TABLE WHERE \"row\" = ?1 AND owner = ?2")?,
             chunks: of(
                 "chunks",
                 "SELECT id, seq, start, \"end\", hash FROM TABLE WHERE \"row\" = ?1 ORDER BY seq",
@@ -97,7 +105,10 @@ impl<'a> Writer<'a> {
                 "SELECT id, segment, place FROM TABLE WHERE generation = ?1 AND chunk = ?2",
             )?,
             has_vector: of("vectors", "SELECT 1 FROM TABLE WHERE generation = ?1 AND chunk = ?2")?,
-            vector: of("vectors", "SELECT vector FROM TABLE WHERE generation = ?1 AND hash = ?2")?,
+            vector: of(
+                "vectors",
+                "SELECT vector FROM TABLE WHERE generation IN (?1, ?2) AND hash = ?3 AND length(vector) = ?4 LIMIT 1",
+            )?,
             add_vector: of(
                 "vectors",
                 "INSERT INTO TABLE(generation, chunk, hash, segment, place, vector) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
@@ -115,7 +126,6 @@ impl<'a> Writer<'a> {
             )?,
             remove_errors: of("errors", "DELETE FROM TABLE WHERE \"row\" = ?1")?,
             setting: of("config", "SELECT value FROM TABLE WHERE name = ?1")?,
-            version: Version::new(stored, watched)?,
             put_setting: of("config", "INSERT OR REPLACE INTO TABLE(name, value) VALUES (?1, ?2)")?,
         })
     }
@@ -127,10 +137,9 @@ impl<'a> Writer<'a> {
     pub fn begin(&mut self, target: &Target) -> Result<(), Stop> {
         self.segments.begin();
         self.target = target.clone();
-        self.version.check()?;
         if self.target.dimensions.is_none() {
             // Another sync may have put the first vector.
-            let (model, dimensions) = self.target.names;
+            let (model, dimensions) = self.target.settings();
             let mut get = |name: &str| self.setting.first(&[name.into()], |row| (row.text(0), row.int(0)));
             if let (Some((model, _)), Some((_, width))) = (get(model)?, get(dimensions)?) {
                 if model != self.target.model.to_json() {
@@ -161,11 +170,14 @@ impl<'a> Writer<'a> {
             (Content::Text(text), Content::Text(_)) => key_of(text) == item.key,
             (now, before) => now == before,
         };
+        let row = item.row;
+        self.unclaim.run(&[row.into(), self.owner.into()])?;
         if !is_same {
             return Ok(Counts::default());
         }
-        let row = item.row;
-        let attempts = self.attempts.first(&[row.into()], |found| found.int(0))?.unwrap_or(0) + 1;
+        let before =
+            if item.is_marked { None } else { self.attempts.first(&[row.into()], |found| found.int(0))? };
+        let attempts = before.unwrap_or(0) + 1;
         let old = self.chunks.all(&[row.into()], |found| Old {
             id: found.int(0),
             seq: found.int(1),
@@ -188,7 +200,7 @@ impl<'a> Writer<'a> {
                 Found::There => counts.reused += 1,
                 Found::New => counts.embedded += 1,
                 Found::Failed(why) => failures.push((piece.seq, why)),
-                Found::Lost => return Err(Stop::Lost),
+                Found::Lost => return Err(Stop::Lost(row)),
             }
         }
         match &item.content {
@@ -203,7 +215,6 @@ impl<'a> Writer<'a> {
             let again = now() + pause(attempts);
             self.put_error.run(&[row.into(), (*seq).into(), why.into(), attempts.into(), again.into()])?;
         }
-        counts.failed += u64::from(!failures.is_empty());
         self.unmark.run(&[row.into()])?;
         Ok(counts)
     }
@@ -274,9 +285,12 @@ impl<'a> Writer<'a> {
         if self.has_vector.first(&[generation.into(), id.into()], |_| ())?.is_some() {
             return Ok(Found::There);
         }
-        let stored = self.vector.first(&[generation.into(), piece.key[..].into()], |row| row.bytes(0))?;
+        let width = self.target.dimensions.or(self.stored.dimensions()).unwrap_or(0);
+        let args =
+            [generation.into(), self.target.source.into(), piece.key[..].into(), (width as i64 * 4).into()];
+        let stored = self.vector.first(&args, |row| row.bytes(0))?;
         let (vector, found) = match (stored, round.vectors.get(&piece.key)) {
-            (Some(bytes), _) => (vector_of(&bytes, self.target.dimensions.unwrap_or(0), id)?, Found::There),
+            (Some(bytes), _) => (vector_of(&bytes, width, id)?, Found::There),
             (None, Some(vector)) => (vector.to_vec(), Found::New),
             (None, None) => {
                 let failure = round.failures.get(&piece.key);
@@ -310,7 +324,7 @@ impl<'a> Writer<'a> {
             ))
             .into()),
             None => {
-                let (model, dimensions) = self.target.names;
+                let (model, dimensions) = self.target.settings();
                 self.put_setting.run(&[model.into(), (&self.target.model.to_json()).into()])?;
                 self.put_setting.run(&[dimensions.into(), (width as i64).into()])?;
                 self.target.dimensions = Some(width);

@@ -1,4 +1,7 @@
 //! The semantic index on a real SQLite. Each file is named after a point of what must be so.
 
 mod basics;
+mod point02;
+mod point03;
+mod point12;
 mod support;

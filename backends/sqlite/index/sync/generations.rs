@@ -1,0 +1,153 @@
+//! Generations of vectors: one answers, and another may be filled meanwhile, by another model.
+
+use super::Stop;
+use super::run::Sync;
+use super::transaction::Transactions;
+use crate::base::error::{Error, Result};
+use crate::base::words::quoted;
+use crate::index::fingerprint::Fingerprint;
+use crate::index::name::string;
+use crate::sqlite::index::stored::{Stored, put, setting};
+use crate::sqlite::sql::{Arg, Statement};
+
+/// The vectors that a sync fills.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// Their generation.
+    pub generation: i64,
+    /// The generation whose vectors serve too: the same, but for a rebuild.
+    pub source: i64,
+    /// How many dimensions they have, where that is known.
+    pub dimensions: Option<usize>,
+    /// The model.
+    pub model: Fingerprint,
+    /// Whether another generation answers.
+    pub is_next: bool,
+}
+
+impl Target {
+    /// The settings that have the model and the dimensions.
+    pub fn settings(&self) -> (&'static str, &'static str) {
+        match self.is_next {
+            true => (setting::NEXT_MODEL, setting::NEXT_DIMENSIONS),
+            false => (setting::MODEL, setting::DIMENSIONS),
+        }
+    }
+}
+
+/// The vectors that are to be filled, if they can be by this model.
+///
+/// # Errors
+/// Vectors of another model.
+pub fn target(stored: &Stored, model: Fingerprint) -> Result<Target> {
+    let answering = stored.generation();
+    let (generation, before, dimensions) = match stored.next() {
+        Some((next, before)) => (next, Some(before), stored.int(setting::NEXT_DIMENSIONS)),
+        None => (answering, stored.text(setting::MODEL), stored.int(setting::DIMENSIONS)),
+    };
+    if let Some(before) = before {
+        let before = Fingerprint::from_json(before)?;
+        if before != model {
+            return Err(other_model(stored, &before, &model));
+        }
+    }
+    let copies = stored.is_set(setting::NEXT_COPIES);
+    Ok(Target {
+        generation,
+        source: if copies { answering } else { generation },
+        dimensions: dimensions.and_then(|n| usize::try_from(n).ok()).filter(|n| *n > 0),
+        model,
+        is_next: generation != answering,
+    })
+}
+
+fn other_model(stored: &Stored, before: &Fingerprint, now: &Fingerprint) -> Error {
+    let begun = if stored.next().is_some() { "being embedded anew by" } else { "of" };
+    Error::invalid(format!(
+        "the vectors of the index {} are {begun} the model {before}, and its client {} has {now} now: vectors of two models \
+         cannot be compared. Register the client as it was, or embed every chunk anew: SELECT rembed_sync({}, \
+         '{{\"reembed\": true}}')",
+        quoted(&stored.name),
+        quoted(&stored.config.client),
+        string(&stored.qualified())
+    ))
+}
+
+/// Begins a generation of `model`, unless one is begun already. Where nothing was embedded yet, nothing is embedded anew.
+///
+/// # Errors
+/// As [`Transactions::run`].
+pub fn begin(stored: Stored, model: &Fingerprint, transactions: &mut Transactions) -> Result<Stored, Stop> {
+    let is_begun = stored.next().is_some_and(|(_, next)| next == model.to_json())
+        && !stored.is_set(setting::NEXT_COPIES);
+    if is_begun || (stored.next().is_none() && stored.dimensions().is_none()) {
+        return Ok(stored);
+    }
+    let (db, schema, name) = (stored.db, stored.schema.clone(), stored.name.clone());
+    let next = stored.next().map_or(stored.generation(), |(next, _)| next) + 1;
+    let json = model.to_json();
+    let mut retry = Statement::prepare(db, &format!("UPDATE {} SET again = 0", stored.table("errors")))?;
+    transactions.run(|_| {
+        retry.run(&[])?;
+        let settings = [
+            (setting::NEXT_GENERATION, next.into()),
+            (setting::NEXT_MODEL, (&json).into()),
+            (setting::NEXT_DIMENSIONS, Arg::Null),
+            (setting::NEXT_COPIES, Arg::Null),
+            (setting::REVISION, (stored.revision() + 1).into()),
+        ];
+        Ok(put(db, &schema, &name, &settings)?)
+    })?;
+    Ok(Stored::read(db, &schema, &name)?)
+}
+
+/// Has the next generation answer, if only failed rows are left.
+///
+/// # Errors
+/// As [`Transactions::run`].
+pub fn swap(sync: &mut Sync<'_>) -> Result<bool, Stop> {
+    let stored = &sync.stored;
+    let (db, schema, name) = (stored.db, &stored.schema, &stored.name);
+    let generation = sync.target.generation;
+    let model = sync.target.model.to_json();
+    let mut unfilled =
+        Statement::prepare(db, &format!("SELECT 1 {} LIMIT 1", from_unfilled(stored, generation)))?;
+    let mut passing = Statement::prepare(
+        db,
+        &format!(
+            "SELECT 1 FROM {} WHERE name = '{}' AND value IS NOT NULL",
+            stored.table("config"),
+            setting::PASS
+        ),
+    )?;
+    let dimensions = sync.target.dimensions.map(|n| n as i64);
+    let revision = stored.revision() + 1;
+    sync.transactions.run(|_| {
+        if unfilled.first(&[], |_| ())?.is_some() || passing.first(&[], |_| ())?.is_some() {
+            return Ok(false);
+        }
+        let settings = [
+            (setting::GENERATION, generation.into()),
+            (setting::MODEL, (&model).into()),
+            (setting::DIMENSIONS, dimensions.into()),
+            (setting::NEXT_GENERATION, Arg::Null),
+            (setting::NEXT_MODEL, Arg::Null),
+            (setting::NEXT_DIMENSIONS, Arg::Null),
+            (setting::NEXT_COPIES, Arg::Null),
+            (setting::REVISION, revision.into()),
+        ];
+        put(db, schema, name, &settings)?;
+        Ok(true)
+    })
+}
+
+/// FROM and WHERE of the chunks without a vector of a generation, but those of rows that have failed.
+pub fn from_unfilled(stored: &Stored, generation: i64) -> String {
+    format!(
+        "FROM {} AS c WHERE NOT EXISTS (SELECT 1 FROM {} AS v WHERE v.generation = {generation} AND v.chunk = c.id) \
+         AND NOT EXISTS (SELECT 1 FROM {} AS e WHERE e.\"row\" = c.\"row\")",
+        stored.table("chunks"),
+        stored.table("vectors"),
+        stored.table("errors")
+    )
+}

@@ -1,0 +1,116 @@
+//! The triggers and the table of words, as they are to be: before a sync looks at rows.
+
+use super::Stop;
+use super::transaction::Transactions;
+use crate::index::config::Config;
+use crate::index::ddl::{self, Trigger, WORDS, Watched};
+use crate::index::name::quoted_list;
+use crate::sqlite::connection::Db;
+use crate::sqlite::index::content;
+use crate::sqlite::index::stored::{Pass, Stored, put, run_all, setting};
+use crate::sqlite::index::table::{create_words, watched};
+use crate::sqlite::sql::{Arg, Failure, Statement, exec};
+
+/// Makes triggers that are missing or that watch other columns than they are to, and a table of words that is to be
+/// another one; every row is looked at after that. Gives the index as it is then.
+///
+/// # Errors
+/// A content table that is none any more; as [`Transactions::run`].
+pub fn settle(stored: Stored, transactions: &mut Transactions) -> Result<(Stored, Watched), Stop> {
+    let columns = stored.is_set(setting::COLUMNS_STALE);
+    let words = wants_words(&stored)?;
+    match &stored.watched {
+        Some(watched) if !columns && !words => {
+            let watched = watched.clone();
+            keep_names(&stored, &watched, transactions)?;
+            return Ok((stored, watched));
+        }
+        _ => {}
+    }
+    let (db, schema, name) = (stored.db, &*stored.schema, &*stored.name);
+    transactions.run(|_| {
+        let now = Stored::read(db, schema, name)?;
+        if now.revision() != stored.revision() {
+            return Err(Stop::Stale);
+        }
+        let mut settings = vec![(setting::REVISION, Arg::Int(now.revision() + 1))];
+        // What the triggers say is newer than what the options do.
+        let config = match &now.watched {
+            Some(watched) => Config {
+                content: watched.content.clone(),
+                content_rowid: Some(watched.rowid.clone()),
+                columns: if columns { now.config.columns.clone() } else { watched.columns.clone() },
+                ..now.config.clone()
+            },
+            None => now.config.clone(),
+        };
+        let config = content::check(db, schema, &config)?;
+        if columns || now.watched.is_none() {
+            let watched = watched(name, &config);
+            let again = Trigger::ALL.map(|trigger| trigger.drop(schema, name));
+            run_all(db, &again)?;
+            run_all(db, &Trigger::ALL.map(|trigger| trigger.create(schema, name, &watched)))?;
+        }
+        let pass = match (now.pass(), now.watched.is_none()) {
+            // A row that nobody marked, or one that is about to be: the first needs to be found before a search.
+            (Some((Pass::Compare, _)), _) | (_, true) => Pass::COMPARE,
+            _ => Pass::ALL,
+        };
+        settings.push((setting::PASS, pass.into()));
+        settings.push((setting::PASS_FROM, Arg::Null));
+        if words {
+            if now.has_words() {
+                exec(db, &format!("DROP TABLE {}", ddl::table(schema, name, WORDS)))?;
+            }
+            let made = create_words(db, schema, name, &config)?;
+            settings.push((setting::WORDS, i64::from(made).into()));
+            settings.push((setting::WORDS_STALE, Arg::Null));
+        }
+        if pass == Pass::COMPARE && (words || columns) {
+            // The chunks of every row lack words or have other texts, whatever their hashes say.
+            exec(db, &format!("UPDATE {} SET hash = x''", ddl::table(schema, name, "rows")))?;
+        }
+        settings.push((setting::COLUMNS_STALE, Arg::Null));
+        let rows = config.rows();
+        settings.extend(rows.iter().map(|(name, value)| (*name, Arg::from(value))));
+        Ok(put(db, schema, name, &settings)?)
+    })?;
+    let stored = Stored::read(db, schema, name)?;
+    let watched = stored.watched.clone().ok_or(Stop::Stale)?;
+    Ok((stored, watched))
+}
+
+/// Whether the table of words is to be made, or taken away.
+fn wants_words(stored: &Stored) -> Result<bool, Failure> {
+    let is_other =
+        stored.is_set(setting::WORDS_STALE) || stored.has_words() == stored.config.tokenize.is_empty();
+    // Without FTS5 the table cannot be dropped either.
+    Ok(is_other && has_fts5(stored.db)?)
+}
+
+/// Whether the host has FTS5.
+///
+/// # Errors
+/// What SQLite says.
+pub fn has_fts5(db: Db) -> Result<bool, Failure> {
+    Ok(Statement::prepare(db, "SELECT 1 FROM pragma_module_list WHERE name = 'fts5'")?
+        .first(&[], |_| ())?
+        .is_some())
+}
+
+/// Writes down the names that the triggers have, for when they are lost.
+fn keep_names(stored: &Stored, watched: &Watched, transactions: &mut Transactions) -> Result<(), Stop> {
+    let (config, columns) = (&stored.config, quoted_list(&watched.columns));
+    let is_same = config.content == watched.content
+        && config.content_rowid.as_deref() == Some(&*watched.rowid)
+        && config.columns == watched.columns;
+    if is_same {
+        return Ok(());
+    }
+    let names = [
+        ("content", Arg::from(&watched.content)),
+        ("content_rowid", (&watched.rowid).into()),
+        ("columns", (&columns).into()),
+    ];
+    transactions.run(|_| Ok(put(stored.db, &stored.schema, &stored.name, &names)?))
+}
