@@ -1,8 +1,10 @@
 //! The semantic index in SQLite: `rembed_index`, the virtual table, and `rembed_sync()`, which keeps it in step with its
 //! content table. What an index is without SQL is in `src/index/`.
 
+pub mod commands;
 pub mod content;
 pub mod cursor;
+pub mod integrity;
 pub mod stored;
 pub mod sync;
 pub mod table;

@@ -39,6 +39,8 @@ pub mod setting {
     pub const PASS: &str = "pass";
     /// The rowid that it goes on from.
     pub const PASS_FROM: &str = "pass_from";
+    /// 1 where the next sync is to tidy up.
+    pub const OPTIMIZE: &str = "optimize";
     /// Grows with each change of the options, so that a sync under way sees it.
     pub const REVISION: &str = "revision";
     /// When a sync last ended, in seconds since 1970.
@@ -215,6 +217,38 @@ impl Stored {
                 name::string(&self.qualified())
             ))
         })
+    }
+
+    /// How many rows the next sync takes up: those that are marked, and those that it is to mark first.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn pending(&self) -> Result<i64, Failure> {
+        let marks = self.number(&format!("SELECT count(*) FROM {}", self.table(ddl::MARKS)))?;
+        let (Some((Pass::All, from)), Some(watched)) = (self.pass(), &self.watched) else { return Ok(marks) };
+        let id = quote(&watched.rowid);
+        let unmarked = format!(
+            "SELECT count(*) FROM {} AS c WHERE c.{id} >= {from} AND NOT EXISTS (SELECT 1 FROM {} AS m WHERE m.\"row\" = c.{id})",
+            self.content(watched),
+            self.table(ddl::MARKS)
+        );
+        Ok(marks + self.number(&unmarked)?)
+    }
+
+    /// How many rows have failed.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn failed(&self) -> Result<i64, Failure> {
+        self.number(&format!("SELECT count(DISTINCT \"row\") FROM {}", self.table("errors")))
+    }
+
+    /// The number that a query gives; 0 for none.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn number(&self, sql: &str) -> Result<i64, Failure> {
+        Ok(Statement::prepare(self.db, sql)?.first(&[], |row| row.int(0))?.unwrap_or(0))
     }
 
     /// Its name as `rembed_sync` takes it.

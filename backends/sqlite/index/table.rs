@@ -78,12 +78,15 @@ pub fn create_words(db: Db, schema: &str, name: &str, config: &Config) -> Result
     match exec(db, &ddl::create_words(schema, name, &config.tokenize)) {
         Ok(()) => Ok(true),
         Err(failure) if lacks_fts5(&failure) => Ok(false),
-        Err(failure) => match Error::from(failure) {
-            Error::Invalid(why) => {
-                Err(Error::invalid(format!("tokenize = {}: {why}", quoted(&config.tokenize))))
-            }
-            e => Err(e),
-        },
+        Err(failure) => Err(wrong_tokenizer(config, failure)),
+    }
+}
+
+/// The error of a tokenizer that FTS5 does not take.
+pub fn wrong_tokenizer(config: &Config, failure: Failure) -> Error {
+    match Error::from(failure) {
+        Error::Invalid(why) => Error::invalid(format!("tokenize = {}: {why}", quoted(&config.tokenize))),
+        e => e,
     }
 }
 
@@ -182,6 +185,7 @@ impl Index {
 impl Table<Argument> for Index {
     const NAME: &'static CStr = c"rembed_index";
     const CALLERS: Callers = Callers::Anyone;
+    const WRITABLE: bool = true;
     type Cursor = Scan;
 
     fn declaration(&self) -> Cow<'static, CStr> {
@@ -196,5 +200,17 @@ impl Table<Argument> for Index {
 
     fn open(&self) -> Scan {
         Scan::new(self)
+    }
+
+    fn insert(&self, _: Option<i64>, columns: &[Argument], _: bool) -> Result<i64> {
+        self.command(columns).map(|()| 0)
+    }
+
+    fn update(&self, _: i64, _: i64, _: &[Argument], _: bool) -> Result<()> {
+        Err(self.not_a_table())
+    }
+
+    fn delete(&self, _: i64) -> Result<()> {
+        Err(self.not_a_table())
     }
 }

@@ -7,11 +7,12 @@
 mod claims;
 mod gather;
 mod generations;
+mod optimize;
 mod pass;
-mod rows;
+pub mod rows;
 mod run;
 mod segments;
-mod settle;
+pub mod settle;
 mod transaction;
 mod version;
 mod write;
@@ -31,7 +32,7 @@ use crate::index::fingerprint::Fingerprint;
 use crate::index::plan::Key;
 use crate::sql::value::{Output, Value};
 use crate::sqlite::connection::{Connection, Db};
-use crate::sqlite::sql::{Failure, Statement, is_autocommit, is_in_transaction};
+use crate::sqlite::sql::{Failure, is_autocommit, is_in_transaction};
 use crate::sqlite::vtab::Argument;
 use run::Sync;
 
@@ -149,15 +150,11 @@ pub fn rembed_sync(connection: &Arc<Connection>, db: Db, args: &[Argument]) -> R
         }
     }
     let stored = Stored::read(db, &schema, &name)?;
-    let count = |what: &str, table: &str| -> Result<i64> {
-        let sql = format!("SELECT {what} FROM {}", stored.table(table));
-        Ok(Statement::prepare(db, &sql)?.first(&[], |row| row.int(0))?.unwrap_or(0))
-    };
     let Counts { embedded, reused, deleted } = progress.counts;
     Ok(Output::Text(
         json!({
             "embedded": embedded, "reused": reused, "deleted": deleted,
-            "failed": count("count(DISTINCT \"row\")", "errors")?, "pending": count("count(*)", "marks")?,
+            "failed": stored.failed()?, "pending": stored.pending()?,
             "requests": requests() - before,
             "seconds": (start.elapsed().as_secs_f64() * 1000.0).round() / 1000.0,
         })

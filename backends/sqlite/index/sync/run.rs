@@ -9,7 +9,7 @@ use super::gather::{Reader, Round, Source};
 use super::generations::Target;
 use super::transaction::Transactions;
 use super::write::Writer;
-use super::{Counts, Progress, Stop, generations, now, pass, settle};
+use super::{Counts, Progress, Stop, generations, now, optimize, pass, settle};
 use crate::index::asked::Asked;
 use crate::index::ddl::Watched;
 use crate::index::fingerprint::Fingerprint;
@@ -88,6 +88,7 @@ impl<'a> Sync<'a> {
             }
         }
         pass::tidy(self)?;
+        optimize::optimize(self)?;
         let (db, schema, name) = (self.stored.db, &*self.stored.schema, &*self.stored.name);
         self.transactions.run(|_| Ok(put(db, schema, name, &[(setting::SYNCED, now().into())])?))
     }

@@ -27,6 +27,8 @@ pub struct Segments {
     delete: Statement,
     /// Those of the transaction.
     loaded: BTreeMap<i64, Loaded>,
+    /// One that gets no vectors.
+    left_out: Option<i64>,
 }
 
 impl Segments {
@@ -47,12 +49,18 @@ impl Segments {
             update: prepare(&format!("UPDATE {table} SET live = ?2, data = ?3 WHERE id = ?1"))?,
             delete: prepare(&format!("DELETE FROM {table} WHERE id = ?1"))?,
             loaded: BTreeMap::new(),
+            left_out: None,
         })
     }
 
     /// Forgets what was read: a transaction begins.
     pub fn begin(&mut self) {
         self.loaded.clear();
+    }
+
+    /// Puts no vectors into this one: it is being emptied.
+    pub fn leave_out(&mut self, segment: i64) {
+        self.left_out = Some(segment);
     }
 
     /// Puts a vector at a free place. Gives segment and place.
@@ -112,12 +120,15 @@ impl Segments {
 
     fn segment_with_room(&mut self, generation: i64, dimensions: usize) -> Result<i64, Stop> {
         let most = PLACES_MAX as i64;
-        let has_room = |(_, loaded): &(&i64, &Loaded)| loaded.generation == generation && loaded.live < most;
+        let left_out = self.left_out;
+        let has_room = |(id, loaded): &(&i64, &Loaded)| {
+            Some(**id) != left_out && loaded.generation == generation && loaded.live < most
+        };
         if let Some((id, _)) = self.loaded.iter().find(has_room) {
             return Ok(*id);
         }
         for id in self.with_room.all(&[generation.into()], |row| row.int(0))? {
-            if !self.loaded.contains_key(&id) && self.load(id)? {
+            if Some(id) != left_out && !self.loaded.contains_key(&id) && self.load(id)? {
                 return Ok(id);
             }
         }

@@ -145,7 +145,7 @@ impl<'a> Writer<'a> {
                 if model != self.target.model.to_json() {
                     return Err(Stop::Stale);
                 }
-                self.target.dimensions = usize::try_from(width).ok();
+                self.target.dimensions = usize::try_from(width).ok().filter(|width| *width > 0);
             }
         }
         Ok(())
@@ -178,13 +178,22 @@ impl<'a> Writer<'a> {
         let before =
             if item.is_marked { None } else { self.attempts.first(&[row.into()], |found| found.int(0))? };
         let attempts = before.unwrap_or(0) + 1;
-        let old = self.chunks.all(&[row.into()], |found| Old {
+        let mut old = self.chunks.all(&[row.into()], |found| Old {
             id: found.int(0),
             seq: found.int(1),
             start: found.int(2),
             end: found.int(3),
             key: found.bytes(4),
         })?;
+        if self.target.source != self.target.generation {
+            // A rebuild: the text may not be the one that the hash is of.
+            for chunk in &mut old {
+                let text = self.chunk.first(&[chunk.id.into()], |found| found.text(0))?;
+                if text.is_none_or(|text| chunk.key != key_of(&text)) {
+                    chunk.key.clear();
+                }
+            }
+        }
         let plan = Plan::new(&old, &item.pieces);
         let mut counts = Counts::default();
         for id in &plan.removed {

@@ -1,7 +1,9 @@
 //! The semantic index on a real SQLite. Each file is named after a point of what must be so.
 
 mod basics;
+mod commands;
 mod point02;
 mod point03;
+mod point08;
 mod point12;
 mod support;

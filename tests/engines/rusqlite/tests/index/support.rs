@@ -70,8 +70,9 @@ impl Provider {
     /// Registers the client `name` with it. No vector is kept outside of the index.
     pub fn register(&self, db: &Connection, name: &str, more: &str) {
         let url = format!("{}/s/{}", fake().url, self.name);
+        let model = if more.contains("'model'") { "" } else { ", 'model', 'm'" };
         let sql = format!(
-            "SELECT rembed_register('{name}', 'format', 'ollama', 'model', 'm', 'url', '{url}', 'cache', 'off'{more})"
+            "SELECT rembed_register('{name}', 'format', 'ollama', 'url', '{url}', 'cache', 'off'{model}{more})"
         );
         db.query_row(&sql, [], |_| Ok(())).unwrap();
     }
@@ -183,6 +184,12 @@ pub fn sync_of(db: &Connection, index: &str) -> Synced {
     Synced(
         db.query_row("SELECT rembed_sync(?1)", [index], |row| row.get(0)).unwrap_or_else(|e| panic!("{e}")),
     )
+}
+
+/// Syncs the index with options.
+pub fn sync_with(db: &Connection, options: &str) -> Synced {
+    let sql = "SELECT rembed_sync('docs_index', ?1)";
+    Synced(db.query_row(sql, [options], |row| row.get(0)).unwrap_or_else(|e| panic!("{e}")))
 }
 
 /// Whether everything is in step: the chunks are those of the rows, each with its words and its vector at its place.

@@ -1,0 +1,98 @@
+//! `optimize`: the words in one piece, and the vectors in as few segments as hold them. Some at a time.
+
+use super::Stop;
+use super::run::Sync;
+use super::segments::Segments;
+use crate::index::name::quote;
+use crate::index::quant::Quantised;
+use crate::index::rescore::vector_of;
+use crate::index::segment::{PLACES_MAX, Segment};
+use crate::sqlite::index::stored::{put, setting};
+use crate::sqlite::sql::{Arg, Statement};
+
+/// Pages of words that are merged in a step.
+const PAGES: i64 = 16;
+/// Vectors that move in a step.
+const VECTORS: usize = 32;
+
+/// Does it, if it was asked for.
+///
+/// # Errors
+/// What SQLite says; an interrupt. The next sync goes on.
+pub fn optimize(sync: &mut Sync<'_>) -> Result<(), Stop> {
+    if !sync.stored.is_set(setting::OPTIMIZE) {
+        return Ok(());
+    }
+    if sync.stored.has_words() {
+        merge_words(sync)?;
+    }
+    while move_some(sync)? {}
+    let (db, schema, name) = (sync.stored.db, &*sync.stored.schema, &*sync.stored.name);
+    sync.transactions.run(|_| Ok(put(db, schema, name, &[(setting::OPTIMIZE, Arg::Null)])?))
+}
+
+/// <https://www.sqlite.org/fts5.html#the_merge_command>: a negative number first, and positive ones until nothing changes.
+fn merge_words(sync: &mut Sync<'_>) -> Result<(), Stop> {
+    let name = quote(&format!("{}_words", sync.stored.name));
+    let sql = format!("INSERT INTO {}({name}, rank) VALUES ('merge', ?1)", sync.stored.table("words"));
+    let mut merge = Statement::prepare(sync.stored.db, &sql)?;
+    let mut changes = Statement::prepare(sync.stored.db, "SELECT total_changes()")?;
+    let mut pages = -PAGES;
+    loop {
+        let changed = sync.transactions.run(|_| {
+            let before = changes.first(&[], |row| row.int(0))?;
+            merge.run(&[pages.into()])?;
+            let after = changes.first(&[], |row| row.int(0))?;
+            Ok(after.unwrap_or(0) - before.unwrap_or(0))
+        })?;
+        if changed < 2 {
+            return Ok(());
+        }
+        pages = PAGES;
+    }
+}
+
+/// Moves vectors out of the segment that has the fewest, if the others have room; false when there is nothing to move.
+fn move_some(sync: &mut Sync<'_>) -> Result<bool, Stop> {
+    let stored = &sync.stored;
+    let (db, generation) = (stored.db, stored.generation());
+    let Some(dimensions) = stored.dimensions() else { return Ok(false) };
+    let of = |suffix: &str, sql: &str| Statement::prepare(db, &sql.replace("TABLE", &stored.table(suffix)));
+    let mut counts =
+        of("segments", "SELECT count(*), coalesce(sum(live), 0) FROM TABLE WHERE generation = ?1")?;
+    let mut fewest =
+        of("segments", "SELECT id, data FROM TABLE WHERE generation = ?1 ORDER BY live, id LIMIT 1")?;
+    let mut vector =
+        of("vectors", "SELECT id, place, vector FROM TABLE WHERE generation = ?1 AND chunk = ?2")?;
+    let mut row = of("chunks", "SELECT \"row\" FROM TABLE WHERE id = ?1")?;
+    let mut move_to = of("vectors", "UPDATE TABLE SET segment = ?2, place = ?3 WHERE id = ?1")?;
+    let mut segments = Segments::new(stored)?;
+    sync.transactions.run(|_| {
+        segments.begin();
+        let (count, live) =
+            counts.first(&[generation.into()], |row| (row.int(0), row.int(1)))?.unwrap_or_default();
+        if count <= 1 || live > (count - 1) * PLACES_MAX as i64 {
+            return Ok(false);
+        }
+        let Some((from, data)) = fewest.first(&[generation.into()], |row| (row.int(0), row.bytes(1)))? else {
+            return Ok(false);
+        };
+        let segment = Segment::read(&data, dimensions)?;
+        let ids: Vec<i64> = (0..segment.len()).map(|place| segment.id(place)).filter(|id| *id != 0).collect();
+        segments.leave_out(from);
+        for id in ids.into_iter().take(VECTORS) {
+            let found = vector
+                .first(&[generation.into(), id.into()], |row| (row.int(0), row.int(1), row.bytes(2)))?;
+            let content = row.first(&[id.into()], |row| row.int(0))?;
+            let (Some((vector, place, bytes)), Some(content)) = (found, content) else {
+                return Ok(false);
+            };
+            let quantised = Quantised::new(&vector_of(&bytes, dimensions, id)?)?;
+            segments.free(from, place, id)?;
+            let (segment, place) = segments.put(generation, id, content, &quantised)?;
+            move_to.run(&[vector.into(), segment.into(), place.into()])?;
+        }
+        segments.flush()?;
+        Ok(true)
+    })
+}
