@@ -110,9 +110,8 @@ fn vectors(stored: &Stored, generation: i64) -> Result<()> {
             return wrong(format!("the vector of chunk {id} is not at its place"));
         }
     }
-    match segments.iter().find(|(_, (_, left))| *left != 0) {
-        Some((id, _)) => return wrong(format!("segment {id} has a vector of no chunk")),
-        None => {}
+    if let Some((id, _)) = segments.iter().find(|(_, (_, left))| *left != 0) {
+        return wrong(format!("segment {id} has a vector of no chunk"));
     }
     let sql = format!(
         "SELECT c.id FROM {} AS c WHERE NOT EXISTS (SELECT 1 FROM {} AS v WHERE v.generation = ?1 AND v.chunk = c.id) \
