@@ -11,6 +11,8 @@ use crate::sql::session::Session;
 /// A connection's state. It lives as long as one of its functions or its tables is registered.
 pub(crate) struct Connection {
     pub(super) session: Session,
+    /// By this number other connections know it, in this process and in others.
+    pub(super) number: u64,
     // Dropped last: until then the API table may not change.
     pub(super) in_use: InUse,
 }

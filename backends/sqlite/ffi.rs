@@ -11,7 +11,7 @@ cfg_if::cfg_if! {
         mod bindings;
         pub mod table;
         pub use bindings::{
-            sqlite3, sqlite3_api_routines, sqlite3_context, sqlite3_index_info, sqlite3_module, sqlite3_stmt,
+            sqlite3, sqlite3_api_routines, sqlite3_blob, sqlite3_context, sqlite3_index_info, sqlite3_module, sqlite3_stmt,
             sqlite3_value, sqlite3_vtab, sqlite3_vtab_cursor,
         };
         #[cfg(test)]
@@ -30,7 +30,7 @@ cfg_if::cfg_if! {
         #[cfg(not(feature = "libsql"))]
         use ::rusqlite::ffi as linked;
         pub use linked::{
-            sqlite3, sqlite3_context, sqlite3_index_info, sqlite3_module, sqlite3_stmt, sqlite3_value, sqlite3_vtab,
+            sqlite3, sqlite3_blob, sqlite3_context, sqlite3_index_info, sqlite3_module, sqlite3_stmt, sqlite3_value, sqlite3_vtab,
             sqlite3_vtab_cursor,
         };
         macro_rules! supplied {
@@ -169,6 +169,11 @@ api! {
         name: *const c_char, db: *mut *mut sqlite3, flags: c_int, vfs: *const c_char
     ) -> c_int;
     close, sqlite3_close(db: *mut sqlite3) -> c_int;
+    blob_open, sqlite3_blob_open(
+        db: *mut sqlite3, schema: *const c_char, table: *const c_char, column: *const c_char, row: i64,
+        write: c_int, blob: *mut *mut sqlite3_blob
+    ) -> c_int;
+    blob_close, sqlite3_blob_close(blob: *mut sqlite3_blob) -> c_int;
     busy_handler, sqlite3_busy_handler(db: *mut sqlite3, handler: BusyHandler, app: *mut c_void) -> c_int;
     changes, sqlite3_changes(db: *mut sqlite3) -> c_int;
     exec, sqlite3_exec(

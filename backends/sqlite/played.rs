@@ -201,7 +201,7 @@ fn connection() -> (Arc<Connection>, MutexGuard<'static, ()>) {
     // SAFETY: a table of routines that stays.
     let in_use = unsafe { in_use::attach(DB, std::ptr::from_ref(api).cast_mut()) }.unwrap().unwrap();
     let session = Session::new("played", Arc::new(Uninterrupted), None);
-    (Arc::new(Connection { session, in_use }), one)
+    (Arc::new(Connection { session, number: 0, in_use }), one)
 }
 
 const DB: *mut sqlite3 = std::ptr::without_provenance_mut(16);

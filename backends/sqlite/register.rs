@@ -36,7 +36,7 @@ pub unsafe fn register(db: *mut sqlite3, in_use: InUse) -> Result<(), String> {
             return Ok(());
         }
         let session = Session::new(engine(db)?, Arc::new(Handle(db)), Some(store::open));
-        let connection = Arc::new(Connection { session, in_use });
+        let connection = Arc::new(Connection { session, number: fastrand::u64(..), in_use });
         // First: a registration that fails halfway must not leave a parsed schema that was never checked. Nothing from
         // here on parses one.
         schema::forget(db)?;

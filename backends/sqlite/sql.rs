@@ -315,6 +315,22 @@ pub fn exec(db: Db, sql: &str) -> Result<(), Failure> {
     }
 }
 
+/// Begins to write a value of a table, without a statement that would have to be prepared. Where the connection is
+/// interrupted, SQLite fails this as every write, and takes back the transaction that is open.
+pub fn fail_to_write(db: Db, schema: &str, table: &str, column: &str) {
+    let (Ok(schema), Ok(table), Ok(column)) =
+        (CString::new(schema), CString::new(table), CString::new(column))
+    else {
+        return;
+    };
+    let mut blob = std::ptr::null_mut();
+    // SAFETY: the connection is open, the names are C strings, and closing takes NULL.
+    unsafe {
+        ffi::blob_open(db.as_ptr(), schema.as_ptr(), table.as_ptr(), column.as_ptr(), 0, 1, &mut blob);
+        ffi::blob_close(blob);
+    }
+}
+
 /// The rowid of the row that was inserted last.
 pub fn last_rowid(db: Db) -> i64 {
     // SAFETY: the connection is open.

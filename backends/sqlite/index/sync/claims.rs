@@ -10,7 +10,7 @@ use super::transaction::Transactions;
 use super::{Stop, now};
 use crate::base::interrupt::Interrupt;
 use crate::index::name::string;
-use crate::sqlite::connection::{Db, Meanwhile};
+use crate::sqlite::connection::{Connection, Db, Meanwhile};
 use crate::sqlite::index::stored::Stored;
 use crate::sqlite::sql::{Statement, exec};
 
@@ -27,9 +27,10 @@ pub struct Claims {
 }
 
 impl Claims {
-    /// Of a sync of `stored`.
-    pub fn new(stored: &Stored) -> Claims {
-        let owner = format!("{:032x}", fastrand::u128(..));
+    /// Of a sync of `stored` on a connection. One that was interrupted left claims, which are ours as well.
+    pub fn new(stored: &Stored, connection: &Connection) -> Claims {
+        // A process has other numbers than the one that it is the fork of.
+        let owner = format!("{:x}-{:x}", std::process::id(), connection.number);
         Claims { db: stored.db, table: stored.table("claims"), owner }
     }
 
@@ -57,7 +58,10 @@ impl Claims {
         let mut expire = Statement::prepare(db, &format!("DELETE FROM {table} WHERE until < ?1"))?;
         let mut claim = Statement::prepare(
             db,
-            &format!("INSERT OR IGNORE INTO {table}(\"row\", owner, until) VALUES (?1, ?2, ?3)"),
+            &format!(
+                "INSERT INTO {table}(\"row\", owner, until) VALUES (?1, ?2, ?3) ON CONFLICT(\"row\") DO UPDATE SET until = \
+                 excluded.until WHERE owner = excluded.owner"
+            ),
         )?;
         let mut ours = Statement::prepare(db, &format!("SELECT \"row\" FROM {table} WHERE owner = ?1"))?;
         let wanted = round.rows_without_vectors();

@@ -56,7 +56,7 @@ impl<'a> Sync<'a> {
         if progress.spare.as_ref().is_some_and(|(model, _)| *model != target.model) {
             progress.spare = None;
         }
-        let claims = Claims::new(&stored);
+        let claims = Claims::new(&stored, connection);
         let limit = asked.limit.unwrap_or(u64::MAX);
         Ok(Sync { connection, stored, watched, target, transactions, claims, limit, progress })
     }

@@ -11,7 +11,7 @@ use crate::index::ddl::{MARKS, Watched};
 use crate::index::pace::{Pace, backoff};
 use crate::sqlite::connection::{Db, Handle};
 use crate::sqlite::index::stored::Stored;
-use crate::sqlite::sql::{Failure, Statement, is_autocommit};
+use crate::sqlite::sql::{Failure, Statement, fail_to_write, is_autocommit};
 
 /// How long a commit waits for readers (of a rollback journal) before it gives way.
 const COMMIT_WAIT: Duration = Duration::from_millis(60);
@@ -26,6 +26,8 @@ pub struct Transactions {
     begin: Statement,
     /// The first write, to the index's own schema: BEGIN IMMEDIATE would lock every attached database.
     first: Statement,
+    /// The table that it writes.
+    marks: (String, String),
     commit: Statement,
     rollback: Statement,
     /// How long to ask for a lock.
@@ -51,6 +53,7 @@ impl Transactions {
             interrupt: Arc::new(Handle(db.as_ptr())),
             begin: Statement::prepare(db, "BEGIN")?,
             first: Statement::prepare(db, &format!("DELETE FROM {} WHERE 0", stored.table(MARKS)))?,
+            marks: (stored.schema.clone(), format!("{}_{MARKS}", stored.name)),
             commit: Statement::prepare(db, "COMMIT")?,
             rollback: Statement::prepare(db, "ROLLBACK")?,
             patience,
@@ -143,10 +146,16 @@ impl Transactions {
         }
     }
 
-    /// Ends the transaction, also after an interrupt: then no ROLLBACK begins, but a write that is interrupted is one.
+    /// Ends the transaction, also after an interrupt: then no ROLLBACK begins, but a write that is interrupted is one. The
+    /// statement that is prepared is of no use where the schema has changed since.
     fn end(&mut self) {
-        if !is_autocommit(self.db) && self.rollback.run(&[]).is_err() && !is_autocommit(self.db) {
+        let is_open = || !is_autocommit(self.db);
+        if is_open() && self.rollback.run(&[]).is_err() && is_open() {
             let _ = self.first.run(&[]);
+        }
+        if is_open() {
+            let (schema, table) = &self.marks;
+            fail_to_write(self.db, schema, table, "kind");
         }
     }
 

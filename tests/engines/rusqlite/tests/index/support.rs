@@ -67,14 +67,18 @@ impl Provider {
         self.told("$.texts")
     }
 
-    /// Registers the client `name` with it. No vector is kept outside of the index.
-    pub fn register(&self, db: &Connection, name: &str, more: &str) {
+    /// The statement that registers the client `name` with it. No vector is kept outside of the index.
+    pub fn registration(&self, name: &str, more: &str) -> String {
         let url = format!("{}/s/{}", fake().url, self.name);
         let model = if more.contains("'model'") { "" } else { ", 'model', 'm'" };
-        let sql = format!(
+        format!(
             "SELECT rembed_register('{name}', 'format', 'ollama', 'url', '{url}', 'cache', 'off'{model}{more})"
-        );
-        db.query_row(&sql, [], |_| Ok(())).unwrap();
+        )
+    }
+
+    /// Registers it.
+    pub fn register(&self, db: &Connection, name: &str, more: &str) {
+        db.query_row(&self.registration(name, more), [], |_| Ok(())).unwrap();
     }
 }
 
