@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// How long a batch may hold the lock. It aims at less, for what it cannot foresee.
 pub const HELD_MOST: Duration = Duration::from_millis(15);
-const AIM: Duration = Duration::from_millis(9);
+const AIM: Duration = Duration::from_millis(7);
 const LEAST: Duration = Duration::from_micros(200);
 
 /// The most attempts that the pause after a failure grows by.
@@ -61,7 +61,7 @@ mod tests {
             pace.held(held);
         }
         let held = pace.work() + Duration::from_millis(6);
-        assert!((Duration::from_millis(7)..HELD_MOST).contains(&held), "{held:?}");
+        assert!((Duration::from_millis(6)..HELD_MOST).contains(&held), "{held:?}");
     }
 
     #[test]

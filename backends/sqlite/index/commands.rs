@@ -5,15 +5,13 @@
 
 use super::integrity;
 use super::stored::{Pass, Stored, put, setting};
-use super::sync::settle::has_fts5;
-use super::table::{Index, lacks_fts5, wrong_tokenizer};
+use super::table::{Index, wrong_tokenizer};
 use crate::base::error::{Error, Result};
 use crate::base::words::quoted;
 use crate::index::config::{Change, Config};
 use crate::index::ddl;
 use crate::index::name::{self, quote};
 use crate::sql::value::{Kind, Value};
-use crate::sqlite::connection::Db;
 use crate::sqlite::index::content;
 use crate::sqlite::sql::{Arg, Scratch};
 use crate::sqlite::vtab::Argument;
@@ -96,7 +94,7 @@ impl Index {
                 settings.extend([(setting::PASS, self.pass(&stored)), (setting::PASS_FROM, Arg::Null)]);
             }
             Change::Words => {
-                check_tokenizer(self.db, &config)?;
+                check_tokenizer(&stored, &config)?;
                 settings.push((setting::WORDS_STALE, 1.into()));
             }
         }
@@ -128,7 +126,7 @@ fn text(value: &Argument) -> Result<Option<String>> {
 /// Everything is made anew: words, and a generation of vectors that takes over those of the one before.
 fn rebuild(stored: &Stored) -> Vec<(&'static str, Arg<'_>)> {
     let mut settings = vec![(setting::PASS, Pass::ALL.into()), (setting::PASS_FROM, Arg::Null)];
-    if stored.has_words() {
+    if stored.is_set(setting::WORDS) {
         settings.push((setting::WORDS_STALE, 1.into()));
     }
     let copies = stored.next().is_none() || stored.is_set(setting::NEXT_COPIES);
@@ -146,13 +144,13 @@ fn rebuild(stored: &Stored) -> Vec<(&'static str, Arg<'_>)> {
 
 /// Whether FTS5 takes a tokenizer. It is asked elsewhere, since no table is dropped while a statement writes. One that the
 /// application made for its connection is not known there: the next sync tries it.
-fn check_tokenizer(db: Db, config: &Config) -> Result<()> {
-    if config.tokenize.is_empty() || !has_fts5(db)? {
+fn check_tokenizer(stored: &Stored, config: &Config) -> Result<()> {
+    if config.tokenize.is_empty() || !stored.has_fts5 {
         return Ok(());
     }
     match Scratch::open()?.exec(&ddl::create_words("main", "index", &config.tokenize)) {
         Ok(()) => Ok(()),
-        Err(failure) if lacks_fts5(&failure) || failure.text.contains("no such tokenizer") => Ok(()),
+        Err(failure) if failure.text.contains("no such tokenizer") => Ok(()),
         Err(failure) => Err(wrong_tokenizer(config, failure)),
     }
 }

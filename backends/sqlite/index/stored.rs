@@ -79,6 +79,8 @@ pub struct Stored {
     pub config: Config,
     /// What its triggers watch; `None` where one is missing.
     pub watched: Option<Watched>,
+    /// Whether the host has FTS5.
+    pub has_fts5: bool,
     settings: BTreeMap<String, Output>,
 }
 
@@ -98,8 +100,15 @@ impl Stored {
         let config = Config::from_rows(rows.iter().map(|(name, text, _)| (&**name, &**text)))?;
         let settings: BTreeMap<_, _> =
             rows.into_iter().map(|(name, _, value)| Ok((name, value?))).collect::<Result<_>>()?;
-        let mut stored =
-            Stored { db, schema: schema.into(), name: name.into(), config, watched: None, settings };
+        let mut stored = Stored {
+            db,
+            schema: schema.into(),
+            name: name.into(),
+            config,
+            watched: None,
+            has_fts5: has_fts5(db)?,
+            settings,
+        };
         if stored.int(setting::FORMAT) != Some(FORMAT) {
             return Err(damaged(
                 "a newer version of sqlite-rembed made it, or its table of options was changed",
@@ -184,9 +193,9 @@ impl Stored {
         self.int(setting) == Some(1)
     }
 
-    /// Whether it has a table of words.
+    /// Whether it has a table of words that this host can read and write.
     pub fn has_words(&self) -> bool {
-        self.int(setting::WORDS) == Some(1)
+        self.is_set(setting::WORDS) && self.has_fts5
     }
 
     /// What the next sync has to do with every row, and from which on.
@@ -276,6 +285,15 @@ impl Stored {
         let watched = Watched::read(&self.name, triggers.iter().map(|(name, sql)| (&**name, sql)));
         Ok(watched.filter(|watched| is_same(&watched.marks, &format!("{}_{}", self.name, ddl::MARKS))))
     }
+}
+
+/// Whether the host has FTS5.
+///
+/// # Errors
+/// What SQLite says.
+pub fn has_fts5(db: Db) -> Result<bool, Failure> {
+    let sql = "SELECT 1 FROM pragma_module_list WHERE name = 'fts5'";
+    Ok(Statement::prepare(db, sql)?.first(&[], |_| ())?.is_some())
 }
 
 /// The schemas of the connection, in the order in which SQLite looks for a table.

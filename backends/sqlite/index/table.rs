@@ -72,12 +72,12 @@ pub fn watched(name: &str, config: &Config) -> Watched {
 /// # Errors
 /// A tokenizer that FTS5 does not have or that does not take its arguments.
 pub fn create_words(db: Db, schema: &str, name: &str, config: &Config) -> Result<bool> {
-    if config.tokenize.is_empty() {
+    // Not by trying: when a statement fails that changes the schema, SQLite forgets the table that it is about to create.
+    if config.tokenize.is_empty() || !stored::has_fts5(db)? {
         return Ok(false);
     }
     match exec(db, &ddl::create_words(schema, name, &config.tokenize)) {
         Ok(()) => Ok(true),
-        Err(failure) if lacks_fts5(&failure) => Ok(false),
         Err(failure) => Err(wrong_tokenizer(config, failure)),
     }
 }
@@ -88,11 +88,6 @@ pub fn wrong_tokenizer(config: &Config, failure: Failure) -> Error {
         Error::Invalid(why) => Error::invalid(format!("tokenize = {}: {why}", quoted(&config.tokenize))),
         e => e,
     }
-}
-
-/// Whether a statement failed since the host has no FTS5.
-pub fn lacks_fts5(failure: &Failure) -> bool {
-    failure.text.contains("no such module: fts5")
 }
 
 impl VirtualTable for Index {
@@ -110,7 +105,7 @@ impl VirtualTable for Index {
         });
         let config = Config::parse(&index.name, &options.collect::<Result<Vec<_>>>()?)?;
         let config = content::check(db, &index.schema, &config)?;
-        index.check_names()?;
+        index.check_names(&index.name)?;
         let made = index.make(&config);
         if made.is_err() {
             // SQLite takes back what the statement did only where that is a transaction of its own.
@@ -131,6 +126,9 @@ impl VirtualTable for Index {
                 quoted(new)
             )));
         }
+        if !is_same(new, &self.name) {
+            self.check_names(new)?;
+        }
         self.rename_all(new)
     }
 
@@ -141,16 +139,16 @@ impl VirtualTable for Index {
 
 impl Index {
     /// Whether the names of the tables and triggers are free: what has one is another's, and is not to be dropped.
-    fn check_names(&self) -> Result<()> {
+    fn check_names(&self, index: &str) -> Result<()> {
         let sql =
             format!("SELECT name FROM {}.sqlite_master WHERE name = ?1 COLLATE NOCASE", quote(&self.schema));
         let mut taken = Statement::prepare(self.db, &sql)?;
-        let tables = SHADOWS.iter().copied().chain([MARKS]).map(|suffix| format!("{}_{suffix}", self.name));
-        for name in tables.chain(Trigger::ALL.map(|trigger| trigger.name(&self.name))) {
+        let tables = SHADOWS.iter().copied().chain([MARKS]).map(|suffix| format!("{index}_{suffix}"));
+        for name in tables.chain(Trigger::ALL.map(|trigger| trigger.name(index))) {
             if taken.first(&[(&name).into()], |_| ())?.is_some() {
                 return Err(Error::invalid(format!(
                     "an index {} needs the name {}, which is taken: give the index another name, or drop the other",
-                    quoted(&self.name),
+                    quoted(index),
                     quoted(&name)
                 )));
             }
@@ -161,15 +159,16 @@ impl Index {
     fn rename_all(&self, new: &str) -> Result<()> {
         let (db, schema, old) = (self.db, &*self.schema, &*self.name);
         let stored = stored::Stored::read(db, schema, old)?;
-        for trigger in Trigger::ALL {
-            exec(db, &trigger.drop(schema, old))?;
-        }
-        for suffix in SHADOWS.iter().copied().chain([MARKS]) {
-            if suffix == WORDS && !stored.has_words() {
+        // The words first: a host without FTS5 cannot do it.
+        for suffix in SHADOWS.iter().rev().copied().chain([MARKS]) {
+            if suffix == WORDS && !stored.is_set(setting::WORDS) {
                 continue;
             }
             let name = quote(&format!("{new}_{suffix}"));
             exec(db, &format!("ALTER TABLE {} RENAME TO {name}", stored.table(suffix)))?;
+        }
+        for trigger in Trigger::ALL {
+            exec(db, &trigger.drop(schema, old))?;
         }
         // Where they were missing before, a sync makes them.
         if let Some(before) = stored.watched {

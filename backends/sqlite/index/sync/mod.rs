@@ -12,7 +12,7 @@ mod pass;
 pub mod rows;
 mod run;
 mod segments;
-pub mod settle;
+mod settle;
 mod transaction;
 mod version;
 mod write;

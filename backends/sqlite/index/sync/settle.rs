@@ -5,11 +5,10 @@ use super::transaction::Transactions;
 use crate::index::config::Config;
 use crate::index::ddl::{self, Trigger, WORDS, Watched};
 use crate::index::name::quoted_list;
-use crate::sqlite::connection::Db;
 use crate::sqlite::index::content;
 use crate::sqlite::index::stored::{Pass, Stored, put, run_all, setting};
 use crate::sqlite::index::table::{create_words, watched};
-use crate::sqlite::sql::{Arg, Failure, Statement, exec};
+use crate::sqlite::sql::{Arg, exec};
 
 /// Makes triggers that are missing or that watch other columns than they are to, and a table of words that is to be
 /// another one; every row is looked at after that. Gives the index as it is then.
@@ -17,8 +16,13 @@ use crate::sqlite::sql::{Arg, Failure, Statement, exec};
 /// # Errors
 /// A content table that is none any more; as [`Transactions::run`].
 pub fn settle(stored: Stored, transactions: &mut Transactions) -> Result<(Stored, Watched), Stop> {
+    if stored.is_set(setting::WORDS) && !stored.has_fts5 && !stored.is_set(setting::WORDS_STALE) {
+        // The words of what is synced here will be missing, and those of what goes will be there.
+        let stale = [(setting::WORDS_STALE, 1.into())];
+        transactions.run(|_| Ok(put(stored.db, &stored.schema, &stored.name, &stale)?))?;
+    }
     let columns = stored.is_set(setting::COLUMNS_STALE);
-    let words = wants_words(&stored)?;
+    let words = wants_words(&stored);
     match &stored.watched {
         Some(watched) if !columns && !words => {
             let watched = watched.clone();
@@ -80,22 +84,11 @@ pub fn settle(stored: Stored, transactions: &mut Transactions) -> Result<(Stored
     Ok((stored, watched))
 }
 
-/// Whether the table of words is to be made, or taken away.
-fn wants_words(stored: &Stored) -> Result<bool, Failure> {
-    let is_other =
-        stored.is_set(setting::WORDS_STALE) || stored.has_words() == stored.config.tokenize.is_empty();
-    // Without FTS5 the table cannot be dropped either.
-    Ok(is_other && has_fts5(stored.db)?)
-}
-
-/// Whether the host has FTS5.
-///
-/// # Errors
-/// What SQLite says.
-pub fn has_fts5(db: Db) -> Result<bool, Failure> {
-    Ok(Statement::prepare(db, "SELECT 1 FROM pragma_module_list WHERE name = 'fts5'")?
-        .first(&[], |_| ())?
-        .is_some())
+/// Whether the table of words is to be made, or taken away, which a host without FTS5 cannot do.
+fn wants_words(stored: &Stored) -> bool {
+    let is_other = stored.is_set(setting::WORDS_STALE)
+        || stored.is_set(setting::WORDS) == stored.config.tokenize.is_empty();
+    is_other && stored.has_fts5
 }
 
 /// Writes down the names that the triggers have, for when they are lost.

@@ -78,3 +78,22 @@ fn an_index_gets_another_name() {
     assert!(e.contains("cannot have the name 'score'"), "{e}");
     assert_eq!(one::<i64>(&db, "SELECT count(*) FROM docs_index"), 3);
 }
+
+#[test]
+fn a_name_that_cannot_be_had_changes_nothing() {
+    let db = indexed(&Provider::new("{}"));
+    sync(&db);
+    db.execute_batch("CREATE TABLE other_segments(x)").unwrap();
+    for begin in ["", "BEGIN"] {
+        db.execute_batch(begin).unwrap();
+        let e = error(&db, "ALTER TABLE docs_index RENAME TO other");
+        assert!(e.contains("needs the name 'other_segments', which is taken"), "{e}");
+        if !begin.is_empty() {
+            db.execute_batch("COMMIT").unwrap();
+        }
+        assert_eq!(one::<i64>(&db, "SELECT count(*) FROM docs_index"), 3);
+        db.execute_batch("UPDATE docs SET body = body || '.' WHERE id = 1").unwrap();
+        assert_eq!(sync(&db).all(), [1, 0, 1, 0, 0]);
+        check(&db);
+    }
+}

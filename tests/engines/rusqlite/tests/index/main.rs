@@ -9,5 +9,6 @@ mod point06;
 mod point07;
 mod point08;
 mod point12;
+mod point13;
 mod point14;
 mod support;
