@@ -1,12 +1,15 @@
 //! Statements on the connection that calls us.
 
+use std::cell::Cell;
 use std::ffi::{CStr, CString, c_int};
+use std::time::{Duration, Instant};
 
 use super::connection::Db;
 use super::ffi::{self, code, sqlite3_stmt};
 use super::in_use;
 use super::value::RawValue;
 use crate::base::error::{Error, Result};
+use crate::index::pace::backoff;
 use crate::sql::value::{Kind, Output, Value};
 
 /// The result code of a call that failed, and what SQLite says of it. The code is not passed on: some hosts repeat a
@@ -98,11 +101,53 @@ impl<'a, T: Into<Arg<'a>>> From<Option<T>> for Arg<'a> {
     }
 }
 
+thread_local! {
+    /// How long statements of this thread ask for a lock, where they do so by themselves.
+    static PATIENCE: Cell<Option<Duration>> = const { Cell::new(None) };
+}
+
+/// While the guard lives, a statement of this thread that finds a database locked, and is in no transaction, asks again
+/// for so long, unless its connection is interrupted. The connection's own busy handler is left alone.
+pub fn patiently(patience: Duration) -> impl Drop {
+    struct Restore(Option<Duration>);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            PATIENCE.set(self.0);
+        }
+    }
+    Restore(PATIENCE.replace(Some(patience)))
+}
+
+fn retried<T>(db: Db, mut attempt: impl FnMut() -> Result<T, Failure>) -> Result<T, Failure> {
+    let (start, mut tries) = (Instant::now(), 0);
+    loop {
+        match (attempt(), PATIENCE.get()) {
+            (Err(failure), Some(patience))
+                if failure.is_busy()
+                    && is_autocommit(db)
+                    && start.elapsed() < patience
+                    && !is_interrupted(db) =>
+            {
+                std::thread::sleep(backoff(tries));
+                tries += 1;
+            }
+            (done, _) => return done,
+        }
+    }
+}
+
+fn is_interrupted(db: Db) -> bool {
+    // SAFETY: the connection is open.
+    unsafe { ffi::is_interrupted(db.as_ptr()) }
+}
+
 /// A prepared statement. It ends before its connection does: whoever keeps one is of that connection.
 #[derive(Debug)]
 pub struct Statement {
     db: Db,
     stmt: *mut sqlite3_stmt,
+    /// Whether a step has been made since it was at its start.
+    is_under_way: bool,
 }
 
 impl Statement {
@@ -111,15 +156,18 @@ impl Statement {
     /// # Errors
     /// What SQLite says of it.
     pub fn prepare(db: Db, sql: &str) -> Result<Statement, Failure> {
-        let mut stmt = std::ptr::null_mut();
         let n = c_int::try_from(sql.len()).map_err(|_| Failure::of_text("the statement is too long"))?;
-        // SAFETY: the connection is open; the text is valid for its length.
-        let rc =
-            unsafe { ffi::prepare_v2(db.as_ptr(), sql.as_ptr().cast(), n, &mut stmt, std::ptr::null_mut()) };
-        match rc {
-            code::OK => Ok(Statement { db, stmt }),
-            rc => Err(Failure::of(db, rc)),
-        }
+        retried(db, || {
+            let mut stmt = std::ptr::null_mut();
+            // SAFETY: the connection is open; the text is valid for its length.
+            let rc = unsafe {
+                ffi::prepare_v2(db.as_ptr(), sql.as_ptr().cast(), n, &mut stmt, std::ptr::null_mut())
+            };
+            match rc {
+                code::OK => Ok(Statement { db, stmt, is_under_way: false }),
+                rc => Err(Failure::of(db, rc)),
+            }
+        })
     }
 
     /// Begins it with these values of its parameters; [`Statement::step`] is then at the first row.
@@ -158,9 +206,20 @@ impl Statement {
     /// # Errors
     /// What SQLite says. The statement is at its start then.
     pub fn step(&mut self) -> Result<bool, Failure> {
+        let db = self.db;
+        match self.is_under_way {
+            true => self.step_once(),
+            false => retried(db, || self.step_once()),
+        }
+    }
+
+    fn step_once(&mut self) -> Result<bool, Failure> {
         // SAFETY: the statement is prepared. Nothing unwinds out of C.
         match unsafe { ffi::step(self.stmt) } {
-            code::ROW => Ok(true),
+            code::ROW => {
+                self.is_under_way = true;
+                Ok(true)
+            }
             code::DONE => {
                 self.reset();
                 Ok(false)
@@ -217,6 +276,7 @@ impl Statement {
 
     /// Goes back to the start: it holds no lock then.
     pub fn reset(&mut self) {
+        self.is_under_way = false;
         // SAFETY: the statement is prepared. The result repeats the error of the last step.
         unsafe { ffi::reset(self.stmt) };
     }
@@ -308,7 +368,7 @@ impl Drop for Scratch {
 pub fn exec(db: Db, sql: &str) -> Result<(), Failure> {
     let sql = CString::new(sql).map_err(|_| Failure::of_text("a name has a NUL character in it"))?;
     let null = std::ptr::null_mut();
-    // SAFETY: the connection is open, the text a C string.
+    // SAFETY: the connection is open, the text a C string. A statement that is one of several is not tried again.
     match unsafe { ffi::exec(db.as_ptr(), sql.as_ptr(), None, null, std::ptr::null_mut()) } {
         code::OK => Ok(()),
         rc => Err(Failure::of(db, rc)),

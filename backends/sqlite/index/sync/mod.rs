@@ -20,7 +20,7 @@ mod write;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::json;
 
@@ -32,12 +32,15 @@ use crate::index::fingerprint::Fingerprint;
 use crate::index::plan::Key;
 use crate::sql::value::{Output, Value};
 use crate::sqlite::connection::{Connection, Db};
-use crate::sqlite::sql::{Failure, is_autocommit, is_in_transaction};
+use crate::sqlite::sql::{Failure, is_autocommit, is_in_transaction, patiently};
 use crate::sqlite::vtab::Argument;
 use run::Sync;
 
 /// How often a sync begins anew since the index was changed meanwhile.
 const RESTARTS: usize = 20;
+
+/// How long a sync asks for a lock before it knows its client's timeout.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Why a step of a sync ends early.
 #[derive(Debug)]
@@ -135,8 +138,11 @@ pub fn rembed_sync(connection: &Arc<Connection>, db: Db, args: &[Argument]) -> R
         )));
     }
     let start = Instant::now();
+    let patient = patiently(PATIENCE);
     let stored = Stored::find(db, &name)?;
     let client = connection.session.client(&stored.config.client)?;
+    drop(patient);
+    let _patient = patiently(client.timeout());
     let requests = || client.stats().requests.load(Ordering::Relaxed);
     let before = requests();
     let (schema, name) = (stored.schema.clone(), stored.name.clone());

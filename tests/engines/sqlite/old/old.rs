@@ -244,3 +244,46 @@ fn connections_come_and_go() {
     }
     assert_eq!(bytes(&open(&world), "SELECT rembed('c', 'a')"), 16);
 }
+
+#[test]
+fn an_index_is_made_synced_and_rebuilt() {
+    let world = world(json!({}));
+    let db = open(&world);
+    db.execute_batch(
+        "CREATE TABLE docs(id INTEGER PRIMARY KEY, title TEXT UNIQUE, body TEXT);
+         INSERT INTO docs(title, body) VALUES ('a', 'one'), ('b', 'two'), (NULL, 'three');
+         CREATE VIRTUAL TABLE docs_index USING rembed_index(client = 'c', content = 'docs', columns = 'title, body')",
+    )
+    .unwrap();
+    let sync = || {
+        let said = text(&db, "SELECT rembed_sync('docs_index')", []);
+        let said: serde_json::Value = serde_json::from_str(&said).unwrap();
+        ["embedded", "reused", "deleted", "failed", "pending"].map(|name| said[name].as_i64().unwrap())
+    };
+    let say = |command: &str| db.execute("INSERT INTO docs_index(docs_index) VALUES (?)", [command]).unwrap();
+    assert_eq!(sync(), [3, 0, 0, 0, 0]);
+    db.execute_batch(
+        "UPDATE OR ABORT docs SET id = 30 WHERE id = 3; INSERT OR REPLACE INTO docs(id, title, body) VALUES (7, 'a', 'other');
+         ALTER TABLE docs RENAME COLUMN body TO text",
+    )
+    .unwrap();
+    assert_eq!(sync(), [1, 1, 2, 0, 0]);
+    say("integrity-check");
+    db.execute_batch(
+        "CREATE TABLE n(id INTEGER PRIMARY KEY, title, text); INSERT INTO n SELECT * FROM docs; DROP TABLE docs; ALTER TABLE n RENAME TO docs",
+    )
+    .unwrap();
+    assert!(fails(&db, "SELECT * FROM docs_index").contains("rembed_sync"));
+    assert_eq!(sync(), [0; 5]);
+    say("rebuild");
+    say("optimize");
+    assert_eq!(sync(), [0, 3, 0, 0, 0]);
+    db.execute_batch(
+        "ALTER TABLE docs_index RENAME TO docs_index2; ALTER TABLE docs_index2 RENAME TO docs_index",
+    )
+    .unwrap();
+    say("integrity-check");
+    assert_eq!(text(&db, "SELECT group_concat(rowid) FROM docs_index", []), "2,7,30");
+    db.execute_batch("DROP TABLE docs_index").unwrap();
+    assert_eq!(text(&db, "SELECT group_concat(name) FROM sqlite_master WHERE type = 'table'", []), "docs");
+}

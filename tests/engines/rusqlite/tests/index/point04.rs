@@ -145,6 +145,24 @@ fn a_lock_is_waited_for() {
 }
 
 #[test]
+fn a_lock_that_lets_nobody_read_is_waited_for() {
+    let provider = Provider::new("{}");
+    let (file, db) = file(&provider, "");
+    db.execute_batch("PRAGMA journal_mode = DELETE").unwrap();
+    drop(db);
+    // Whose schema is not read yet.
+    let db = file.open();
+    provider.register(&db, "c", "");
+    db.busy_timeout(Duration::ZERO).unwrap();
+    let other = file.open();
+    other.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    let syncing = in_background(db);
+    std::thread::sleep(Duration::from_millis(200));
+    other.execute_batch("COMMIT").unwrap();
+    assert_eq!(syncing.join().unwrap().1.all(), [3, 0, 0, 0, 0]);
+}
+
+#[test]
 fn a_lock_that_others_keep_is_an_error_that_is_not_busy() {
     let provider = Provider::new("{}");
     let (file, db) = file(&provider, ", 'timeout', 0.3");
