@@ -29,7 +29,8 @@ pub enum Source {
     Unfilled,
 }
 
-/// The most rows of a round.
+/// The least rows that a round looks for, and the most.
+const ROWS_LEAST: i64 = 256;
 const ROWS_MOST: i64 = 2000;
 /// About the most bytes of texts of a round.
 const BYTES_MOST: usize = 4 << 20;
@@ -88,7 +89,9 @@ impl Reader<'_> {
         let Reader { stored, watched, target } = self;
         let texts_most = client.ceilings().texts.saturating_mul(client.concurrency()).max(TEXTS_LEAST);
         let db = stored.db;
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX).min(ROWS_MOST);
+        // A row has a text or more, but for those whose vectors are there.
+        let rows_most = i64::try_from(texts_most).unwrap_or(i64::MAX).clamp(ROWS_LEAST, ROWS_MOST);
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX).min(rows_most);
         let sql = match source {
             Source::Marked => {
                 format!("SELECT m.\"row\" FROM {} AS m WHERE m.\"row\" >= ?1", stored.table(MARKS))

@@ -112,6 +112,10 @@ pub fn swap(sync: &mut Sync<'_>) -> Result<bool, Stop> {
     let model = sync.target.model.to_json();
     let mut unfilled =
         Statement::prepare(db, &format!("SELECT 1 {} LIMIT 1", from_unfilled(stored, generation)))?;
+    // Not within the transaction, since it may take long: from now on a chunk comes with its vector of this generation.
+    if unfilled.first(&[], |_| ())?.is_some() {
+        return Ok(false);
+    }
     let mut passing = Statement::prepare(
         db,
         &format!(
@@ -123,7 +127,7 @@ pub fn swap(sync: &mut Sync<'_>) -> Result<bool, Stop> {
     let dimensions = sync.target.dimensions.map(|n| n as i64);
     let revision = stored.revision() + 1;
     sync.transactions.run(|_| {
-        if unfilled.first(&[], |_| ())?.is_some() || passing.first(&[], |_| ())?.is_some() {
+        if passing.first(&[], |_| ())?.is_some() {
             return Ok(false);
         }
         let settings = [

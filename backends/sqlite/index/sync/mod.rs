@@ -99,8 +99,9 @@ impl std::ops::AddAssign for Counts {
 }
 
 /// What a sync that begins anew takes with it.
-#[derive(Default)]
 pub struct Progress {
+    /// By this number the vectors are known that it has taken from chunks.
+    number: i64,
     counts: Counts,
     /// The rows that it took up.
     taken: u64,
@@ -146,7 +147,13 @@ pub fn rembed_sync(connection: &Arc<Connection>, db: Db, args: &[Argument]) -> R
     let requests = || client.stats().requests.load(Ordering::Relaxed);
     let before = requests();
     let (schema, name) = (stored.schema.clone(), stored.name.clone());
-    let mut progress = Progress::default();
+    let mut progress = Progress {
+        number: fastrand::i64(1..),
+        counts: Counts::default(),
+        taken: 0,
+        spare: None,
+        has_begun: false,
+    };
     for restart in 0.. {
         let stored = Stored::read(db, &schema, &name)?;
         match Sync::new(connection, stored, asked, &mut progress).and_then(Sync::run) {

@@ -120,20 +120,24 @@ fn mark_one(sync: &Sync<'_>) -> Result<Statement, Stop> {
     Ok(Statement::prepare(sync.stored.db, &sql)?)
 }
 
-/// Gives back what nobody needs any more: generations before, and vectors of chunks that went, once every row that may
-/// have taken their texts is done.
+/// Gives back what nobody needs any more: generations before, and vectors of chunks that went, once every row is done that
+/// was marked with them and may have taken their texts. Where rows are marked all the time, those are the ones that an
+/// earlier sync than `number` has left, if this one `has_seen_all` rows.
 ///
 /// # Errors
 /// What SQLite says; an interrupt.
-pub fn tidy(sync: &mut Sync<'_>) -> Result<(), Stop> {
+pub fn tidy(sync: &mut Sync<'_>, has_seen_all: bool, number: i64) -> Result<(), Stop> {
     let answering = sync.stored.generation();
     let filling = sync.stored.next().map_or(answering, |(next, _)| next);
     let old = format!("generation < {answering} OR (generation > {answering} AND generation < {filling})");
     delete(sync, "vectors", &old, VECTORS)?;
     delete(sync, "segments", &old, SEGMENTS)?;
-    if sync.number(&format!("SELECT EXISTS (SELECT 1 FROM {})", sync.stored.table(MARKS)))? == 0 {
-        delete(sync, "vectors", &format!("generation = {answering} AND chunk < 0"), VECTORS)?;
-        delete(sync, "vectors", &format!("generation = {filling} AND chunk < 0"), VECTORS)?;
+    let is_done =
+        sync.number(&format!("SELECT NOT EXISTS (SELECT 1 FROM {})", sync.stored.table(MARKS)))? == 1;
+    if is_done || has_seen_all {
+        let whose = if is_done { String::new() } else { format!(" AND place <> {number}") };
+        delete(sync, "vectors", &format!("generation = {answering} AND chunk < 0{whose}"), VECTORS)?;
+        delete(sync, "vectors", &format!("generation = {filling} AND chunk < 0{whose}"), VECTORS)?;
     }
     Ok(())
 }

@@ -87,7 +87,8 @@ impl<'a> Sync<'a> {
                 self.transactions.watch(&self.stored, &self.watched)?;
             }
         }
-        pass::tidy(self)?;
+        let has_seen_all = self.progress.taken < self.limit;
+        pass::tidy(self, has_seen_all, self.progress.number)?;
         optimize::optimize(self)?;
         let (db, schema, name) = (self.stored.db, &*self.stored.schema, &*self.stored.name);
         self.transactions.run(|_| Ok(put(db, schema, name, &[(setting::SYNCED, now().into())])?))
@@ -128,11 +129,12 @@ impl<'a> Sync<'a> {
     /// Writes the rows of a round.
     fn write(&mut self, round: &Round) -> Result<(), Stop> {
         let mut writer = Writer::new(&self.stored, &self.watched, &self.target, self.claims.owner())?;
+        let number = self.progress.number;
         let mut lost = HashSet::new();
         let mut next = 0;
         while next < round.rows.len() {
             let written = self.transactions.run(|until| {
-                writer.begin(&self.target)?;
+                writer.begin(&self.target, number)?;
                 let (mut done, mut counts) = (next, Counts::default());
                 while done < round.rows.len() && (done == next || Instant::now() < until) {
                     if !lost.contains(&round.rows[done].row) {

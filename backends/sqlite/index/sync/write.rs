@@ -24,6 +24,8 @@ const OF_THE_ROW: i64 = -1;
 pub struct Writer<'a> {
     stored: &'a Stored,
     owner: &'a str,
+    /// The number of the sync.
+    sync: i64,
     target: Target,
     content: Rows,
     segments: Segments,
@@ -83,6 +85,7 @@ impl<'a> Writer<'a> {
         Ok(Writer {
             stored,
             owner,
+            sync: 0,
             target: target.clone(),
             content: Rows::new(stored, watched)?,
             segments: Segments::new(stored)?,
@@ -115,7 +118,7 @@ impl<'a> Writer<'a> {
             )?,
             cool_vector: of(
                 "vectors",
-                "UPDATE OR REPLACE TABLE SET chunk = -chunk, segment = 0, place = 0 WHERE id = ?1",
+                "UPDATE OR REPLACE TABLE SET chunk = -chunk, segment = 0, place = ?2 WHERE id = ?1",
             )?,
             put_row: of("rows", "INSERT OR REPLACE INTO TABLE(\"row\", hash) VALUES (?1, ?2)")?,
             remove_row: of("rows", "DELETE FROM TABLE WHERE \"row\" = ?1")?,
@@ -134,7 +137,8 @@ impl<'a> Writer<'a> {
     ///
     /// # Errors
     /// The index is not what it was; what SQLite says.
-    pub fn begin(&mut self, target: &Target) -> Result<(), Stop> {
+    pub fn begin(&mut self, target: &Target, sync: i64) -> Result<(), Stop> {
+        self.sync = sync;
         self.segments.begin();
         self.target = target.clone();
         if self.target.dimensions.is_none() {
@@ -282,7 +286,7 @@ impl<'a> Writer<'a> {
                 .first(&[(*generation).into(), id.into()], |row| (row.int(0), row.int(1), row.int(2)))?;
             if let Some((vector, segment, place)) = found {
                 self.segments.free(segment, place, id)?;
-                self.cool_vector.run(&[vector.into()])?;
+                self.cool_vector.run(&[vector.into(), self.sync.into()])?;
             }
         }
         Ok(self.remove_chunk.run(&[id.into()])?)

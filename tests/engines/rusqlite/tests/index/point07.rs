@@ -46,6 +46,23 @@ fn a_claim_holds_until_it_expires() {
 }
 
 #[test]
+fn vectors_of_chunks_that_went_are_kept_for_one_sync() {
+    let provider = Provider::new("{}");
+    let db = indexed(&provider);
+    sync(&db);
+    // A row that stays marked: another sync is at it.
+    db.execute_batch(
+        "UPDATE docs SET body = 'x' WHERE id = 1; INSERT INTO docs_index_claims VALUES (1, 'another', unixepoch() + 20);
+         DELETE FROM docs WHERE id = 3",
+    )
+    .unwrap();
+    assert_eq!(sync(&db).all(), [0, 0, 1, 0, 1]);
+    assert_eq!(list(&db, "SELECT sign(chunk) FROM docs_index_vectors ORDER BY id"), "1|1|-1");
+    assert_eq!(sync(&db).all(), [0, 0, 0, 0, 1]);
+    assert_eq!(list(&db, "SELECT sign(chunk) FROM docs_index_vectors ORDER BY id"), "1|1");
+}
+
+#[test]
 fn claims_are_renewed_while_a_request_is_out() {
     let provider = Provider::new("{\"latency_ms\": 10000}");
     let file = File::new();
