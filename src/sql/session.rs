@@ -159,7 +159,8 @@ impl Session {
     ///
     /// # Errors
     /// There is none.
-    pub(crate) fn client(&self, name: &str) -> Result<Arc<Client>> {
+    #[doc(hidden)]
+    pub fn client(&self, name: &str) -> Result<Arc<Client>> {
         self.registry.get(name)
     }
 
@@ -167,12 +168,14 @@ impl Session {
     ///
     /// # Errors
     /// A `REMBED_CONFIG` that cannot be read.
-    pub(crate) fn client_names(&self) -> Result<Vec<String>> {
+    #[doc(hidden)]
+    pub fn client_names(&self) -> Result<Vec<String>> {
         Ok(self.registry.list()?.iter().map(|entry| entry.client.name().to_owned()).collect())
     }
 
     /// What keeps clients from being registered and changed, if anything does.
-    pub(crate) fn locked(&self) -> Option<&'static str> {
+    #[doc(hidden)]
+    pub fn locked(&self) -> Option<&'static str> {
         self.registry.locked().map(|lock| lock.name())
     }
 
