@@ -45,6 +45,23 @@ turso_run() {
     sed "/^--/d; s|\$rembed|${turso%.so}|; s|\$url|$REMBED_URL|" $hosts/embed.sql |
         $hosts/node_modules/@tursodatabase/cli-linux-x64-gnu/tursodb -q -m list :memory:
 }
+# The semantic index's script, word by word: what it makes finds a text by itself.
+turso_index() {
+    local shell=$hosts/node_modules/@tursodatabase/cli-linux-x64-gnu/tursodb script
+    script=".load ${turso%.so}
+SELECT rembed_index_sql('docs_index', 'client', 'c', 'content', 'docs', 'content_rowid', 'id', 'columns', 'body');"
+    script=$("$shell" -q -m list :memory: <<<"$script") || return
+    local said
+    said=$("$shell" -q -m list :memory: <<SQL
+.load ${turso%.so}
+SELECT length(rembed_register('c', 'format', 'openai', 'url', '$REMBED_URL/v1/embeddings', 'model', 'm', 'key', 'sk-test'));
+CREATE TABLE docs(id INTEGER PRIMARY KEY, body TEXT);
+INSERT INTO docs VALUES (5, 'Refunds take 30 days.'), (6, 'The moon is round.');
+${script//\?1/\'The moon is round.\'}
+SQL
+    ) || return
+    [[ $said = $'1\n2\n0\n6|0|The moon is round.|'* ]] || { echo "$said"; return 1; }
+}
 export -f java_run go_run turso_run
 export hosts out turso
 
@@ -62,4 +79,5 @@ host "Go" bash -c go_run
 host "Java" bash -c java_run
 host "Tcl" tclsh $hosts/embed.tcl
 host "Turso's shell" bash -c turso_run
+check "Turso's shell, the script of an index" turso_index
 total

@@ -138,7 +138,11 @@ impl Config {
         Ok(change)
     }
 
-    fn of<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Config> {
+    /// Reads pairs of an option's name and its value.
+    ///
+    /// # Errors
+    /// As [`Config::parse`].
+    pub fn of<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Config> {
         let mut values = [None; OPTIONS.len()];
         for (option, value) in pairs {
             let option = known(option)?;

@@ -15,5 +15,6 @@ pub mod quant;
 pub mod question;
 pub mod rescore;
 pub mod scan;
+pub mod script;
 pub mod segment;
 pub mod snippet;

@@ -7,7 +7,10 @@ use serde_json::{Map, Value as Json};
 use zeroize::Zeroizing;
 
 use crate::base::error::Error;
+use crate::base::words::quoted;
 use crate::client::options;
+use crate::index::config::Config;
+use crate::index::script::script;
 use crate::sql::chunks;
 use crate::sql::session::{Session, VERSION};
 use crate::sql::value::{Kind, Output, Value};
@@ -66,6 +69,7 @@ impl<V: Value + 'static> Function<V> {
             deterministic: true,
             ..Function::new(c"rembed_chunks_json", &[1, 2, 3], rembed_chunks_json)
         },
+        Function { deterministic: true, ..Function::new(c"rembed_index_sql", &[-1], rembed_index_sql) },
         Function::new(c"rembed_lock", &[0], rembed_lock),
         Function::new(c"rembed_last_error", &[0], rembed_last_error),
         Function {
@@ -156,6 +160,29 @@ fn rembed_cache_clear<V: Value>(session: &Session, args: &[V]) -> Result<Output,
 
 fn rembed_chunks_json<V: Value>(_: &Session, args: &[V]) -> Result<Output, Error> {
     chunks::chunks_json(args)
+}
+
+fn rembed_index_sql<V: Value>(_: &Session, args: &[V]) -> Result<Output, Error> {
+    let usage = "rembed_index_sql wants a name and options, as in rembed_index_sql('docs_index', 'client', 'local', \
+                 'content', 'docs', 'content_rowid', 'id', 'columns', 'title, body')";
+    let [index, pairs @ ..] = args else {
+        return Err(Error::invalid(usage));
+    };
+    if pairs.is_empty() || pairs.len() % 2 != 0 {
+        return Err(Error::invalid(usage));
+    }
+    let index = required(index, "the index's name")?;
+    let pairs = pairs.chunks_exact(2).map(|pair| {
+        let name = required(&pair[0], "an option's name")?;
+        let value = match pair[1].kind() {
+            Kind::Integer => Cow::from(pair[1].int().to_string()),
+            _ => required(&pair[1], &format!("the option {}", quoted(&name)))?,
+        };
+        Ok((name, value))
+    });
+    let pairs = pairs.collect::<Result<Vec<_>, Error>>()?;
+    let config = Config::of(pairs.iter().map(|(name, value)| (&**name, &**value)))?;
+    Ok(Output::Text(script(&index, &config)?.into()))
 }
 
 fn rembed_lock<V: Value>(session: &Session, _: &[V]) -> Result<Output, Error> {
