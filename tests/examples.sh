@@ -126,11 +126,15 @@ fi
 start_fake
 export REMBED_URL=$url
 
+# From a question to a prompt: the passage that answers it comes first.
+prompt=$'^Answer by these passages alone[^\n]*\n\n\\[1\\] Returns: [^\n]*Return an item within 30 days.*\nQuestion: How long'
+
 line=$'0\\.[0-9]{3}  [^\n]+'
 found="^0\.[0-9]{3}  $best"$'\n'"$line"$'\n'"$line\$"
 
 VEC_LIB=$vec example examples/shell "$found" examples/shell/search.sh
 example examples/python "$found" "$venv/bin/python3" examples/python/search.py
+example examples/python/rag.py "$prompt" "$venv/bin/python3" examples/python/rag.py
 build examples/rust rust_build
 if [ $built = yes ]; then example examples/rust "$found" tests/engines/sqlite/target/debug/search; fi
 build examples/rust-core rust_core_build
@@ -140,6 +144,7 @@ fi
 build examples/node npm_install
 if [ $built = yes ]; then
     example examples/node "$found" node examples/node/search.mjs
+    example examples/node/rag.mjs "$prompt" node examples/node/rag.mjs
     example examples/node/worker.mjs '^768 dimensions; the event loop went on$' node examples/node/worker.mjs
 fi
 build examples/cpp cpp_make
