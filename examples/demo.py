@@ -1,14 +1,13 @@
-"""Search by meaning in SQLite: a table of texts, a table of vectors, and rembed_rows() between them.
+"""Search by meaning in SQLite: a table of texts, an index over it, a sync, a search.
 
     examples/demo.sh "your question"
 
 builds what this needs and starts it. On a terminal it asks for more questions.
 """
 
+import json
 import sqlite3
 import sys
-
-import sqlite_vec
 
 LIB = "target/local/release/libsqlite_rembed.so"
 HEADLINES = "target/headlines.tsv"
@@ -18,74 +17,66 @@ QUESTIONS = sys.argv[1:] or ["pop star gives birth", "rare old book discovered",
 REGISTER = """\
 SELECT rembed_register('local', 'format', 'local');
 """
-# What the vectors were made of stays beside them: the text in each row, the model by what it makes of a text.
-CREATE = """\
+TABLE = """\
 CREATE TABLE IF NOT EXISTS headlines(id INTEGER PRIMARY KEY, headline TEXT);
-CREATE TABLE IF NOT EXISTS model(probe BLOB);
 """
-PROBE = """\
-SELECT rembed('local', 'Which model is this?');
+INDEX = """\
+CREATE VIRTUAL TABLE IF NOT EXISTS headlines_index USING rembed_index(
+  client = 'local', content = 'headlines', columns = 'headline');
 """
-ANEW = """\
-DROP TABLE IF EXISTS vec_headlines;
-CREATE VIRTUAL TABLE vec_headlines USING vec0(embedding float[{dimensions}] distance_metric=cosine, +headline TEXT);
+SYNC = """\
+SELECT rembed_sync('headlines_index');
 """
-FORGET = """\
-DELETE FROM vec_headlines WHERE (rowid, headline) NOT IN (SELECT id, headline FROM headlines);
-"""
-STORE = """\
-INSERT INTO vec_headlines(rowid, headline, embedding)
-SELECT key, text, embedding
-FROM rembed_rows('local', 'SELECT id, headline FROM headlines WHERE id NOT IN (SELECT rowid FROM vec_headlines)');
+REEMBED = """\
+SELECT rembed_sync('headlines_index', '{"reembed": true}');
 """
 SEARCH = """\
-SELECT 1 - distance AS similarity, headline
-FROM vec_headlines
-WHERE embedding MATCH rembed('local', :question) AND k = 5
-ORDER BY distance;
+SELECT score, snippet FROM headlines_index(:question) LIMIT 5;
 """
 
 
 def search(db, question):
-    print(f":question = '{question}'\n\n  rank  similarity  headline")
-    for rank, (similarity, headline) in enumerate(db.execute(SEARCH, {"question": question}), start=1):
-        print(f"  {rank:4}  {similarity:10.3f}  {headline}")
+    print(f":question = '{question}'\n\n  rank  score  headline")
+    for rank, (score, snippet) in enumerate(db.execute(SEARCH, {"question": question}), start=1):
+        print(f"  {rank:4}  {score:.3f}  {snippet}")
     print()
 
 
-db = sqlite3.connect(DATABASE)
+def sync(db):
+    """The sync, and once more where another model made the vectors that are there."""
+    print(SYNC)
+    try:
+        return json.loads(db.execute(SYNC).fetchone()[0])
+    except sqlite3.OperationalError as e:
+        if "reembed" not in str(e):
+            raise
+        print(f"-- {e}\n\n{REEMBED}")
+        return json.loads(db.execute(REEMBED).fetchone()[0])
+
+
+# In autocommit: a sync makes transactions of its own.
+db = sqlite3.connect(DATABASE, isolation_level=None)
 db.enable_load_extension(True)
 db.load_extension(LIB)
-sqlite_vec.load(db)
 
 print(REGISTER)
 db.execute(REGISTER).fetchone()
 
-print(CREATE)
-db.executescript(CREATE)
-with open(HEADLINES, encoding="utf-8") as lines, db:
+print(TABLE + INDEX)
+db.execute(TABLE)
+with open(HEADLINES, encoding="utf-8") as lines:
     rows = [line.rstrip("\n").split("\t") for line in lines]
-    db.execute("DELETE FROM headlines")
-    db.executemany("INSERT INTO headlines VALUES (?, ?)", rows)
+db.execute("BEGIN")
+db.executemany("INSERT INTO headlines VALUES (?, ?) ON CONFLICT DO UPDATE SET headline = excluded.headline", rows)
+db.execute("CREATE TEMP TABLE now(id INTEGER PRIMARY KEY)")
+db.executemany("INSERT INTO now VALUES (?)", [row[:1] for row in rows])
+db.execute("DELETE FROM headlines WHERE id NOT IN (SELECT id FROM now)")
+db.execute("COMMIT")
+db.execute(INDEX)
 
-print(PROBE)
-(probe,) = db.execute(PROBE).fetchone()
-with db:
-    db.execute("BEGIN")
-    if db.execute("SELECT probe FROM model").fetchall() != [(probe,)]:
-        anew = ANEW.format(dimensions=len(probe) // 4)
-        print("-- there are no vectors yet, or another model made them\n" + anew)
-        for statement in anew.splitlines():
-            db.execute(statement)
-        db.execute("DELETE FROM model")
-        db.execute("INSERT INTO model VALUES (?)", [probe])
-
-print(FORGET + STORE)
-with db:
-    db.execute(FORGET)
-    embedded = db.execute(STORE).rowcount
-total = db.execute("SELECT count(*) FROM vec_headlines").fetchone()[0]
-print(f"-- {embedded} headlines embedded, {total} in {DATABASE}\n")
+synced = sync(db)
+total = db.execute("SELECT count(*) FROM headlines_index").fetchone()[0]
+print(f"-- {synced['embedded']} headlines embedded, {total} in {DATABASE}\n")
 
 print(SEARCH)
 for question in QUESTIONS:

