@@ -65,7 +65,7 @@ def row(work, against, figure, bar):
 
 
 def syncs(fake, work):
-    url = fake.scenario(width=WIDTH, latency_ms=LATENCY * 1000) + "/v1"
+    url = fake.scenario(width=WIDTH, latency_ms=int(LATENCY * 1000)) + "/v1"
     _, db = filled(work, "sync.db", url)
     said, took = sync(db)
     assert said["embedded"] == ROWS and said["pending"] == 0, said
