@@ -151,7 +151,8 @@ impl Session {
     ///
     /// # Errors
     /// As [`Session::stream`].
-    pub(crate) fn call(&self, client: &str, input_type: Option<&str>) -> Result<Call> {
+    #[doc(hidden)]
+    pub fn call(&self, client: &str, input_type: Option<&str>) -> Result<Call> {
         Call::new(self.registry.get(client)?, input_type, self.store, None, &self.interrupt)
     }
 
@@ -159,12 +160,14 @@ impl Session {
     ///
     /// # Errors
     /// There is none.
-    pub(crate) fn client(&self, name: &str) -> Result<Arc<Client>> {
+    #[doc(hidden)]
+    pub fn client(&self, name: &str) -> Result<Arc<Client>> {
         self.registry.get(name)
     }
 
     /// What keeps clients from being registered and changed, if anything does.
-    pub(crate) fn locked(&self) -> Option<&'static str> {
+    #[doc(hidden)]
+    pub fn locked(&self) -> Option<&'static str> {
         self.registry.locked().map(|lock| lock.name())
     }
 
