@@ -1,16 +1,18 @@
 //! Statements on the connection that calls us.
 
+mod scratch;
+
 use std::cell::Cell;
 use std::ffi::{CStr, CString, c_int};
 use std::time::{Duration, Instant};
 
 use super::connection::Db;
 use super::ffi::{self, code, sqlite3_stmt};
-use super::in_use;
 use super::value::RawValue;
 use crate::base::error::{Error, Result};
 use crate::index::pace::backoff;
 use crate::sql::value::{Kind, Output, Value};
+pub use scratch::Scratch;
 
 /// The result code of a call that failed, and what SQLite says of it. The code is not passed on: some hosts repeat a
 /// statement for ever when it is SQLITE_BUSY, and its requests with it.
@@ -330,46 +332,6 @@ impl Drop for Statement {
     fn drop(&mut self) {
         // SAFETY: prepared, or NULL, which is allowed; finalized once.
         unsafe { ffi::finalize(self.stmt) };
-    }
-}
-
-/// A connection of our own to a database in memory, for what cannot be tried on the caller's.
-#[derive(Debug)]
-pub struct Scratch(Db);
-
-impl Scratch {
-    /// Opens it.
-    ///
-    /// # Errors
-    /// No memory.
-    pub fn open() -> Result<Scratch, Failure> {
-        let mut db = std::ptr::null_mut();
-        let flags = code::OPEN_READWRITE | code::OPEN_CREATE | code::OPEN_FULLMUTEX;
-        // SAFETY: the name is a C string; what was opened is closed by Drop, also where that failed.
-        unsafe {
-            let open = || ffi::open_v2(c":memory:".as_ptr(), &mut db, flags, std::ptr::null());
-            let rc = in_use::opening_our_own(open);
-            if db.is_null() {
-                return Err(Failure::of_text(ffi::OUT_OF_MEMORY));
-            }
-            let scratch = Scratch(Db::new(db));
-            if rc == code::OK { Ok(scratch) } else { Err(Failure::of(scratch.0, rc)) }
-        }
-    }
-
-    /// Runs the statements of `sql`.
-    ///
-    /// # Errors
-    /// As [`exec`].
-    pub fn exec(&self, sql: &str) -> Result<(), Failure> {
-        exec(self.0, sql)
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        // SAFETY: it is open, and no statement of it is left.
-        unsafe { ffi::close(self.0.as_ptr()) };
     }
 }
 

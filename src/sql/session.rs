@@ -151,7 +151,8 @@ impl Session {
     ///
     /// # Errors
     /// As [`Session::stream`].
-    pub(crate) fn call(&self, client: &str, input_type: Option<&str>) -> Result<Call> {
+    #[doc(hidden)]
+    pub fn call(&self, client: &str, input_type: Option<&str>) -> Result<Call> {
         Call::new(self.registry.get(client)?, input_type, self.store, None, &self.interrupt)
     }
 

@@ -1,40 +1,59 @@
-//! The semantic index on libSQL: lists of rowids come whole, by functions that are looked up in libSQL's own table.
+//! The semantic index in libSQL.
 
 use driver::fake::Fake;
 use libsql::{Builder, Connection};
 
-async fn run(connection: &Connection, sql: &str) -> String {
+async fn text(connection: &Connection, sql: &str) -> String {
     let mut rows = connection.query(sql, ()).await.unwrap_or_else(|e| panic!("{sql}: {e}"));
-    let mut shown = Vec::new();
-    while let Some(row) = rows.next().await.unwrap_or_else(|e| panic!("{sql}: {e}")) {
-        shown.push(row.get_str(0).unwrap_or_default().to_owned());
-    }
-    shown.join("|")
+    let row = rows.next().await.unwrap_or_else(|e| panic!("{sql}: {e}")).expect("a row");
+    row.get_value(0).unwrap().as_text().expect("text").clone()
+}
+
+/// Syncs, and gives a number of what that says.
+async fn synced(connection: &Connection, name: &str) -> String {
+    let sql = format!("SELECT CAST(json_extract(rembed_sync('docs_index'), '$.{name}') AS TEXT)");
+    text(connection, &sql).await
 }
 
 #[tokio::test]
-async fn an_index_is_made_synced_and_searched() {
+async fn an_index_is_made_synced_rebuilt_and_dropped() {
     let fake = Fake::start();
-    let db = Builder::new_local(":memory:").build().await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let db = Builder::new_local(folder.path().join("a.db")).build().await.unwrap();
     sqlite_rembed::libsql::register(&db).unwrap();
     let connection = db.connect().unwrap();
-    for sql in [
-        &*fake.register(),
-        "CREATE TABLE docs(id INTEGER PRIMARY KEY, body TEXT)",
-        "INSERT INTO docs VALUES (1, 'The home team won.'), (2, 'Money comes back.'), (3, 'Third.')",
-        "CREATE VIRTUAL TABLE docs_index USING rembed_index(client = c, content = docs, columns = body)",
-        "SELECT rembed_sync('docs_index')",
-    ] {
-        run(&connection, sql).await;
-    }
-    let best = "SELECT rowid || snippet FROM docs_index('who won?') LIMIT 1";
-    assert_eq!(run(&connection, best).await, "1The home team [won].");
-    let among = "SELECT rowid || '' FROM docs_index('who won?') WHERE rowid IN (SELECT id FROM docs WHERE id > 1) AND k = 2 ORDER BY rowid";
-    assert_eq!(run(&connection, among).await, "2|3");
-    let chunks = "SELECT group_concat(trim(chunk), '|') FROM rembed_chunks('One two. Three four.', 12, 0)";
-    assert_eq!(run(&connection, chunks).await, "One two.|Three four.");
-    assert_eq!(
-        run(&connection, "SELECT answers FROM rembed_index_status('docs_index')").await,
-        "meaning and words"
-    );
+    connection.query(&fake.register(), ()).await.unwrap().next().await.unwrap();
+    connection
+        .execute_batch(
+            "CREATE TABLE docs(id INTEGER PRIMARY KEY, body TEXT); INSERT INTO docs(body) VALUES ('one'), ('two'), ('three');
+             CREATE VIRTUAL TABLE docs_index USING rembed_index(client = 'c', content = 'docs', columns = 'body')",
+        )
+        .await
+        .unwrap();
+    assert_eq!(synced(&connection, "embedded").await, "3");
+    connection
+        .execute_batch(
+            "UPDATE docs SET id = 30 WHERE id = 3; DELETE FROM docs WHERE id = 1; UPDATE docs SET body = 'x' WHERE id = 2",
+        )
+        .await
+        .unwrap();
+    assert_eq!(synced(&connection, "reused").await, "1");
+    connection
+        .execute_batch(
+            "ALTER TABLE docs RENAME COLUMN body TO text; INSERT INTO docs_index(docs_index) VALUES ('rebuild');
+             INSERT INTO docs_index(docs_index) VALUES ('optimize')",
+        )
+        .await
+        .unwrap();
+    assert_eq!(synced(&connection, "reused").await, "2");
+    connection
+        .execute_batch(
+            "INSERT INTO docs_index(docs_index) VALUES ('integrity-check');
+             ALTER TABLE docs_index RENAME TO other; ALTER TABLE other RENAME TO docs_index",
+        )
+        .await
+        .unwrap();
+    assert_eq!(text(&connection, "SELECT group_concat(rowid || chunk) FROM docs_index").await, "2x,30three");
+    connection.execute_batch("DROP TABLE docs_index").await.unwrap();
+    assert_eq!(text(&connection, "SELECT group_concat(name) FROM sqlite_master").await, "docs");
 }
