@@ -38,10 +38,7 @@ step_fmt() { # and where imports go
     done
 }
 
-# What is only checked has a folder of its own: a test that builds waits for no lint, and an engine is checked once.
-checked=$PWD/target/checked
 step_clippy() {
-    local -x CARGO_TARGET_DIR=$checked
     cargo clippy --all-targets --locked -- -D warnings &&
         cargo clippy --all-targets --locked --features static,rigged -- -D warnings || return
     local crate
@@ -51,10 +48,10 @@ step_clippy() {
 }
 
 # Every feature, each engine's own crate and the sets that must not be: on top of clippy, which has the defaults.
-step_features() { CARGO_TARGET_DIR=$checked tests/features.sh; }
+step_features() { tests/features.sh; }
 
 step_docs() {
-    local -x RUSTDOCFLAGS="-D warnings" CARGO_TARGET_DIR=$checked
+    local -x RUSTDOCFLAGS="-D warnings"
     cargo doc --no-deps --locked || return
     local feature
     for feature in libsql rusqlite limbo-static turso-static; do
@@ -75,7 +72,9 @@ step_unit() { cargo test --locked; }
 step_fake() { cargo test --release --locked --manifest-path tests/fake/Cargo.toml --target-dir tests/fake/target; }
 step_sdk() { tests/sdk/run.sh; }
 step_sqlite() { tests/engines/sqlite/run.sh; }
-step_asan() { tests/asan.sh; }
+# Compiled with flags of their own, these share nothing.
+step_asan() { env -u CARGO_BUILD_BUILD_DIR tests/asan.sh; }
+step_fuzz() { env -u CARGO_BUILD_BUILD_DIR fuzz/run.sh check; }
 step_valgrind() { tests/valgrind.sh; }
 step_proxysql() { tests/engines/proxysql/run.sh; }
 step_rusqlite() { cargo test --locked --manifest-path tests/engines/rusqlite/Cargo.toml --target-dir tests/engines/rusqlite/target; }
@@ -101,7 +100,6 @@ step_tls() { tests/tls.sh; }
 step_cache() { tests/cache/run.sh; }
 step_local() { env -u REMBED_LIB tests/local/run.sh; } # its own build; 4 minutes where rten is not built yet
 step_bench() { bench/run.sh --short; }
-step_fuzz() { fuzz/run.sh check; }
 
 steps=(packages release unit fake sqlite asan valgrind proxysql rusqlite libsql limbo turso conformance tls cache local sdk real demo
     examples packaging hosts servers readme bench fuzz)
@@ -111,6 +109,14 @@ case ${1:-} in
 quick) steps=(release fmt lints unit contract) beside=() ;;
 *) steps=("$@") beside=() ;;
 esac
+
+# A crate that several hosts need is compiled once, in this folder: each target folder has only what comes out of it. Libraries of
+# different features have one file name, and would replace each other: a variable of cargo's own, which the build of rustc sets,
+# gives each its own name there. Nothing in it is debugged or changed. `quick` builds where a plain `cargo build` does.
+if [ "${1:-}" != quick ]; then
+    export CARGO_BUILD_BUILD_DIR=$PWD/target/build __CARGO_DEFAULT_LIB_METADATA=check
+    export CARGO_INCREMENTAL=0 CARGO_PROFILE_DEV_DEBUG=line-tables-only
+fi
 
 mkdir -p target/tests
 results=$(mktemp)
