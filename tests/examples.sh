@@ -64,12 +64,16 @@ npm_install() {
     # The headers of this node: without them node-gyp would fetch its own.
     if [ -f "$prefix/include/node/node.h" ]; then export npm_config_nodedir=$prefix; fi
     cd examples/node
+    # Packages and conformance want it too, perhaps at the same time.
+    exec 8>"../../target/node.lock"
+    flock 8
     if [ "$(cat $stamp 2>/dev/null)" != "$(node --version) $(cksum <package-lock.json)" ]; then
         # Its prebuilt binary is in no package: it would be fetched from elsewhere, so it is compiled here.
         need 'make --version && g++ --version' make g++
         JOBS=2 npm_config_build_from_source=true npm ci --no-audit --no-fund --loglevel=error >&2
         echo "$(node --version) $(cksum <package-lock.json)" >$stamp
     fi
+    exec 8>&-
 }
 
 cpp_make() {

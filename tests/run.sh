@@ -2,7 +2,7 @@
 # usage: tests/run.sh [quick | STEP …]
 # Every check of the project, or the steps named. Debian 12 with Rust, gcc and Python; as root it installs the rest.
 # `quick` is what a change is tried with: format, lints of the default features, unit tests, the SQL contract on two engines.
-# Every check runs in two lanes: what only compiles or reads has the lowest priority, and takes what the tests leave.
+# Every check runs in two lanes: what compiles, reads or computes more than it waits has a low priority, and takes what the other lane leaves.
 # The last lines say what took longest and count the steps; what each printed is in target/tests/STEP.log.
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -88,7 +88,7 @@ step_contract() { tests/conformance/run.sh sqlite python; }
 step_real() { tests/real/run.sh; }
 step_examples() { tests/examples.sh; }
 step_hosts() { tests/hosts.sh; }
-# The packages, built and installed as a user would. After the examples, which compile better-sqlite3.
+# The packages, built and installed as a user would.
 step_packaging() { packaging/build.sh && packaging/test.sh; }
 step_servers() { /usr/bin/python3 tests/servers.py; }
 step_readme() { /usr/bin/python3 tests/readme.py --self-test && /usr/bin/python3 tests/readme.py && /usr/bin/python3 tests/blocking.py; }
@@ -101,9 +101,10 @@ step_cache() { tests/cache/run.sh; }
 step_local() { env -u REMBED_LIB tests/local/run.sh; } # its own build; 4 minutes where rten is not built yet
 step_bench() { bench/run.sh --short; }
 
-steps=(packages release unit fake sqlite asan valgrind proxysql rusqlite libsql limbo turso conformance tls cache local sdk real demo
-    examples packaging hosts servers readme bench fuzz)
-beside=(fmt clippy features docs site deny msrv)
+steps=(packages release unit fake sqlite asan valgrind proxysql rusqlite libsql limbo turso conformance tls cache sdk real
+    examples hosts servers readme bench)
+# Demo after local, which builds what it shows.
+beside=(fmt clippy features docs site deny msrv fuzz local demo packaging)
 case ${1:-} in
 '') ;;
 quick) steps=(release fmt lints unit contract) beside=() ;;
@@ -139,7 +140,7 @@ if [ ${#beside[@]} = 0 ]; then
     lane "${steps[@]}"
 else
     lane packages
-    (renice -n 19 $BASHPID >/dev/null && lane "${beside[@]}") >target/tests/beside.txt &
+    (renice -n 10 $BASHPID >/dev/null && lane "${beside[@]}") >target/tests/beside.txt &
     lane "${steps[@]:1}"
     wait
     cat target/tests/beside.txt
