@@ -21,7 +21,7 @@ step_packages() { # what the hosts below need and a bare machine lacks
         version=$(apt-cache madison rustc-web | awk '{ print $3 }' | grep -m 1 "^$stated\.") || return
         [ -x /usr/bin/rustc ] ||
             packages+=(rustc-web="$version" cargo-web="$version" libstd-rust-web-dev="$version")
-        DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${packages[@]}"
+        tests/debian.sh "${packages[@]}"
     fi
     command -v sqlite3 && command -v g++ && command -v make && command -v git && command -v npm
 }
