@@ -14,7 +14,7 @@ import tempfile
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../tests/cache"))
-from common import Worker, start_fake  # noqa: E402
+from common import Fake, Worker  # noqa: E402
 
 WIDTH = 256
 FILE = "vectors-2.sqlite"
@@ -103,12 +103,12 @@ def beside(url, work):
 
 
 def main():
-    fake = start_fake()
     work = tempfile.mkdtemp(prefix="rembed-bench-")
     try:
         print("| work | against | figure | bar |\n| --- | --- | ---: | ---: |")
-        for run in (inserts, beside):
-            run(fake.scenario(width=WIDTH), work)
+        with Fake() as fake:
+            for run in (inserts, beside):
+                run(fake.scenario(width=WIDTH), work)
     finally:
         shutil.rmtree(work, ignore_errors=True)
 

@@ -19,9 +19,7 @@ refuses() { # refuses TEXT COMMAND…: the command fails and says TEXT
     return 1
 }
 need() { # need COMMAND PACKAGE…
-    if ! command -v "$1" >/dev/null && [ "$(id -u)" = 0 ]; then
-        DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${@:2}" >/dev/null
-    fi
+    command -v "$1" >/dev/null || "$root/tests/debian.sh" "${@:2}"
 }
 
 . "$PWD/tests/fake/start.sh"

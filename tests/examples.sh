@@ -8,7 +8,7 @@ set -euo pipefail
 if [ -n "${REMBED_LIB:-}" ]; then REMBED_LIB=$(realpath "$REMBED_LIB") && export REMBED_LIB; fi
 cd "$(dirname "$0")/.."
 
-venv=$PWD/target/venv/examples
+root=$PWD venv=$PWD/target/venv/examples
 best="Return an item within 30 days and we refund the full price to the card you paid with."
 . "$PWD/tests/check.sh"
 . "$PWD/tests/fake/start.sh"
@@ -17,12 +17,7 @@ need() { # need COMMAND-THAT-SUCCEEDS-WHEN-PRESENT PACKAGE…
     local present=$1
     shift
     if eval "$present" >/dev/null 2>&1; then return; fi
-    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-        echo "installing $*" >&2
-        apt-get update -q >&2 || true
-        DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@" >&2 || true
-    fi
-    eval "$present" >/dev/null 2>&1 || { echo "missing: apt-get install $*" >&2; exit 1; }
+    "$root/tests/debian.sh" "$@"
 }
 
 prepare() {
@@ -64,12 +59,16 @@ npm_install() {
     # The headers of this node: without them node-gyp would fetch its own.
     if [ -f "$prefix/include/node/node.h" ]; then export npm_config_nodedir=$prefix; fi
     cd examples/node
+    # Packages and conformance want it too, perhaps at the same time.
+    exec 8>"../../target/node.lock"
+    flock 8
     if [ "$(cat $stamp 2>/dev/null)" != "$(node --version) $(cksum <package-lock.json)" ]; then
         # Its prebuilt binary is in no package: it would be fetched from elsewhere, so it is compiled here.
         need 'make --version && g++ --version' make g++
         JOBS=2 npm_config_build_from_source=true npm ci --no-audit --no-fund --loglevel=error >&2
         echo "$(node --version) $(cksum <package-lock.json)" >$stamp
     fi
+    exec 8>&-
 }
 
 cpp_make() {

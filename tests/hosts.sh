@@ -17,10 +17,7 @@ turso=${TURSO_LIB:-$PWD/tests/engines/turso/target/library.so}
 packages=(php-cli php-sqlite3 ruby ruby-sqlite3 libdbd-sqlite3-perl r-base-core r-cran-rsqlite golang-go
     golang-github-mattn-go-sqlite3-dev libsqlite3-dev libxerial-sqlite-jdbc-java libsqlite3-tcl)
 command -v javac >/dev/null || packages+=(default-jdk-headless)
-if [ "$(id -u)" = 0 ] && ! dpkg -s "${packages[@]}" >/dev/null 2>&1; then
-    apt-get update -q >&2
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${packages[@]}" >&2
-fi
+dpkg -s "${packages[@]}" >/dev/null 2>&1 || tests/debian.sh "${packages[@]}"
 tests/venv.sh target/venv/hosts $hosts/requirements.txt
 # The binaries are in the packages: their scripts would only make links.
 (cd $hosts && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >&2)

@@ -2,7 +2,7 @@
 # usage: tests/run.sh [quick | STEP …]
 # Every check of the project, or the steps named. Debian 12 with Rust, gcc and Python; as root it installs the rest.
 # `quick` is what a change is tried with: format, lints of the default features, unit tests, the SQL contract on two engines.
-# Every check runs in two lanes: what only compiles or reads has the lowest priority, and takes what the tests leave.
+# Every check runs in two lanes: what compiles, reads or computes more than it waits has a low priority, and takes what the other lane leaves.
 # The last lines say what took longest and count the steps; what each printed is in target/tests/STEP.log.
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -21,7 +21,7 @@ step_packages() { # what the hosts below need and a bare machine lacks
         version=$(apt-cache madison rustc-web | awk '{ print $3 }' | grep -m 1 "^$stated\.") || return
         [ -x /usr/bin/rustc ] ||
             packages+=(rustc-web="$version" cargo-web="$version" libstd-rust-web-dev="$version")
-        DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${packages[@]}"
+        tests/debian.sh "${packages[@]}"
     fi
     command -v sqlite3 && command -v g++ && command -v make && command -v git && command -v npm
 }
@@ -38,10 +38,7 @@ step_fmt() { # and where imports go
     done
 }
 
-# What is only checked has a folder of its own: a test that builds waits for no lint, and an engine is checked once.
-checked=$PWD/target/checked
 step_clippy() {
-    local -x CARGO_TARGET_DIR=$checked
     cargo clippy --all-targets --locked -- -D warnings &&
         cargo clippy --all-targets --locked --features static,rigged -- -D warnings || return
     local crate
@@ -51,10 +48,10 @@ step_clippy() {
 }
 
 # Every feature, each engine's own crate and the sets that must not be: on top of clippy, which has the defaults.
-step_features() { CARGO_TARGET_DIR=$checked tests/features.sh; }
+step_features() { tests/features.sh; }
 
 step_docs() {
-    local -x RUSTDOCFLAGS="-D warnings" CARGO_TARGET_DIR=$checked
+    local -x RUSTDOCFLAGS="-D warnings"
     cargo doc --no-deps --locked || return
     local feature
     for feature in libsql rusqlite limbo-static turso-static; do
@@ -75,7 +72,9 @@ step_unit() { cargo test --locked; }
 step_fake() { cargo test --release --locked --manifest-path tests/fake/Cargo.toml --target-dir tests/fake/target; }
 step_sdk() { tests/sdk/run.sh; }
 step_sqlite() { tests/engines/sqlite/run.sh; }
-step_asan() { tests/asan.sh; }
+# Compiled with flags of their own, these share nothing.
+step_asan() { env -u CARGO_BUILD_BUILD_DIR tests/asan.sh; }
+step_fuzz() { env -u CARGO_BUILD_BUILD_DIR fuzz/run.sh check; }
 step_valgrind() { tests/valgrind.sh; }
 step_proxysql() { tests/engines/proxysql/run.sh; }
 step_rusqlite() { cargo test --locked --manifest-path tests/engines/rusqlite/Cargo.toml --target-dir tests/engines/rusqlite/target; }
@@ -89,7 +88,7 @@ step_contract() { tests/conformance/run.sh sqlite python; }
 step_real() { tests/real/run.sh; }
 step_examples() { tests/examples.sh; }
 step_hosts() { tests/hosts.sh; }
-# The packages, built and installed as a user would. After the examples, which compile better-sqlite3.
+# The packages, built and installed as a user would.
 step_packaging() { packaging/build.sh && packaging/test.sh; }
 step_servers() { /usr/bin/python3 tests/servers.py; }
 step_readme() { /usr/bin/python3 tests/readme.py --self-test && /usr/bin/python3 tests/readme.py && /usr/bin/python3 tests/blocking.py; }
@@ -101,16 +100,24 @@ step_tls() { tests/tls.sh; }
 step_cache() { tests/cache/run.sh; }
 step_local() { env -u REMBED_LIB tests/local/run.sh; } # its own build; 4 minutes where rten is not built yet
 step_bench() { bench/run.sh --short; }
-step_fuzz() { fuzz/run.sh check; }
 
-steps=(packages release unit fake sqlite asan valgrind proxysql rusqlite libsql limbo turso conformance tls cache local sdk real demo
-    examples packaging hosts servers readme bench fuzz)
-beside=(fmt clippy features docs site deny msrv)
+steps=(packages release unit fake sqlite asan valgrind proxysql rusqlite libsql limbo turso conformance tls cache sdk real
+    examples hosts servers readme bench)
+# Demo after local, which builds what it shows.
+beside=(fmt clippy features docs site deny msrv fuzz local demo packaging)
 case ${1:-} in
 '') ;;
 quick) steps=(release fmt lints unit contract) beside=() ;;
 *) steps=("$@") beside=() ;;
 esac
+
+# A crate that several hosts need is compiled once, in this folder: each target folder has only what comes out of it. Libraries of
+# different features have one file name, and would replace each other: a variable of cargo's own, which the build of rustc sets,
+# gives each its own name there. Nothing in it is debugged or changed. `quick` builds where a plain `cargo build` does.
+if [ "${1:-}" != quick ]; then
+    export CARGO_BUILD_BUILD_DIR=$PWD/target/build __CARGO_DEFAULT_LIB_METADATA=check
+    export CARGO_INCREMENTAL=0 CARGO_PROFILE_DEV_DEBUG=line-tables-only
+fi
 
 mkdir -p target/tests
 results=$(mktemp)
@@ -133,7 +140,7 @@ if [ ${#beside[@]} = 0 ]; then
     lane "${steps[@]}"
 else
     lane packages
-    (renice -n 19 $BASHPID >/dev/null && lane "${beside[@]}") >target/tests/beside.txt &
+    (renice -n 10 $BASHPID >/dev/null && lane "${beside[@]}") >target/tests/beside.txt &
     lane "${steps[@]:1}"
     wait
     cat target/tests/beside.txt

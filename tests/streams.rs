@@ -985,3 +985,66 @@ fn a_wait_for_the_pace_can_be_interrupted() {
     assert_eq!(waiting.join().unwrap(), Err(Error::Interrupted));
     assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
 }
+
+/// Runs a statement over each of `lists`, all at once, each of a connection of its own.
+fn at_once(server: &Scenario, lists: &[Vec<String>]) {
+    let options = json!({"format": "openai", "model": "m", "url": format!("{}/v1", server.url())});
+    let start = Barrier::new(lists.len());
+    std::thread::scope(|scope| {
+        for list in lists {
+            let (start, options) = (&start, options.clone());
+            scope.spawn(move || {
+                let session = client(Arc::new(Uninterrupted), options);
+                start.wait();
+                let outcomes = all(&session, list, false).unwrap();
+                assert_true(&outcomes, list);
+            });
+        }
+    });
+}
+
+#[test]
+fn statements_over_the_same_texts_send_together_what_one_sends() {
+    for (n, requests) in [(2, 10), (7, 6), (64, 2)] {
+        let server = server(&format!("together-{n}"), json!({"latency_ms": 20}));
+        let texts = texts(256 * requests);
+        at_once(&server, &vec![texts.clone(); n]);
+        let mut sent = sent(&server);
+        assert_eq!(sent.len(), texts.len(), "{n}: a text was sent twice");
+        sent.sort();
+        sent.dedup();
+        assert_eq!(sent.len(), texts.len(), "{n}");
+        let came = arrivals(&server).len();
+        assert!(came <= requests * 6 / 5 + 1, "{n}: {came} requests");
+    }
+}
+
+#[test]
+fn statements_that_meet_at_each_others_texts_end() {
+    let server = server("meeting", json!({"latency_ms": 5}));
+    let forth = texts(2000);
+    let back: Vec<String> = forth.iter().rev().cloned().collect();
+    let (early, late) = (forth[..1500].to_vec(), forth[500..].to_vec());
+    at_once(&server, &[forth, back.clone(), early, late, back]);
+}
+
+#[test]
+fn a_statement_that_reads_no_further_holds_nobody_up() {
+    let server = server("stopped", json!({}));
+    let options = json!({"format": "openai", "model": "m", "url": format!("{}/v1", server.url())});
+    let (stops, goes) =
+        (client(Arc::new(Uninterrupted), options.clone()), client(Arc::new(Uninterrupted), options));
+    let texts = texts(1000);
+    let mut stopped = stops.stream("c", None, source(&texts), false, None).unwrap();
+    stopped.next_row().unwrap().unwrap();
+    let outcomes = all(&goes, &texts, false).unwrap();
+    assert_true(&outcomes, &texts);
+    assert!(arrivals(&server).len() <= 12, "{} requests", arrivals(&server).len());
+    // What it has read it has, also where the other has sent it.
+    let mut rest = 1;
+    while let Some(row) = stopped.next_row().unwrap() {
+        assert!(row.value.is_ok());
+        rest += 1;
+    }
+    assert_eq!(rest, texts.len());
+}

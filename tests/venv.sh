@@ -9,13 +9,7 @@ shift $(($# > 1 ? 2 : 1))
 if cmp -s "$requirements" "$folder/installed.txt"; then exit 0; fi
 # python3 alone brings a venv module that cannot make one: ensurepip comes with python3-venv.
 if ! /usr/bin/python3 -c 'import ensurepip, venv' 2>/dev/null; then
-    if [ "$(id -u)" = 0 ]; then
-        apt-get update -q >&2
-        DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends python3 python3-venv >&2
-    else
-        echo "missing: apt-get install python3-venv" >&2
-        exit 1
-    fi
+    "$(dirname "$0")/debian.sh" python3 python3-venv
 fi
 /usr/bin/python3 -m venv --clear "$folder"
 if [ -s "$requirements" ]; then

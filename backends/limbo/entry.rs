@@ -1,25 +1,14 @@
 //! The library that `SELECT load_extension('…')` loads.
 
-use std::ffi::{c_int, c_long, c_void};
+use std::ffi::c_void;
 use std::io::Write;
-use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use limbo_ext::{Conn, ExtensionApi, ResultCode, VTabCreateResult, VTabModuleImpl};
 
 use super::batch_table::Batch;
-use super::{attempt, register_all, vtab};
+use super::{allocator, attempt, register_all, vtab};
 use crate::base::error::Error;
-
-/// The allocator that the host has too, in a copy of our own. Each copy frees memory that the other has allocated.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
-unsafe extern "C" {
-    fn mi_option_set(option: c_int, value: c_long);
-}
-/// `mi_option_disallow_arena_alloc` of the mimalloc that Cargo.toml pins.
-const DISALLOW_ARENA_ALLOC: c_int = 27;
 
 /// What Limbo looks for in the library: registers everything in the connection that loads it.
 ///
@@ -27,7 +16,7 @@ const DISALLOW_ARENA_ALLOC: c_int = 27;
 /// To be called by Limbo: `api` is NULL or the API of an open connection.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn register_extension(api: *const ExtensionApi) -> ResultCode {
-    keep_out_of_arenas();
+    allocator::keep_out_of_arenas();
     // SAFETY: passed on as the host gave it.
     match attempt(|| unsafe { checked(api) }) {
         Ok(()) => ResultCode::OK,
@@ -37,16 +26,6 @@ pub unsafe extern "C" fn register_extension(api: *const ExtensionApi) -> ResultC
             ResultCode::Error
         }
     }
-}
-
-/// Keeps our copy of the allocator from taking memory from arenas. When the host has freed all of a block that our copy
-/// took, the host's copy gives the block back: to the system, or to an arena of its own. A block from the system is safe
-/// there, one from our arenas is not. To be called before the first allocation, which no constructor of the library
-/// makes.
-fn keep_out_of_arenas() {
-    static ONCE: Once = Once::new();
-    // SAFETY: the function is that of the mimalloc we are linked with, and no other thread of ours runs yet.
-    ONCE.call_once(|| unsafe { mi_option_set(DISALLOW_ARENA_ALLOC, 1) });
 }
 
 unsafe fn checked(api: *const ExtensionApi) -> Result<(), Error> {

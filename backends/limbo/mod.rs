@@ -4,12 +4,20 @@
 //! With feature `limbo` the library is loaded, by `SELECT load_extension('…')`; with `limbo-static` it is part of an
 //! app on limbo_core, which calls `register`.
 //!
-//! The engine frees what we allocate, by its own allocator, so `value` lays out every result as the engine will free it.
+//! The engine frees what we allocate, by its own allocator, so every result is laid out (`value`) and allocated (`crossing`)
+//! as the engine will free it.
 //! The engine's functions have no context, so a process has one session, with one set of clients and one lock:
 //! `rembed_lock()` locks all connections.
 
+#[cfg(feature = "limbo-static")]
+#[path = "one_allocator.rs"]
+mod allocator;
+#[cfg(all(feature = "limbo", not(feature = "limbo-static")))]
+#[path = "mimalloc_copy.rs"]
+mod allocator;
 mod batch_table;
 mod clients_table;
+mod crossing;
 #[cfg(all(feature = "limbo", not(feature = "limbo-static")))]
 mod entry;
 mod functions;

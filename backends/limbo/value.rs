@@ -9,6 +9,7 @@ use std::ffi::c_int;
 
 use limbo_ext::ResultCode;
 
+use super::crossing;
 use crate::base::vector;
 use crate::sql::value::{Kind, Output, Value, real_text};
 
@@ -80,29 +81,21 @@ pub unsafe fn arguments<'a>(argc: i32, argv: *const limbo_ext::Value) -> &'a [Ra
 /// # Safety
 /// `arguments` are those of a scalar function's call, and nobody uses them any more.
 pub unsafe fn free(arguments: &[RawValue]) {
-    // SAFETY: the host boxed each value and its bytes, in the allocator that is ours too.
+    // SAFETY: the host boxed each value and its bytes.
     unsafe {
         for value in arguments {
             match value.kind {
                 TEXT if !value.data.text.is_null() => {
-                    let text = Box::from_raw(value.data.text);
-                    free_bytes(text.bytes, text.len as usize);
+                    let text = crossing::unboxed(value.data.text);
+                    crossing::free_bytes(text.bytes, text.len as usize);
                 }
                 BLOB if !value.data.blob.is_null() => {
-                    let blob = Box::from_raw(value.data.blob);
-                    free_bytes(blob.bytes, blob.len as usize);
+                    let blob = crossing::unboxed(value.data.blob);
+                    crossing::free_bytes(blob.bytes, blob.len as usize);
                 }
                 _ => {}
             }
         }
-    }
-}
-
-unsafe fn free_bytes(bytes: *mut u8, len: usize) {
-    // An empty slice has no allocation.
-    if len > 0 && !bytes.is_null() {
-        // SAFETY: the host made them of a boxed slice of this length.
-        drop(unsafe { Box::from_raw(std::ptr::slice_from_raw_parts_mut(bytes, len)) });
     }
 }
 
@@ -150,11 +143,11 @@ pub fn give(output: Output) -> limbo_ext::Value {
         Output::Null => raw(NULL, Data { int: 0 }),
         Output::Int(n) => raw(INTEGER, Data { int: n }),
         Output::Real(x) => raw(FLOAT, Data { real: x }),
-        Output::Text(text) => give_text(text.into_owned()),
-        Output::Bytes(text) => give_text(String::from_utf8_lossy(&text).into_owned()),
-        Output::Private(text) => give_text(text.to_string()),
-        Output::Blob(bytes) => give_blob(bytes),
-        Output::Vector(row) => give_blob(vector::to_bytes(&row).into_owned()),
+        Output::Text(text) => give_text(&text),
+        Output::Bytes(text) => give_text(&String::from_utf8_lossy(&text)),
+        Output::Private(text) => give_text(&text),
+        Output::Blob(bytes) => give_blob(&bytes),
+        Output::Vector(row) => give_blob(&vector::to_bytes(&row)),
     }
 }
 
@@ -163,33 +156,24 @@ pub fn give_error(text: String) -> limbo_ext::Value {
     MESSAGE.with_borrow_mut(|message| {
         *message = text;
         let len = u32::try_from(message.len()).unwrap_or(u32::MAX);
-        let text = Box::new(Text { subtype: 0, bytes: message.as_mut_ptr(), len });
-        let failure = Failure { code: ResultCode::CustomError, message: Box::into_raw(text) };
-        raw(ERROR, Data { error: Box::into_raw(Box::new(failure)) })
+        let text = crossing::boxed(Text { subtype: 0, bytes: message.as_mut_ptr(), len });
+        let failure = Failure { code: ResultCode::CustomError, message: text };
+        raw(ERROR, Data { error: crossing::boxed(failure) })
     })
 }
 
-fn give_text(text: String) -> limbo_ext::Value {
+fn give_text(text: &str) -> limbo_ext::Value {
     // The host counts 4 bytes of length.
     let Ok(len) = u32::try_from(text.len()) else {
         return give_error("rembed: a text of more than 4 GiB".into());
     };
-    let text = Text { subtype: 0, bytes: boxed(text.into_bytes()), len };
-    raw(TEXT, Data { text: Box::into_raw(Box::new(text)) })
+    let text = Text { subtype: 0, bytes: crossing::bytes(text.as_bytes()), len };
+    raw(TEXT, Data { text: crossing::boxed(text) })
 }
 
-fn give_blob(bytes: Vec<u8>) -> limbo_ext::Value {
-    let len = bytes.len() as u64;
-    let blob = Blob { bytes: boxed(bytes), len };
-    raw(BLOB, Data { blob: Box::into_raw(Box::new(blob)) })
-}
-
-/// The bytes in an allocation of their own. There is one even for no bytes, since the host frees it in any case.
-fn boxed(mut bytes: Vec<u8>) -> *mut u8 {
-    if bytes.is_empty() {
-        bytes.push(0);
-    }
-    Box::into_raw(bytes.into_boxed_slice()).cast()
+fn give_blob(bytes: &[u8]) -> limbo_ext::Value {
+    let blob = Blob { bytes: crossing::bytes(bytes), len: bytes.len() as u64 };
+    raw(BLOB, Data { blob: crossing::boxed(blob) })
 }
 
 fn raw(kind: c_int, data: Data) -> limbo_ext::Value {

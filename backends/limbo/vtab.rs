@@ -3,7 +3,7 @@
 //! The engine drops the text of an error of `filter` and `next`, but shows that of `column`. So these two say that
 //! there is a row, and whatever is read of it is the error.
 
-use std::ffi::{CString, c_char, c_void};
+use std::ffi::{c_char, c_void};
 
 use limbo_ext::{
     Conn, ConstraintInfo, ExtIndexInfo, ExtensionApi, IndexInfo, OrderByInfo, ResultCode, VTabCreateResult,
@@ -11,7 +11,7 @@ use limbo_ext::{
 };
 
 use super::value::{RawValue, arguments, give, give_error};
-use super::{attempt, registered};
+use super::{attempt, crossing, registered};
 use crate::base::error::Error;
 use crate::base::guard::guard;
 use crate::sql::table::{Cursor, Table};
@@ -51,10 +51,7 @@ pub unsafe fn register<T: Declared>(api: &ExtensionApi) -> Result<(), Error> {
 /// As [`super::register_all`]; the callbacks are of the types that they say.
 pub unsafe fn register_module<T: Declared>(api: &ExtensionApi, module: VTabModuleImpl) -> Result<(), Error> {
     // SAFETY: the context is the API's own; the host takes the name, as a CString, and keeps the module.
-    let code = unsafe {
-        let name = CString::from(T::NAME).into_raw();
-        (api.register_vtab_module)(api.ctx, name, module, T::KIND)
-    };
+    let code = unsafe { (api.register_vtab_module)(api.ctx, crossing::text(T::NAME), module, T::KIND) };
     registered(&T::NAME.to_string_lossy(), code)
 }
 
@@ -88,7 +85,7 @@ unsafe extern "C" fn create<T: Declared>(argv: *const limbo_ext::Value, argc: i3
         Ok(table) => VTabCreateResult {
             code: ResultCode::OK,
             // The host takes it, as a CString.
-            schema: table.declaration().into_owned().into_raw(),
+            schema: crossing::text(&table.declaration()),
             table: std::ptr::from_ref(table).cast(),
         },
         Err(e) => not_created(code(&e)),
@@ -198,7 +195,7 @@ unsafe extern "C" fn destroy(_: *const c_void) -> ResultCode {
     ResultCode::OK
 }
 
-/// Always a scan: the engine compares by itself.
+/// Always a scan: the engine compares by itself. The answer has no constraint and no name, so nothing is allocated for it.
 unsafe extern "C" fn best_index(
     _: *const ConstraintInfo,
     _: i32,

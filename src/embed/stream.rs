@@ -17,7 +17,7 @@
 //!             └─► it fails, or is never sent: take_over() asks again ─► Hit, Mine or Theirs
 //! ```
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -90,6 +90,8 @@ pub struct Stream<K, I> {
     fresh: Vec<(Digest, Vector)>,
     /// Other statements that it has waited for in vain, and since when.
     silent: HashMap<(u64, ThreadId), Instant>,
+    /// Other statements that fill a request and do not go on.
+    stopped: HashSet<(u64, ThreadId)>,
     progress: Progress,
 }
 
@@ -159,6 +161,7 @@ impl<K, I: Iterator<Item = Result<(K, Text)>>> Stream<K, I> {
             threads: Vec::new(),
             fresh: Vec::new(),
             silent: HashMap::new(),
+            stopped: HashSet::new(),
             progress,
         }
     }
@@ -198,12 +201,18 @@ impl<K, I: Iterator<Item = Result<(K, Text)>>> Stream<K, I> {
                 State::Done(outcome) => outcome,
                 State::Mine(flight, cache_key, job) => self.mine(&flight, cache_key, job)?.map(Some),
                 State::Theirs(flight) => {
-                    // The statement that sent this text may itself wait for one of ours. So ours are sent first.
-                    self.submit()?;
+                    // What is on its way comes, whatever its statement waits for: the request goes on filling. A
+                    // statement that has not sent this text may itself wait for one of ours. So ours are sent first.
+                    if !flight.is_sent() {
+                        self.submit()?;
+                    }
                     match self.wait_for_others(&flight)? {
                         Waited::Landed(Ok(vector)) => Ok(Some(vector)),
                         Waited::TooLong => Err(self.call().waited_too_long()),
-                        Waited::Landed(Err(_)) | Waited::NotSent => {
+                        waited @ (Waited::Landed(Err(_)) | Waited::NotSent) => {
+                            if matches!(waited, Waited::NotSent) {
+                                self.stopped.insert(flight.sender());
+                            }
                             self.bytes += size(text.as_ref());
                             self.rows.push_front(Row { key, text, value: State::Theirs(flight) });
                             self.take_over()?;
@@ -266,7 +275,9 @@ impl<K, I: Iterator<Item = Result<(K, Text)>>> Stream<K, I> {
 
     /// Reads the source as far ahead as it may.
     fn fill(&mut self) -> Result<()> {
-        while self.rows.is_empty() || (self.rows.len() < self.ahead && self.bytes < AHEAD_BYTES) {
+        while self.rows.is_empty()
+            || (self.rows.len() < self.ahead && self.bytes < AHEAD_BYTES && !self.is_following())
+        {
             let Some(source) = &mut self.source else { break };
             let Some(item) = source.next() else {
                 self.source = None;
@@ -286,6 +297,13 @@ impl<K, I: Iterator<Item = Result<(K, Text)>>> Stream<K, I> {
             self.rows.push_back(Row { key, text, value });
         }
         Ok(())
+    }
+
+    /// Whether the last text that was read is in a request that another statement is filling. The texts that follow may
+    /// well be those that it reads next: it fills one request with them, and two would be half full.
+    fn is_following(&self) -> bool {
+        let Some(Row { value: State::Theirs(flight), .. }) = self.rows.back() else { return false };
+        !flight.is_sent() && flight.outcome().is_none() && !self.stopped.contains(&flight.sender())
     }
 
     /// Finds the vector of `text`, or puts it into the request that is being filled.

@@ -10,13 +10,7 @@ here=tests/real
 python=/usr/bin/python3
 
 need() { # need COMMAND-THAT-SUCCEEDS-WHEN-PRESENT PACKAGE
-    if eval "$1" >/dev/null 2>&1; then return; fi
-    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-        echo "installing $2" >&2
-        apt-get update -q >&2 || true
-        DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$2" >&2 || true
-    fi
-    eval "$1" >/dev/null 2>&1 || { echo "missing: install the Debian package $2 (apt-get install $2)" >&2; exit 1; }
+    eval "$1" >/dev/null 2>&1 || tests/debian.sh "$2"
 }
 
 if [ "$(uname -sm)" != "Linux x86_64" ]; then

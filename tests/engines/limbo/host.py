@@ -295,6 +295,29 @@ def large_values_are_freed_by_whoever_has_to(host, _):
     host("SELECT rembed_cache_clear()")
 
 
+@alone
+def large_blocks_go_back_to_the_system(folder):
+    for i, command in enumerate([driver("release", LIMBO), pylimbo(LIMBO)]):
+        host = Host(command, folder, f"{i}.db")
+        host(World(width=1536, log=False).client("c", cache="off", timeout=60))
+        texts = json.dumps([f"text {n}" for n in range(2048)])
+        # A reply of 2,048 vectors as JSON is 37 MB. The arguments, of 5 MB and 20 MB, are the library's to free.
+        for call in (
+            f"SELECT sum(length(embedding)) FROM rembed_batch('c', '{texts}')",
+            "SELECT rembed_unregister(hex(zeroblob(2500000)))",
+            "SELECT rembed_unregister(hex(zeroblob(10000000)))",
+        ):
+            for _ in range(20):
+                host(call)
+            before = host.memory()
+            for _ in range(100):
+                host(call)
+            grown = (host.memory() - before) // 1024
+            print(f"     {command[0].name}: … {call[-40:]}: {grown} MiB", flush=True)
+            assert grown < 50, (call[-40:], grown)
+        assert host.close() == 0
+
+
 @test
 def a_hundred_thousand_calls_leave_nothing(host, _):
     host(World(width=768, log=False).client())

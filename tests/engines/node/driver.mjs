@@ -5,10 +5,11 @@ import { createRequire } from "node:module";
 import { createInterface } from "node:readline";
 
 const [host, file, library] = process.argv.slice(2);
-const require = createRequire(import.meta.url);
-const Database = require(host);
+// better-sqlite3 is compiled, once: for the examples.
+const folder = new URL(host === "better-sqlite3" ? "../../../examples/node/" : "./", import.meta.url);
+const Database = createRequire(folder)(host);
 // Not by require: the package may not export it.
-const { version } = JSON.parse(readFileSync(new URL(`node_modules/${host}/package.json`, import.meta.url)));
+const { version } = JSON.parse(readFileSync(new URL(`node_modules/${host}/package.json`, folder)));
 const connections = new Map();
 
 function open(readonly) {

@@ -17,9 +17,7 @@ command -v make >/dev/null || missing+=(make)
 command -v valgrind >/dev/null || missing+=(valgrind)
 [ -e /usr/include/sqlite3.h ] || missing+=(libsqlite3-dev)
 if [ ${#missing[@]} -gt 0 ]; then
-    if [ "$(id -u)" != 0 ]; then echo "missing: apt-get install ${missing[*]}" >&2; exit 2; fi
-    apt-get update -q >&2
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}" >&2
+    "$root/tests/debian.sh" "${missing[@]}" || exit 2
 fi
 
 if [ "${1:-}" = driver ]; then
