@@ -131,7 +131,7 @@ impl<F: Function> Table<Argument> for Batch<F> {
                 if !constraint.usable {
                     return None;
                 }
-                *given = Some(table::Argument { constraint: place, exact: true });
+                *given = Some(table::Argument { constraint: place, exact: true, whole: false });
             }
         }
         let bits = given.iter().enumerate().map(|(i, argument)| i32::from(argument.is_some()) << i);
@@ -143,7 +143,7 @@ impl<F: Function> Table<Argument> for Batch<F> {
             number |= READS_ARGUMENTS;
         }
         let arguments = given.into_iter().flatten().collect();
-        Some(Plan { number, arguments, unique: false, cost: 1e6, rows: 1000 })
+        Some(Plan { number, arguments, unique: false, cost: 1e6, rows: 1000, ordered: false })
     }
 
     fn open(&self) -> Scan<F> {

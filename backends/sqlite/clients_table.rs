@@ -53,8 +53,8 @@ impl Table<Argument> for Clients {
         });
         Some(match by_name {
             Some(constraint) => {
-                let arguments = vec![table::Argument { constraint, exact: false }];
-                Plan { number: BY_NAME, arguments, unique: true, cost: 1.0, rows: 1 }
+                let arguments = vec![table::Argument { constraint, exact: false, whole: false }];
+                Plan { number: BY_NAME, arguments, unique: true, cost: 1.0, rows: 1, ordered: false }
             }
             None => Plan::default(),
         })

@@ -41,6 +41,8 @@ cfg_if::cfg_if! {
     }
 }
 
+mod lists;
+
 /// Result codes, datatypes and flags (<https://www.sqlite.org/c3ref/constlist.html>).
 pub mod code {
     #![allow(missing_docs)]
@@ -261,6 +263,39 @@ pub unsafe fn is_interrupted(db: *mut sqlite3) -> bool {
     unsafe {
         libversion_number() >= IS_INTERRUPTED_SINCE
             && supplied!(is_interrupted, sqlite3_is_interrupted)(db) != 0
+    }
+}
+
+/// To [`vtab_in`]: asks, and changes nothing.
+pub const ASK_WHETHER_IN: c_int = -1;
+/// To [`vtab_in`]: the list comes whole.
+pub const TAKE_IN_WHOLE: c_int = 1;
+
+/// `sqlite3_vtab_in` (<https://www.sqlite.org/c3ref/vtab_in.html>), which SQLite has since 3.38.0: whether the constraint is of a
+/// list that may come whole. `None` where SQLite cannot tell.
+///
+/// # Safety
+/// SQLite has just passed `info` to xBestIndex.
+pub unsafe fn vtab_in(info: *mut sqlite3_index_info, constraint: c_int, handle: c_int) -> Option<bool> {
+    // SAFETY: the same contract.
+    lists::get().map(|lists| unsafe { (lists.is_in)(info, constraint, handle) != 0 })
+}
+
+/// Calls `each` with the values of a list that comes whole.
+///
+/// # Safety
+/// SQLite has just passed `list` to xFilter.
+pub unsafe fn vtab_in_each(list: *mut sqlite3_value, mut each: impl FnMut(*mut sqlite3_value)) -> c_int {
+    let Some(lists) = lists::get() else { return code::ERROR };
+    let mut value = std::ptr::null_mut();
+    // SAFETY: the same contract. A value is read before the next one is asked for.
+    unsafe {
+        let mut rc = (lists.first)(list, &mut value);
+        while rc == code::OK && !value.is_null() {
+            each(value);
+            rc = (lists.next)(list, &mut value);
+        }
+        if rc == code::DONE { code::OK } else { rc }
     }
 }
 

@@ -104,6 +104,11 @@ unsafe extern "C" fn vtab_on_conflict(_: *mut sqlite3) -> c_int {
     code::ON_CONFLICT_REPLACE
 }
 
+/// No constraint is of a list here.
+unsafe extern "C" fn vtab_in(_: *mut sqlite3_index_info, _: c_int, _: c_int) -> c_int {
+    0
+}
+
 /// The first constraint of a query is NOCASE here, the others are BINARY.
 unsafe extern "C" fn vtab_collation(_: *mut sqlite3_index_info, constraint: c_int) -> *const c_char {
     if constraint == 0 { c"NOCASE".as_ptr() } else { c"BINARY".as_ptr() }
@@ -193,7 +198,7 @@ fn connection() -> (Arc<Connection>, MutexGuard<'static, ()>) {
         api.libversion_number = Some(version);
         play!(api, malloc64, free, value_type, value_int64, value_text, value_bytes, value_nochange);
         play!(api, vtab_nochange, vtab_on_conflict, result_null, result_text64);
-        play!(api, vtab_collation, result_error);
+        play!(api, vtab_collation, vtab_in, result_error);
         play!(api, prepare_v2, step, finalize, stmt_readonly, column_count, errmsg);
         play!(api, bind_parameter_count, next_stmt, declare_vtab);
         api

@@ -307,6 +307,18 @@ impl Statement {
         if value.kind() == Kind::Blob { value.bytes().unwrap_or_default().to_vec() } else { Vec::new() }
     }
 
+    /// A column's BLOB without a copy of it; empty where it is none.
+    pub fn blob(&mut self, column: c_int) -> &[u8] {
+        let value = self.value(column);
+        if value.kind() != Kind::Blob {
+            return &[];
+        }
+        let bytes = value.bytes().unwrap_or_default();
+        // SAFETY: the bytes stay where they are until the statement moves on or the column is read in another way, and
+        // neither happens while they borrow the statement alone.
+        unsafe { std::slice::from_raw_parts(bytes.as_ptr(), bytes.len()) }
+    }
+
     /// A column with its type.
     ///
     /// # Errors

@@ -79,6 +79,16 @@ impl<'a> RawValue<'a> {
         RawValue(unsafe { ffi::column_value(stmt, column) }, PhantomData)
     }
 
+    /// Calls `each` with the values of a list, where a plan has taken it whole.
+    ///
+    /// # Errors
+    /// No list, no memory.
+    pub fn each_of_list(&self, mut each: impl FnMut(&RawValue<'_>)) -> Result<(), String> {
+        // SAFETY: as in kind(). A value is used before the next one is asked for.
+        let rc = unsafe { ffi::vtab_in_each(self.0, |value| each(&RawValue(value, PhantomData))) };
+        if rc == code::OK { Ok(()) } else { Err("rembed: a list of values cannot be read".into()) }
+    }
+
     /// The bytes of a BLOB; `None` when there is no memory for them.
     pub fn bytes(&self) -> Option<&[u8]> {
         // SAFETY: as in kind(). A BLOB without bytes is NULL, which makes no slice.

@@ -7,6 +7,7 @@ pub mod config;
 pub mod ddl;
 pub mod fingerprint;
 pub mod fuse;
+pub mod lazy;
 pub mod name;
 pub mod pace;
 pub mod plan;

@@ -44,10 +44,7 @@ impl Exact {
     ) -> Result<()> {
         for hit in hits {
             let Some(vector) = fetch(hit.id)? else { continue };
-            if vector.len() != self.vector.len() || !vector.iter().all(|x| x.is_finite()) {
-                return Err(damaged(hit.id));
-            }
-            self.waiting.push(Scored { score: exact_cosine(&self.vector, &vector), ..hit });
+            self.waiting.push(Scored { score: self.cosine(hit.id, &vector)?, ..hit });
         }
         self.waiting.sort_unstable_by(|a, b| by_score(b, a));
         Ok(())
@@ -57,6 +54,17 @@ impl Exact {
     pub fn take(&mut self, n: usize) -> Vec<Scored> {
         let from = self.waiting.len().saturating_sub(n);
         self.waiting.drain(from..).rev().collect()
+    }
+
+    /// The cosine with the vector of the chunk `id`.
+    ///
+    /// # Errors
+    /// A vector of another width, or with a number that is not finite.
+    pub fn cosine(&self, id: i64, vector: &[f32]) -> Result<f32> {
+        if vector.len() != self.vector.len() || !vector.iter().all(|x| x.is_finite()) {
+            return Err(damaged(id));
+        }
+        Ok(exact_cosine(&self.vector, vector))
     }
 
     /// How many hits wait.

@@ -142,6 +142,11 @@ impl Ranking {
         self.done
     }
 
+    /// Has no further pass find anything.
+    pub fn end(&mut self) {
+        self.done = true;
+    }
+
     /// Looks through a segment. A pass is every segment once.
     ///
     /// # Panics

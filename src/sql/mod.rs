@@ -5,6 +5,7 @@ pub mod clients;
 pub mod functions;
 pub mod input;
 pub mod rows;
+pub mod search;
 pub mod session;
 pub mod table;
 pub mod value;

@@ -165,6 +165,14 @@ impl Session {
         self.registry.get(name)
     }
 
+    /// The names of the clients.
+    ///
+    /// # Errors
+    /// A `REMBED_CONFIG` that cannot be read.
+    pub(crate) fn client_names(&self) -> Result<Vec<String>> {
+        Ok(self.registry.list()?.iter().map(|entry| entry.client.name().to_owned()).collect())
+    }
+
     /// What keeps clients from being registered and changed, if anything does.
     #[doc(hidden)]
     pub fn locked(&self) -> Option<&'static str> {

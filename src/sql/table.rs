@@ -97,6 +97,17 @@ pub struct Query {
     pub constraints: Vec<Constraint>,
     /// The columns that the statement reads, a bit each. The last bit stands for all columns from there on.
     pub columns: u64,
+    /// What ORDER BY asks for; empty where nothing is, or not of this table alone.
+    pub order: Vec<Order>,
+}
+
+/// A column of ORDER BY.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Order {
+    /// The column; `None` is the rowid.
+    pub column: Option<usize>,
+    /// Whether the largest comes first.
+    pub descending: bool,
 }
 
 impl Query {
@@ -117,6 +128,19 @@ pub struct Constraint {
     pub binary: bool,
     /// Whether the value is known before the scan begins. It is not where it comes from a table that is read later.
     pub usable: bool,
+    /// Of `=` alone: what its value may be.
+    pub values: Values,
+}
+
+/// What the value of `=` may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Values {
+    /// One value.
+    One,
+    /// Each of a list, `column IN (…)`: one after the other, a scan each, unless the plan takes the list whole.
+    List,
+    /// Either: the engine does not tell.
+    Unknown,
 }
 
 impl Constraint {
@@ -154,12 +178,14 @@ pub struct Plan {
     pub cost: f64,
     /// How many rows it gives, about.
     pub rows: i64,
+    /// Whether the rows come in the order that [`Query::order`] asks for.
+    pub ordered: bool,
 }
 
 impl Default for Plan {
     /// A scan of all rows of a small table.
     fn default() -> Plan {
-        Plan { number: 0, arguments: Vec::new(), unique: false, cost: 100.0, rows: 25 }
+        Plan { number: 0, arguments: Vec::new(), unique: false, cost: 100.0, rows: 25, ordered: false }
     }
 }
 
@@ -170,6 +196,8 @@ pub struct Argument {
     pub constraint: usize,
     /// Whether the rows of the scan all meet it, so that the engine need not check.
     pub exact: bool,
+    /// Whether the value is the whole list of [`Values::List`].
+    pub whole: bool,
 }
 
 fn read_only(name: &CStr) -> Error {

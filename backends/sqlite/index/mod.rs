@@ -1,10 +1,14 @@
 //! The semantic index in SQLite: `rembed_index`, the virtual table, and `rembed_sync()`, which keeps it in step with its
 //! content table. What an index is without SQL is in `src/index/`.
 
+pub mod asker;
+pub mod candidates;
 pub mod commands;
 pub mod content;
 pub mod cursor;
 pub mod integrity;
+pub mod search;
+pub mod shapes;
 pub mod stored;
 pub mod sync;
 pub mod table;

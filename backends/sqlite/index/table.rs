@@ -13,7 +13,8 @@ use crate::index::config::{COLUMNS, Config};
 use crate::index::ddl::{self, MARKS, Mark, SHADOWS, Trigger, WORDS, Watched};
 use crate::index::name::{is_same, quote};
 use crate::sql::functions::Callers;
-use crate::sql::table::Table;
+use crate::sql::search;
+use crate::sql::table::{Plan, Query, Table};
 use crate::sqlite::connection::{Connection, Db};
 use crate::sqlite::sql::{Arg, Failure, Statement, exec};
 use crate::sqlite::vtab::{Argument, VirtualTable};
@@ -195,6 +196,10 @@ impl Table<Argument> for Index {
         );
         // SQLite passed the name as a C string.
         CString::new(sql).unwrap_or_default().into()
+    }
+
+    fn plan(&self, query: &Query) -> Option<Plan> {
+        search::plan(query)
     }
 
     fn open(&self) -> Scan {

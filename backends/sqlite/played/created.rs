@@ -83,7 +83,7 @@ impl Table<Argument> for Index {
                 Operator::Greater | Operator::LessOrEquals | Operator::Limit => false,
                 _ => return None,
             };
-            Some(table::Argument { constraint, exact })
+            Some(table::Argument { constraint, exact, whole: false })
         });
         Some(Plan { arguments: arguments.collect(), ..Plan::default() })
     }

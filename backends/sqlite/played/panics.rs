@@ -35,7 +35,7 @@ impl Table<Argument> for Panics {
     }
 
     fn plan(&self, query: &Query) -> Option<Plan> {
-        let beyond = table::Argument { constraint: query.constraints.len(), exact: false };
+        let beyond = table::Argument { constraint: query.constraints.len(), exact: false, whole: false };
         Some(Plan { arguments: vec![beyond], ..Plan::default() })
     }
 

@@ -2,7 +2,7 @@
 
 use std::ffi::{CStr, c_int};
 
-use crate::sql::table::{Constraint, Operator, Plan, Query};
+use crate::sql::table::{Constraint, Operator, Order, Plan, Query, Values};
 use crate::sqlite::ffi::{self, code, sqlite3_index_info};
 
 /// What SQLite asks. By a raw pointer: sqlite3_vtab_collation() reads what stands behind the struct.
@@ -24,10 +24,29 @@ pub unsafe fn query(info: *mut sqlite3_index_info) -> Query {
                 operator,
                 binary: operator == Operator::Equals && is_binary(),
                 usable: raw.usable != 0,
+                values: if operator == Operator::Equals { values(info, i as c_int) } else { Values::One },
             }
         };
-        let count = usize::try_from((*info).nConstraint).unwrap_or(0);
-        Query { constraints: (0..count).map(constraint).collect(), columns: (*info).colUsed }
+        let order = |i: usize| {
+            let raw = &*(*info).aOrderBy.add(i);
+            Order { column: usize::try_from(raw.iColumn).ok(), descending: raw.desc != 0 }
+        };
+        let count = |n: c_int| usize::try_from(n).unwrap_or(0);
+        Query {
+            constraints: (0..count((*info).nConstraint)).map(constraint).collect(),
+            columns: (*info).colUsed,
+            order: (0..count((*info).nOrderBy)).map(order).collect(),
+        }
+    }
+}
+
+/// What the value of a constraint with `=` may be.
+unsafe fn values(info: *mut sqlite3_index_info, constraint: c_int) -> Values {
+    // SAFETY: SQLite has just passed `info` to xBestIndex, which has the constraint.
+    match unsafe { ffi::vtab_in(info, constraint, ffi::ASK_WHETHER_IN) } {
+        Some(true) => Values::List,
+        Some(false) => Values::One,
+        None => Values::Unknown,
     }
 }
 
@@ -57,10 +76,14 @@ pub unsafe fn answer(info: *mut sqlite3_index_info, plan: &Plan) {
             let usage = &mut *(*info).aConstraintUsage.add(argument.constraint);
             usage.argvIndex = place;
             usage.omit = argument.exact.into();
+            if argument.whole {
+                ffi::vtab_in(info, argument.constraint as c_int, ffi::TAKE_IN_WHOLE);
+            }
         }
         (*info).idxNum = plan.number;
         (*info).idxFlags = if plan.unique { code::INDEX_SCAN_UNIQUE } else { 0 };
         (*info).estimatedCost = plan.cost;
         (*info).estimatedRows = plan.rows;
+        (*info).orderByConsumed = plan.ordered.into();
     }
 }

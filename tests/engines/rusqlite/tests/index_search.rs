@@ -1,0 +1,385 @@
+//! A search of an index on a real SQLite. Each test is named after a point of what must be so.
+
+#[allow(dead_code)] // the tests of a sync use the rest
+#[path = "index/support.rs"]
+mod support;
+
+use rusqlite::Connection;
+use support::{DOCS, File, INDEX, Provider, error, indexed, list, one, open, sync};
+
+/// An index of `rows` rows, the texts of which are `word N …`, with every tenth in English.
+fn many(provider: &Provider, rows: i64) -> Connection {
+    let db = open();
+    provider.register(&db, "c", "");
+    db.execute_batch("CREATE TABLE docs(id INTEGER PRIMARY KEY, title TEXT, body TEXT, lang TEXT)").unwrap();
+    db.execute(
+        "WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1)
+         INSERT INTO docs SELECT i, 'word ' || i, CASE i % 7 WHEN 0 THEN 'seventh' END, iif(i % 10, 'de', 'en') FROM n",
+        [rows],
+    )
+    .unwrap();
+    db.execute_batch(INDEX).unwrap();
+    sync(&db);
+    db
+}
+
+#[test]
+fn a_question_is_answered_by_meaning_and_by_words() {
+    let provider = Provider::new("{}");
+    let db = indexed(&provider);
+    sync(&db);
+    let sql = "SELECT rowid || '|' || seq || '|' || snippet || '|' || (distance < 1e-6) || '|' || vec_rank || '|' || fts_rank
+               FROM docs_index('Match\n\nThe home team won.') LIMIT 1";
+    assert_eq!(one::<String>(&db, sql), "1|0|[Match]\n\n[The] [home] [team] [won].|1|1|1");
+    let all = "SELECT group_concat(score, ' ') FROM docs_index('home')";
+    assert!(
+        one::<String>(&db, all).split(' ').map(|s| s.parse::<f64>().unwrap()).is_sorted_by(|a, b| a >= b)
+    );
+    // All are found, by meaning; one by words too, and it is the first.
+    let by_words =
+        "SELECT group_concat(rowid || ':' || coalesce(fts_rank, '-')) FROM docs_index('back in a week')";
+    let found = one::<String>(&db, by_words);
+    assert!(found.starts_with("2:1,") && found.len() == "2:1,1:-,3:-".len(), "{found}");
+    assert_eq!(
+        list(&db, "SELECT count(*) FROM docs_index WHERE query = 'home' AND chunk LIKE '%Third%'"),
+        "1"
+    );
+}
+
+#[test]
+fn the_example_of_the_surface_runs() {
+    let provider = Provider::new("{}");
+    let db = indexed(&provider);
+    db.execute_batch("UPDATE docs SET lang = 'en' WHERE id > 1").unwrap();
+    sync(&db);
+    let sql = "SELECT d.title || ': ' || i.chunk FROM docs_index('refund policy') AS i JOIN docs AS d ON d.id = i.rowid
+               WHERE i.rowid IN (SELECT id FROM docs WHERE lang = 'en') AND i.mode = 'hybrid' AND i.k = 50 ORDER BY d.id";
+    assert_eq!(list(&db, sql), "Refunds: Refunds\n\nMoney comes back in a week.|NULL");
+}
+
+#[test]
+fn point02_marks_hide_what_came_and_went_and_leave_what_changed() {
+    let provider = Provider::new("{}");
+    let db = indexed(&provider);
+    sync(&db);
+    let rows = |db: &Connection, question: &str, mode: &str| {
+        list(db, &format!("SELECT rowid FROM docs_index('{question}') WHERE mode = '{mode}' ORDER BY rowid"))
+    };
+    db.execute_batch(
+        "UPDATE docs SET body = 'Other words.' WHERE id = 3; DELETE FROM docs WHERE id = 1; UPDATE docs SET id = 9 WHERE id = 2;
+         INSERT INTO docs(id, title) VALUES (1, 'Used again'), (2, 'This too')",
+    )
+    .unwrap();
+    for mode in ["hybrid", "vector"] {
+        assert_eq!(rows(&db, "third", mode), "3");
+    }
+    assert_eq!(rows(&db, "third", "words"), "3");
+    assert_eq!(rows(&db, "home money other", "words"), "");
+    assert_eq!(list(&db, "SELECT rowid FROM docs_index"), "3");
+    assert_eq!(list(&db, "SELECT rowid FROM docs_index('home') WHERE rowid = 1"), "");
+    sync(&db);
+    assert_eq!(rows(&db, "home", "vector"), "1|2|3|9");
+    assert_eq!(rows(&db, "money other", "words"), "3|9");
+}
+
+#[test]
+fn point03_a_content_table_made_anew_is_an_error_that_says_sync() {
+    let provider = Provider::new("{}");
+    let db = indexed(&provider);
+    sync(&db);
+    db.execute_batch(
+        "CREATE TABLE new(id INTEGER PRIMARY KEY, title TEXT, body TEXT, lang TEXT); INSERT INTO new SELECT * FROM docs;
+         DROP TABLE docs; ALTER TABLE new RENAME TO docs",
+    )
+    .unwrap();
+    let e = error(&db, "SELECT rowid FROM docs_index('home')");
+    assert!(e.contains("SELECT rembed_sync('\"docs_index\"')"), "{e}");
+    sync(&db);
+    assert_eq!(list(&db, "SELECT rowid FROM docs_index('home') WHERE mode = 'words'"), "1");
+}
+
+#[test]
+fn point03_a_row_that_replace_evicted_is_not_found() {
+    let provider = Provider::new("{}");
+    let db = open();
+    provider.register(&db, "c", "");
+    db.execute_batch("CREATE TABLE docs(id INTEGER PRIMARY KEY, title TEXT UNIQUE, body TEXT)").unwrap();
+    db.execute_batch("INSERT INTO docs VALUES (1, 'a', 'first text'), (2, 'b', 'second text')").unwrap();
+    db.execute_batch(INDEX).unwrap();
+    sync(&db);
+    // No trigger tells of row 1.
+    db.execute_batch("UPDATE OR REPLACE docs SET title = 'a' WHERE id = 2").unwrap();
+    for mode in ["hybrid", "vector", "words"] {
+        assert_eq!(list(&db, &format!("SELECT rowid FROM docs_index('text') WHERE mode = '{mode}'")), "2");
+    }
+}
+
+#[test]
+fn point08_a_model_that_is_another_is_an_error_that_names_both() {
+    let provider = Provider::new("{}");
+    let db = indexed(&provider);
+    sync(&db);
+    provider.register(&db, "c", ", 'model', 'other'");
+    let e = error(&db, "SELECT rowid FROM docs_index('home')");
+    assert!(e.contains("'m' (ollama)") && e.contains("'other' (ollama)") && e.contains("reembed"), "{e}");
+    // Words need no model.
+    assert_eq!(list(&db, "SELECT rowid FROM docs_index('home') WHERE mode = 'words'"), "1");
+    provider.set("{\"width\": 9}");
+    provider.register(&db, "c", "");
+    let e = error(&db, "SELECT rowid FROM docs_index('home')");
+    assert!(e.contains("have 8 dimensions, and its client 'c' gives 9") && e.contains("reembed"), "{e}");
+}
+
+#[test]
+fn point08_the_first_generation_answers_while_its_model_is_registered_else_words_alone() {
+    let provider = Provider::new("{}");
+    let db = indexed(&provider);
+    sync(&db);
+    provider.register(&db, "c", ", 'model', 'n'");
+    db.query_row("SELECT rembed_sync('docs_index', '{\"reembed\": true, \"limit\": 1}')", [], |_| Ok(()))
+        .unwrap();
+    let ranks = "SELECT group_concat(vec_rank IS NOT NULL) FROM docs_index('home')";
+    assert_eq!(one::<String>(&db, ranks), "0");
+    assert_eq!(list(&db, "SELECT rowid FROM docs_index('home') WHERE mode = 'vector'"), "");
+    provider.register(&db, "elder", "");
+    assert_eq!(one::<String>(&db, ranks), "1,1,1");
+    sync(&db);
+    assert_eq!(
+        one::<String>(&db, "SELECT count(*) || '' FROM docs_index('home') WHERE distance NOT NULL"),
+        "3"
+    );
+}
+
+#[test]
+fn point09_any_text_is_a_query() {
+    let provider = Provider::new("{}");
+    let db = indexed(&provider);
+    sync(&db);
+    let mut statement = db.prepare("SELECT count(*) FROM docs_index(?1)").unwrap();
+    for question in [
+        "what's C++?",
+        "foo-bar",
+        "col:val",
+        "NEAR(",
+        "\"",
+        "a\0b",
+        "👨‍👩‍👧",
+        "AND OR NOT",
+        "*",
+        "x*",
+        "^a",
+        "{",
+        "'",
+        "?!",
+        "\u{feff}",
+    ] {
+        assert_eq!(statement.query_row([question], |row| row.get::<_, i64>(0)).unwrap(), 3, "{question:?}");
+    }
+    let before = provider.texts();
+    for nothing in ["", " ", "\0"] {
+        assert_eq!(statement.query_row([nothing], |row| row.get::<_, i64>(0)).unwrap(), 0);
+    }
+    assert_eq!(list(&db, "SELECT rowid FROM docs_index(NULL)"), "");
+    assert_eq!(provider.texts(), before);
+    assert!(error(&db, "SELECT rowid FROM docs_index(x'00')").contains("query is a BLOB"));
+}
+
+#[test]
+fn point10_rows_come_best_first_and_each_once_however_far_they_are_read() {
+    let provider = Provider::new("{}");
+    let db = many(&provider, 1500);
+    for mode in ["hybrid", "vector", "words"] {
+        let from = format!("FROM docs_index('word 700') WHERE mode = '{mode}'");
+        assert_eq!(
+            list(&db, &format!("SELECT count(*) || ' ' || count(DISTINCT rowid) {from}")),
+            "1500 1500"
+        );
+        let whole = list(&db, &format!("SELECT rowid {from}"));
+        assert_eq!(list(&db, &format!("SELECT rowid {from} ORDER BY score DESC")), whole);
+        assert_eq!(
+            list(&db, &format!("SELECT rowid {from} LIMIT 3")),
+            list(&db, &format!("SELECT rowid {from} AND k = 3"))
+        );
+        let ten: Vec<&str> = whole.split('|').skip(5).take(10).collect();
+        assert_eq!(list(&db, &format!("SELECT rowid {from} LIMIT 10 OFFSET 5")), ten.join("|"), "{mode}");
+        assert_eq!(list(&db, &format!("SELECT count(*) {from} AND k = 20")), "20");
+        assert_eq!(list(&db, &format!("SELECT count(*) {from} AND k = 0")), "0");
+    }
+    let plan: String = db
+        .query_row("EXPLAIN QUERY PLAN SELECT rowid FROM docs_index('a') ORDER BY score DESC", [], |row| {
+            row.get(3)
+        })
+        .unwrap();
+    assert!(plan.starts_with("SCAN docs_index"), "{plan}");
+}
+
+#[test]
+fn point10_a_filter_of_a_joined_column_is_not_a_filter_after_the_best_few() {
+    let provider = Provider::new("{}");
+    let db = many(&provider, 1500);
+    let before: i64 = provider.told("$.requests");
+    let sql =
+        "SELECT count(*) FROM (SELECT i.rowid FROM docs_index('word 3') AS i JOIN docs AS d ON d.id = i.rowid
+               WHERE d.lang = 'en' LIMIT 60)";
+    assert_eq!(one::<i64>(&db, sql), 60);
+    assert_eq!(provider.told::<i64>("$.requests"), before + 1);
+}
+
+#[test]
+fn point10_rowids_restrict_the_search() {
+    let provider = Provider::new("{}");
+    let db = many(&provider, 1500);
+    for mode in ["hybrid", "vector", "words"] {
+        let of = |more: &str| {
+            let sql = format!(
+                "SELECT rowid FROM docs_index('word 700') WHERE mode = '{mode}' AND {more} ORDER BY rowid"
+            );
+            list(&db, &sql)
+        };
+        assert_eq!(of("rowid = 1400"), "1400");
+        assert_eq!(of("rowid = 1400 AND k = 1"), "1400");
+        assert_eq!(of("rowid > 1497"), "1498|1499|1500");
+        assert_eq!(of("rowid >= 1497 AND rowid < 1498.5"), "1497|1498");
+        assert_eq!(of("rowid BETWEEN 5 AND 7 AND k = 3"), "5|6|7");
+        assert_eq!(of("rowid IN (3, 1200, 77777)"), "3|1200");
+        assert_eq!(of("rowid IN (SELECT id FROM docs WHERE id % 500 = 0)"), "500|1000|1500");
+        assert_eq!(of("rowid IN (SELECT id FROM docs WHERE lang = 'en') AND rowid > 1470"), "1480|1490|1500");
+        assert_eq!(of("rowid IN ()"), "");
+        assert_eq!(of("rowid = NULL"), "");
+        assert_eq!(of("(rowid = 3 OR rowid > 1499)"), "3|1500");
+    }
+    assert_eq!(list(&db, "SELECT rowid FROM docs_index WHERE rowid IN (2, 1) AND rowid < 9"), "1|2");
+}
+
+#[test]
+fn point10_hidden_columns_return_their_arguments() {
+    let provider = Provider::new("{}");
+    let db = indexed(&provider);
+    sync(&db);
+    let sql = "SELECT query || k || mode || per_chunk FROM docs_index('home', 1, 'words', 1)";
+    assert_eq!(one::<String>(&db, sql), "home1words1");
+    let either = "SELECT count(*) FROM docs_index WHERE (query = 'home' AND rowid = 1) OR (query = 'money' AND rowid = 2)";
+    assert_eq!(one::<i64>(&db, either), 2);
+}
+
+#[test]
+fn point10_a_question_is_embedded_once_a_statement_whatever_the_join() {
+    let provider = Provider::new("{}");
+    let db = many(&provider, 300);
+    for sql in [
+        "SELECT count(*) FROM docs AS d CROSS JOIN docs_index('word 5') AS i WHERE i.rowid = d.id",
+        "SELECT count(i.rowid) FROM docs AS d LEFT JOIN docs_index('word 6') AS i ON i.rowid = d.id",
+        "SELECT count(*) FROM docs_index('word 7') AS i JOIN docs AS d ON d.id = i.rowid",
+    ] {
+        let before: i64 = provider.told("$.requests");
+        assert_eq!(one::<i64>(&db, sql), 300, "{sql}");
+        assert_eq!(provider.told::<i64>("$.requests"), before + 1, "{sql}");
+    }
+    let plan: String = db
+        .query_row(
+            "EXPLAIN QUERY PLAN SELECT d.title FROM docs_index('a') AS i JOIN docs AS d ON d.id = i.rowid WHERE d.lang = 'en'",
+            [],
+            |row| row.get(3),
+        )
+        .unwrap();
+    assert!(plan.starts_with("SCAN i"), "{plan}");
+    // Questions of another table are asked one by one.
+    let sql = "SELECT group_concat((SELECT i.rowid FROM docs_index(q.column1) AS i LIMIT 1)) FROM (VALUES ('word 8'), ('word 9')) AS q";
+    assert_eq!(one::<String>(&db, sql), "8,9");
+}
+
+#[test]
+fn point10_rows_are_chunks_or_content_rows_by_their_best() {
+    let provider = Provider::new("{}");
+    let db = open();
+    provider.register(&db, "c", "");
+    db.execute_batch(
+        "CREATE TABLE docs(id INTEGER PRIMARY KEY, body TEXT);
+         INSERT INTO docs VALUES (1, 'First one. Second one. Third one.'), (2, 'Other');
+         CREATE VIRTUAL TABLE docs_index USING rembed_index(client = c, content = docs, columns = body, chunk_size = 12)",
+    )
+    .unwrap();
+    sync(&db);
+    assert_eq!(list(&db, "SELECT rowid FROM docs_index('one') ORDER BY rowid"), "1|2");
+    let chunks = "SELECT rowid || ':' || seq || ':' || trim(chunk) FROM docs_index('one') WHERE per_chunk = 1 ORDER BY rowid, seq";
+    assert_eq!(list(&db, chunks), "1:0:First one.|1:1:Second one.|1:2:Third one.|2:0:Other");
+    assert_eq!(list(&db, "SELECT seq FROM docs_index('second') WHERE mode = 'words'"), "1");
+}
+
+#[test]
+fn point12_a_search_works_in_an_attached_schema_and_read_only() {
+    let provider = Provider::new("{}");
+    let file = File::new();
+    let aux = file.open();
+    provider.register(&aux, "c", "");
+    aux.execute_batch(DOCS).unwrap();
+    aux.execute_batch(INDEX).unwrap();
+    sync(&aux);
+    drop(aux);
+    let db = open();
+    provider.register(&db, "c", "");
+    db.execute_batch(&format!("ATTACH 'file:{}?mode=ro' AS \"a x\"", file.0.display())).unwrap();
+    assert_eq!(list(&db, "SELECT rowid FROM \"a x\".docs_index('home') WHERE mode = 'words'"), "1");
+    assert_eq!(one::<i64>(&db, "SELECT count(*) FROM docs_index('home')"), 3);
+}
+
+#[test]
+fn point13_without_words_vectors_answer_alone() {
+    let provider = Provider::new("{}");
+    let db = open();
+    provider.register(&db, "c", "");
+    db.execute_batch(DOCS).unwrap();
+    db.execute_batch(&INDEX.replace("body')", "body', tokenize = '')")).unwrap();
+    sync(&db);
+    let sql = "SELECT count(*) || ' ' || count(vec_rank) || ' ' || count(fts_rank) FROM docs_index('home')";
+    assert_eq!(one::<String>(&db, sql), "3 3 0");
+    let e = error(&db, "SELECT rowid FROM docs_index('home') WHERE mode = 'words'");
+    assert!(e.contains("tokenize = ''") && e.contains("mode = 'vector'"), "{e}");
+}
+
+#[test]
+fn point09_an_index_that_was_never_synced_has_no_rows_and_sends_nothing() {
+    let provider = Provider::new("{}");
+    let db = indexed(&provider);
+    assert_eq!(one::<i64>(&db, "SELECT count(*) FROM docs_index('home')"), 0);
+    assert_eq!(provider.told::<i64>("$.requests"), 0);
+}
+
+#[test]
+fn point14_shadow_tables_of_a_stranger_are_errors() {
+    let provider = Provider::new("{}");
+    for (spoil, part) in [
+        ("UPDATE docs_index_segments SET data = x'00'", "a segment of the index is damaged"),
+        ("UPDATE docs_index_segments SET data = 'text'", "a segment of the index is damaged"),
+        ("UPDATE docs_index_vectors SET vector = zeroblob(9)", "the vector of chunk"),
+        ("UPDATE docs_index_vectors SET vector = x'0000c07f' || zeroblob(28)", "the vector of chunk"),
+        ("UPDATE docs_index_config SET value = 'x' WHERE name = 'model'", "damaged"),
+        ("UPDATE docs_index_config SET value = 9 WHERE name = 'dimensions'", "have 9 dimensions"),
+        ("DROP TABLE docs_index_segments", "no such table"),
+        ("DELETE FROM docs_index_config", "damaged"),
+        (
+            "DROP TABLE docs_index_chunks; CREATE VIEW docs_index_chunks AS WITH RECURSIVE n(id) AS (SELECT 1 UNION ALL SELECT id FROM n)
+             SELECT id, id AS \"row\", 1 AS seq, 'x' AS chunk FROM n",
+            "'docs_index_chunks' is not the table that the index made",
+        ),
+        ("DROP TABLE docs_index_words; CREATE TABLE docs_index_words(chunk)", "is not the table that the index made"),
+    ] {
+        let db = indexed(&provider);
+        sync(&db);
+        db.execute_batch(spoil).unwrap();
+        let e = error(&db, "SELECT * FROM docs_index('home')");
+        assert!(e.contains(part), "{spoil}: {e}");
+    }
+    // What is only lost is not found.
+    for (spoil, left) in [
+        ("DELETE FROM docs_index_chunks", 0),
+        ("DELETE FROM docs_index_vectors", 1),
+        ("UPDATE docs_index_chunks SET \"row\" = \"row\" + 100", 0),
+        ("DELETE FROM docs_index_segments", 1),
+    ] {
+        let db = indexed(&provider);
+        sync(&db);
+        db.execute_batch(spoil).unwrap();
+        assert_eq!(one::<i64>(&db, "SELECT count(*) FROM docs_index('home')"), left, "{spoil}");
+    }
+}
