@@ -5,6 +5,7 @@
 //! `rusqlite` the same code serves an app that is built on that crate.
 
 mod batch_table;
+mod chunks_table;
 mod clients_table;
 mod connection;
 #[cfg(feature = "sqlite")]

@@ -10,6 +10,7 @@ use std::mem::ManuallyDrop;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::batch_table::{Batch, OfJson, OfSelect};
+use super::chunks_table::Chunks;
 use super::clients_table::Clients;
 use super::connection::{Connection, Db};
 use super::ffi::{
@@ -124,6 +125,10 @@ unsafe extern "C" fn result_null(_: *mut sqlite3_context) {
     GIVEN.set(None);
 }
 
+unsafe extern "C" fn result_int64(_: *mut sqlite3_context, number: i64) {
+    GIVEN.set(Some(number.to_string()));
+}
+
 unsafe extern "C" fn result_text64(
     _: *mut sqlite3_context,
     text: *const c_char,
@@ -197,7 +202,7 @@ fn connection() -> (Arc<Connection>, MutexGuard<'static, ()>) {
         let mut api: sqlite3_api_routines = unsafe { std::mem::zeroed() };
         api.libversion_number = Some(version);
         play!(api, malloc64, free, value_type, value_int64, value_text, value_bytes, value_nochange);
-        play!(api, vtab_nochange, vtab_on_conflict, result_null, result_text64);
+        play!(api, vtab_nochange, vtab_on_conflict, result_null, result_int64, result_text64);
         play!(api, vtab_collation, vtab_in, result_error);
         play!(api, prepare_v2, step, finalize, stmt_readonly, column_count, errmsg);
         play!(api, bind_parameter_count, next_stmt, declare_vtab);
@@ -383,6 +388,20 @@ fn a_scan_within_a_scan() {
     STEP.set(None);
     table.filter(cursor, 3, &mut [text("c"), text("SELECT 1, 2")]).unwrap();
     assert!(table.filter(cursor, 0, &mut []).unwrap_err().contains("wants a client"));
+    assert!(table.rest(cursor).is_empty());
+}
+
+/// The chunks are of the cursor's own copy of the text.
+#[test]
+fn the_chunks_of_a_text() {
+    let (connection, _one) = connection();
+    let table = Table::of::<Chunks>(connection);
+    let cursor = table.open();
+    table.filter(cursor, 1, &mut [text("one")]).unwrap();
+    table.filter(cursor, 3, &mut [text("One two. Three."), Value::Int(9)]).unwrap();
+    assert_eq!(table.rest(cursor).len(), 2);
+    let cursor = table.open();
+    assert!(table.filter(cursor, 0, &mut []).unwrap_err().contains("wants a text"));
     assert!(table.rest(cursor).is_empty());
 }
 

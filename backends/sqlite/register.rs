@@ -5,6 +5,7 @@ use std::ffi::CStr;
 use std::sync::Arc;
 
 use super::batch_table::{Batch, OfJson, OfSelect};
+use super::chunks_table::Chunks;
 use super::clients_table::Clients;
 use super::connection::{Connection, Handle};
 use super::ffi::{self, OUT_OF_MEMORY, code, sqlite3, sqlite3_stmt};
@@ -43,6 +44,7 @@ pub unsafe fn register(db: *mut sqlite3, in_use: InUse) -> Result<(), String> {
         vtab::register::<Clients>(db, &connection)?;
         vtab::register::<Batch<OfJson>>(db, &connection)?;
         vtab::register::<Batch<OfSelect>>(db, &connection)?;
+        vtab::register::<Chunks>(db, &connection)?;
         vtab::register::<index::table::Index>(db, &connection)?;
         functions::register_on_connection(db, &connection, index::FUNCTIONS)?;
         // rembed_version() comes last, and `answer` above takes it for the sign that everything is there.
