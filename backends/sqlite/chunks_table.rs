@@ -32,7 +32,8 @@ impl Table<Argument> for Chunks {
     type Cursor = Scan;
 
     fn declaration(&self) -> Cow<'static, CStr> {
-        c"CREATE TABLE rembed_chunks(seq, start, \"end\", chunk, text HIDDEN, size HIDDEN, overlap HIDDEN)".into()
+        c"CREATE TABLE rembed_chunks(seq, start, \"end\", chunk, text HIDDEN, size HIDDEN, overlap HIDDEN)"
+            .into()
     }
 
     /// The number of the plan has a bit for each argument that is given.

@@ -10,6 +10,7 @@ use super::clients_table::Clients;
 use super::connection::{Connection, Handle};
 use super::ffi::{self, OUT_OF_MEMORY, code, sqlite3, sqlite3_stmt};
 use super::in_use::InUse;
+use super::index::report::{Errors, OfIndex, Reports};
 use super::value::RawValue;
 use super::{functions, index, schema, store, vtab};
 use crate::sql::session::{Session, VERSION};
@@ -46,6 +47,8 @@ pub unsafe fn register(db: *mut sqlite3, in_use: InUse) -> Result<(), String> {
         vtab::register::<Batch<OfSelect>>(db, &connection)?;
         vtab::register::<Chunks>(db, &connection)?;
         vtab::register::<index::table::Index>(db, &connection)?;
+        vtab::register::<Reports<OfIndex>>(db, &connection)?;
+        vtab::register::<Reports<Errors>>(db, &connection)?;
         functions::register_on_connection(db, &connection, index::FUNCTIONS)?;
         // rembed_version() comes last, and `answer` above takes it for the sign that everything is there.
         functions::register(db, &connection)?;

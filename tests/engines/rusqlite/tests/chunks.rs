@@ -31,11 +31,15 @@ fn chunks_are_rows_that_json_has_as_well() {
 #[test]
 fn a_column_of_another_table_is_cut() {
     let db = open();
-    db.execute_batch("CREATE TABLE docs(body); INSERT INTO docs VALUES ('One two. Three four.'), (NULL), ('Five.')").unwrap();
+    db.execute_batch(
+        "CREATE TABLE docs(body); INSERT INTO docs VALUES ('One two. Three four.'), (NULL), ('Five.')",
+    )
+    .unwrap();
     let sql = "SELECT group_concat(d.rowid || ':' || c.seq || ':' || trim(c.chunk), '|')
                FROM docs AS d, rembed_chunks(d.body, 12, 0) AS c";
     assert_eq!(one(&db, sql).unwrap(), "1:0:One two.|1:1:Three four.|3:0:Five.");
-    let echo = "SELECT text || size || coalesce(overlap, 'none') FROM rembed_chunks WHERE text = 'a' AND size = 5";
+    let echo =
+        "SELECT text || size || coalesce(overlap, 'none') FROM rembed_chunks WHERE text = 'a' AND size = 5";
     assert_eq!(one(&db, echo).unwrap(), "a5none");
 }
 

@@ -383,3 +383,64 @@ fn point14_shadow_tables_of_a_stranger_are_errors() {
         assert_eq!(one::<i64>(&db, "SELECT count(*) FROM docs_index('home')"), left, "{spoil}");
     }
 }
+
+const STATUS: &str = "SELECT rows || ' ' || chunks || ' ' || pending || ' ' || failed || ' ' || coalesce(dimensions, '-') || ' ' ||
+    coalesce(model, '-') || ' ' || (bytes > 0) || ' ' || (last_sync IS NOT NULL) FROM rembed_index_status('docs_index')";
+const ANSWERS: &str = "SELECT answers FROM rembed_index_status('docs_index')";
+
+#[test]
+fn the_status_tells_what_there_is() {
+    let provider = Provider::new("{}");
+    let db = indexed(&provider);
+    assert_eq!(one::<String>(&db, STATUS), "0 0 3 0 - - 1 0");
+    assert_eq!(one::<String>(&db, ANSWERS), "words alone: nothing is embedded yet");
+    sync(&db);
+    db.execute_batch("UPDATE docs SET body = 'x' WHERE id = 1").unwrap();
+    assert_eq!(one::<String>(&db, STATUS), "3 3 1 0 8 m 1 1");
+    assert_eq!(one::<String>(&db, ANSWERS), "meaning and words");
+    let recent = "SELECT abs(julianday(last_sync) - julianday('now')) < 0.01 FROM rembed_index_status('main.docs_index')";
+    assert_eq!(one::<i64>(&db, recent), 1);
+    assert!(error(&db, "SELECT * FROM rembed_index_status('docs')").contains("there is no index 'docs'"));
+    assert!(error(&db, "SELECT * FROM rembed_index_status").contains("wants the name of an index"));
+    assert_eq!(list(&db, "SELECT rows FROM rembed_index_status(NULL)"), "");
+}
+
+#[test]
+fn point03_08_13_the_status_says_what_answers() {
+    let provider = Provider::new("{}");
+    let db = indexed(&provider);
+    sync(&db);
+    provider.register(&db, "c", ", 'model', 'n'");
+    assert!(
+        one::<String>(&db, ANSWERS)
+            .starts_with("words alone: its client is not registered, or has another model")
+    );
+    db.query_row("SELECT rembed_sync('docs_index', '{\"reembed\": true, \"limit\": 1}')", [], |_| Ok(()))
+        .unwrap();
+    assert!(one::<String>(&db, ANSWERS).starts_with("words alone: every chunk is being embedded anew"));
+    provider.register(&db, "elder", "");
+    assert_eq!(one::<String>(&db, ANSWERS), "meaning and words");
+    db.execute_batch("DROP TRIGGER docs_index_update").unwrap();
+    assert_eq!(one::<String>(&db, ANSWERS), "nothing: its triggers are missing, sync it");
+    let db = open();
+    provider.register(&db, "c", "");
+    db.execute_batch(DOCS).unwrap();
+    db.execute_batch(&INDEX.replace("body')", "body', tokenize = '')")).unwrap();
+    sync(&db);
+    assert_eq!(one::<String>(&db, ANSWERS), "meaning alone: tokenize is empty");
+}
+
+#[test]
+fn point07_a_row_that_failed_is_among_the_errors() {
+    let provider =
+        Provider::new(r#"{"faults": [{"text": "Third", "status": 400, "body": {"error": "bad text"}}]}"#);
+    let db = indexed(&provider);
+    db.execute_batch("INSERT INTO docs(title) VALUES (x'ff00')").unwrap();
+    sync(&db);
+    let sql =
+        "SELECT rowid || ' ' || coalesce(seq, '-') || ' ' || attempts || ' ' || (message LIKE '%bad text%')
+               FROM rembed_index_errors('docs_index')";
+    assert_eq!(list(&db, sql), "3 0 1 1|4 - 1 0");
+    assert_eq!(list(&db, "SELECT rowid FROM docs_index('third') WHERE mode = 'words'"), "3");
+    assert_eq!(list(&db, "SELECT failed FROM rembed_index_status('docs_index')"), "2");
+}
