@@ -1,6 +1,6 @@
 //! The two rankings of a search, from the tables of an index.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::stored::Stored;
 use crate::base::error::{Error, Result};
@@ -18,6 +18,9 @@ use crate::sqlite::sql::{Failure, Statement};
 
 /// Up to so many content rows are looked at one by one: a scan would read every vector.
 const FEW: usize = 64;
+
+/// From so many chunks on, common words are looked for: BM25 takes its time with each match.
+const MANY: i64 = 2000;
 
 /// How many times as many matches the next query of words asks for.
 const GROWTH: usize = 4;
@@ -197,6 +200,10 @@ impl Source for Meaning {
 pub struct Words {
     /// FTS5's query.
     query: String,
+    /// The query with its common words too, which is asked when the first has no more matches.
+    with_common: Option<String>,
+    /// What the first has matched, then.
+    before: HashSet<i64>,
     find: Statement,
     find_of_row: Statement,
     row: Statement,
@@ -210,11 +217,18 @@ pub struct Words {
 }
 
 impl Words {
-    /// By the words of `question`; `None` where it has none, or the index none.
+    /// By the words of `question`; `None` where it has none, or the index none. Chunks that have its common words alone come
+    /// last, and only with `common`.
     ///
     /// # Errors
     /// What SQLite says.
-    pub fn new(stored: &Stored, watched: &Watched, question: &str, wanted: &Rows) -> Result<Option<Words>> {
+    pub fn new(
+        stored: &Stored,
+        watched: &Watched,
+        question: &str,
+        wanted: &Rows,
+        common: bool,
+    ) -> Result<Option<Words>> {
         if !stored.has_words() {
             return Ok(None);
         }
@@ -225,8 +239,16 @@ impl Words {
         let name = quote(&format!("{}_{WORDS}", stored.name));
         let prepare = |sql: &str| Statement::prepare(stored.db, sql);
         let is_shown = is_shown(stored, watched);
+        let few = few(wanted);
+        let telling = if few.is_none() { telling(stored, &query)? } else { None };
+        let (query, with_common) = match telling {
+            Some(telling) => (telling, common.then_some(query)),
+            None => (query, None),
+        };
         Ok(Some(Words {
             query,
+            with_common,
+            before: HashSet::new(),
             find: prepare(&format!(
                 "SELECT rowid FROM {words} WHERE {name} MATCH ?1 ORDER BY bm25({name}), rowid LIMIT ?2 OFFSET ?3"
             ))?,
@@ -236,7 +258,7 @@ impl Words {
             ))?,
             row: prepare(&format!("SELECT c.\"row\" FROM {chunks} AS c WHERE c.id = ?1 AND {is_shown}"))?,
             wanted: wanted.clone(),
-            few: few(wanted),
+            few,
             found: Vec::new(),
             looked_at: 0,
             next: 0,
@@ -269,6 +291,30 @@ impl Words {
     }
 }
 
+/// The query without the words that more than half of all chunks have, where others are left. BM25 gives them no weight, and takes
+/// longest with them.
+fn telling(stored: &Stored, query: &str) -> Result<Option<String>, Failure> {
+    // A word has no blanks.
+    let words: Vec<&str> = query.split(" OR ").collect();
+    let half = stored.number(&format!("SELECT max(id) FROM {}", stored.table("chunks")))? / 2;
+    if words.len() < 2 || half < MANY / 2 {
+        return Ok(None);
+    }
+    let name = quote(&format!("{}_{WORDS}", stored.name));
+    let mut is_common = Statement::prepare(
+        stored.db,
+        &format!("SELECT 1 FROM {} WHERE {name} MATCH ?1 LIMIT 1 OFFSET ?2", stored.table(WORDS)),
+    )?;
+    let mut telling = Vec::new();
+    for word in &words {
+        if is_common.first(&[(*word).into(), half.into()], |_| ())?.is_none() {
+            telling.push(*word);
+        }
+    }
+    let is_shorter = !telling.is_empty() && telling.len() < words.len();
+    Ok(is_shorter.then(|| telling.join(" OR ")))
+}
+
 impl Source for Words {
     fn extend(&mut self, n: usize) -> Result<()> {
         if let Some(rows) = self.few.take() {
@@ -280,10 +326,19 @@ impl Source for Words {
             let ids =
                 self.find.all(&[(&self.query).into(), limit.into(), offset.into()], |found| found.int(0));
             let ids = ids.map_err(|failure| self.said(failure))?;
-            self.is_done = ids.len() < self.next;
+            let is_last = ids.len() < self.next;
             self.looked_at += ids.len();
             for id in ids {
-                self.add(id)?;
+                if self.with_common.is_some() {
+                    self.before.insert(id);
+                    self.add(id)?;
+                } else if !self.before.contains(&id) {
+                    self.add(id)?;
+                }
+            }
+            match self.with_common.take_if(|_| is_last) {
+                Some(query) => (self.query, self.looked_at, self.next) = (query, 0, 0),
+                None => self.is_done = is_last,
             }
         }
         Ok(())

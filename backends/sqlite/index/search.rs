@@ -94,7 +94,9 @@ impl Search {
         };
         let words = match asked.mode {
             Mode::Vector => None,
-            Mode::Hybrid | Mode::Words => Words::new(stored, watched, question, &asked.rows)?,
+            Mode::Hybrid | Mode::Words => {
+                Words::new(stored, watched, question, &asked.rows, asked.mode == Mode::Words)?
+            }
         };
         let sql = format!("SELECT seq, chunk FROM {} WHERE id = ?1", stored.table("chunks"));
         Ok(Search {

@@ -444,3 +444,23 @@ fn point07_a_row_that_failed_is_among_the_errors() {
     assert_eq!(list(&db, "SELECT rowid FROM docs_index('third') WHERE mode = 'words'"), "3");
     assert_eq!(list(&db, "SELECT failed FROM rembed_index_status('docs_index')"), "2");
 }
+
+#[test]
+fn point09_words_that_most_chunks_have_count_last() {
+    let provider = Provider::new("{}");
+    let db = many(&provider, 3000);
+    db.execute_batch("UPDATE docs SET body = 'word word word word' WHERE id = 9").unwrap();
+    sync(&db);
+    // By the other word first; then those with the common word alone.
+    let from = "FROM docs_index('word seventh') WHERE mode = 'words'";
+    assert_eq!(list(&db, &format!("SELECT count(*) || ' ' || count(DISTINCT rowid) {from}")), "3000 3000");
+    assert_eq!(
+        list(&db, &format!("SELECT count(*) FROM (SELECT rowid {from} LIMIT 428) WHERE rowid % 7 = 0")),
+        "428"
+    );
+    // Where there is no other, it is the one.
+    assert_eq!(list(&db, "SELECT rowid FROM docs_index('word') WHERE mode = 'words' LIMIT 1"), "9");
+    // Beside vectors, a common word brings nothing of its own.
+    let fts = "SELECT count(fts_rank) FROM docs_index('word seventh') WHERE fts_rank NOT NULL AND rowid % 7";
+    assert_eq!(list(&db, fts), "0");
+}
