@@ -169,7 +169,8 @@ impl Session {
     ///
     /// # Errors
     /// A `REMBED_CONFIG` that cannot be read.
-    pub(crate) fn client_names(&self) -> Result<Vec<String>> {
+    #[doc(hidden)]
+    pub fn client_names(&self) -> Result<Vec<String>> {
         Ok(self.registry.list()?.iter().map(|entry| entry.client.name().to_owned()).collect())
     }
 

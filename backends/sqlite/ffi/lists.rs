@@ -17,6 +17,16 @@ pub struct Lists {
     pub next: Step,
 }
 
+/// The places of the functions in SQLite's table.
+#[cfg(any(test, not(feature = "sqlite")))]
+mod slot {
+    pub const IS_IN: usize = 259;
+    pub const FIRST: usize = 260;
+    pub const NEXT: usize = 261;
+    /// Of `sqlite3_txn_state`, a few before them.
+    pub const TXN_STATE: usize = 252;
+}
+
 cfg_if::cfg_if! {
     if #[cfg(feature = "sqlite")] {
         /// The functions, where SQLite has them.
@@ -40,13 +50,6 @@ cfg_if::cfg_if! {
 
         use super::linked;
 
-        /// The places of the functions in the table.
-        const IS_IN: usize = 259;
-        const FIRST: usize = IS_IN + 1;
-        const NEXT: usize = IS_IN + 2;
-        /// The place of `sqlite3_txn_state`, a few before them.
-        const TXN_STATE: usize = 252;
-
         static TABLE: AtomicPtr<*const c_void> = AtomicPtr::new(std::ptr::null_mut());
         static ASKED: AtomicBool = AtomicBool::new(false);
 
@@ -67,9 +70,9 @@ cfg_if::cfg_if! {
             // SAFETY: ask() found SQLite's table, which has these functions since SINCE and which SQLite never changes.
             unsafe {
                 Some(Lists {
-                    is_in: std::mem::transmute::<*const c_void, IsIn>(*table.add(IS_IN)),
-                    first: std::mem::transmute::<*const c_void, Step>(*table.add(FIRST)),
-                    next: std::mem::transmute::<*const c_void, Step>(*table.add(NEXT)),
+                    is_in: std::mem::transmute::<*const c_void, IsIn>(*table.add(slot::IS_IN)),
+                    first: std::mem::transmute::<*const c_void, Step>(*table.add(slot::FIRST)),
+                    next: std::mem::transmute::<*const c_void, Step>(*table.add(slot::NEXT)),
                 })
             }
         }
@@ -94,11 +97,27 @@ cfg_if::cfg_if! {
             // SAFETY: NULL, or SQLite's table, which is longer than that in every version from SINCE on.
             unsafe {
                 // Another order of the functions would be another SQLite than is known.
-                if !table.is_null() && *table.add(TXN_STATE) == linked::sqlite3_txn_state as *const c_void {
+                if !table.is_null() && *table.add(slot::TXN_STATE) == linked::sqlite3_txn_state as *const c_void {
                     TABLE.store(table.cast_mut(), Ordering::Release);
                 }
             }
             super::code::OK
         }
+    }
+}
+
+#[cfg(all(test, feature = "sqlite"))]
+mod tests {
+    use super::slot;
+    use crate::sqlite::ffi::sqlite3_api_routines as Table;
+    use std::mem::{offset_of, size_of};
+
+    #[test]
+    fn the_functions_stand_where_the_declarations_have_them() {
+        let pointer = size_of::<usize>();
+        assert_eq!(offset_of!(Table, vtab_in), slot::IS_IN * pointer);
+        assert_eq!(offset_of!(Table, vtab_in_first), slot::FIRST * pointer);
+        assert_eq!(offset_of!(Table, vtab_in_next), slot::NEXT * pointer);
+        assert_eq!(offset_of!(Table, txn_state), slot::TXN_STATE * pointer);
     }
 }

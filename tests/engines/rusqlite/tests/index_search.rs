@@ -464,3 +464,62 @@ fn point09_words_that_most_chunks_have_count_last() {
     let fts = "SELECT count(fts_rank) FROM docs_index('word seventh') WHERE fts_rank NOT NULL AND rowid % 7";
     assert_eq!(list(&db, fts), "0");
 }
+
+#[test]
+fn point12_names_that_need_quotes() {
+    let provider = Provider::new("{}");
+    let db = open();
+    provider.register(&db, "c", "");
+    db.execute_batch(
+        "CREATE TABLE \"my \"\"docs\"(\"the id\" INTEGER PRIMARY KEY, \"a 'text'\" TEXT);
+         INSERT INTO \"my \"\"docs\" VALUES (5, 'some text'), (6, 'other words');
+         CREATE VIRTUAL TABLE \"my 'index\" USING rembed_index(client = c, content = 'my \"docs', columns = [a 'text'])",
+    )
+    .unwrap();
+    support::sync_of(&db, "my 'index");
+    for mode in ["hybrid", "vector", "words"] {
+        let sql = format!("SELECT rowid || snippet FROM \"my 'index\"('text') WHERE mode = '{mode}' LIMIT 1");
+        assert_eq!(one::<String>(&db, &sql), "5some [text]");
+    }
+    assert_eq!(one::<i64>(&db, "SELECT chunks FROM rembed_index_status('my ''index')"), 2);
+}
+
+#[test]
+fn point12_a_database_in_utf16() {
+    let provider = Provider::new("{}");
+    let db = open();
+    db.execute_batch("PRAGMA encoding = 'UTF-16le'").unwrap();
+    provider.register(&db, "c", "");
+    db.execute_batch(DOCS).unwrap();
+    db.execute_batch("INSERT INTO docs(title) VALUES ('naïve 漢字 😀')").unwrap();
+    db.execute_batch(INDEX).unwrap();
+    sync(&db);
+    let sql = "SELECT snippet || distance FROM docs_index('naïve 漢字 😀') LIMIT 1";
+    assert!(one::<String>(&db, sql).starts_with("[naïve] [漢字] 😀"));
+}
+
+#[test]
+fn point09_words_without_blanks_are_found_by_trigrams() {
+    let provider = Provider::new("{}");
+    let db = open();
+    provider.register(&db, "c", "");
+    db.execute_batch("CREATE TABLE docs(id INTEGER PRIMARY KEY, title TEXT, body TEXT)").unwrap();
+    db.execute_batch("INSERT INTO docs(body) VALUES ('これは東京タワーです'), ('大阪の話')").unwrap();
+    db.execute_batch(&INDEX.replace("body')", "body', tokenize = 'trigram')")).unwrap();
+    sync(&db);
+    let found = "SELECT rowid || snippet FROM docs_index('東京タワーはどこ') WHERE mode = 'words'";
+    assert_eq!(list(&db, found), "1これは[東京タワー]です");
+}
+
+#[test]
+fn point01_a_question_that_was_prefetched_is_not_sent() {
+    let provider = Provider::new("{}");
+    let db = indexed(&provider);
+    sync(&db);
+    let kept = provider.registration("c", "").replace("'cache', 'off'", "'cache', 'memory'");
+    assert_eq!(one::<String>(&db, &kept), "c");
+    assert_eq!(one::<i64>(&db, "SELECT rembed_prefetch('c', '[\"the home team\"]', 'query')"), 1);
+    let before: i64 = provider.told("$.requests");
+    assert_eq!(one::<i64>(&db, "SELECT count(*) FROM docs_index('the home team')"), 3);
+    assert_eq!(provider.told::<i64>("$.requests"), before);
+}
