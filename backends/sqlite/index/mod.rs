@@ -7,6 +7,7 @@ pub mod commands;
 pub mod content;
 pub mod cursor;
 pub mod integrity;
+pub mod meaning;
 pub mod report;
 pub mod search;
 pub mod shapes;
@@ -14,6 +15,7 @@ pub mod status;
 pub mod stored;
 pub mod sync;
 pub mod table;
+pub mod words;
 
 use crate::sqlite::functions::OnConnection;
 

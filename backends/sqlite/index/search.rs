@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use super::candidates::{Meaning, Words};
+use super::meaning::Meaning;
 use super::stored::Stored;
+use super::words::Words;
 use super::{asker, shapes};
 use crate::base::error::{Error, Result};
 use crate::index::ddl::Watched;
