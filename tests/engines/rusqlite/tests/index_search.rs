@@ -523,3 +523,42 @@ fn point01_a_question_that_was_prefetched_is_not_sent() {
     assert_eq!(one::<i64>(&db, "SELECT count(*) FROM docs_index('the home team')"), 3);
     assert_eq!(provider.told::<i64>("$.requests"), before);
 }
+
+#[test]
+fn point11_few_rows_are_ranked_as_in_a_scan() {
+    let provider = Provider::new("{}");
+    let db = many(&provider, 1500);
+    for mode in ["vector", "words"] {
+        let from = format!("FROM docs_index('seventh word 21') WHERE mode = '{mode}'");
+        let whole = list(&db, &format!("SELECT rowid {from}"));
+        for most in [1, 64, 65, 300] {
+            let expected: Vec<&str> =
+                whole.split('|').filter(|row| row.parse::<i64>().unwrap() % 4 == 0).collect();
+            let among = format!("rowid IN (SELECT id FROM docs WHERE id % 4 = 0 AND id <= {})", most * 4);
+            let expected: Vec<&str> =
+                expected.into_iter().filter(|row| row.parse::<i64>().unwrap() <= most * 4).collect();
+            assert_eq!(
+                list(&db, &format!("SELECT rowid {from} AND {among}")),
+                expected.join("|"),
+                "{mode} {most}"
+            );
+        }
+    }
+}
+
+#[test]
+fn point10_a_question_of_the_outer_table_finds_what_it_finds_alone() {
+    let provider = Provider::new("{}");
+    let db = many(&provider, 200);
+    let joined = "SELECT d.id || ':' || i.rowid || ':' || i.seq FROM docs AS d JOIN docs_index(d.title) AS i WHERE d.id % 50 = 0 AND i.k = 2
+                  ORDER BY d.id, i.score DESC";
+    let alone: Vec<String> = [50, 100, 150, 200]
+        .iter()
+        .map(|id| {
+            let sql =
+                format!("SELECT '{id}:' || rowid || ':' || seq FROM docs_index('word {id}') WHERE k = 2");
+            list(&db, &sql)
+        })
+        .collect();
+    assert_eq!(list(&db, joined), alone.join("|"));
+}
