@@ -562,3 +562,67 @@ fn point10_a_question_of_the_outer_table_finds_what_it_finds_alone() {
         .collect();
     assert_eq!(list(&db, joined), alone.join("|"));
 }
+
+#[test]
+fn point14_bytes_of_a_stranger_never_panic() {
+    let provider = Provider::new("{}");
+    let db = many(&provider, 40);
+    db.execute_batch("UPDATE docs SET body = 'changed' WHERE id < 4").unwrap();
+    let tables: String = one(
+        &db,
+        "SELECT group_concat(m.name || '.' || c.name) FROM sqlite_master AS m, pragma_table_xinfo(m.name) AS c
+         WHERE m.name LIKE 'docs\\_index\\_%' ESCAPE '\\' AND m.type = 'table' AND m.name NOT LIKE '%\\_words' ESCAPE '\\'",
+    );
+    let columns: Vec<&str> = tables.split(',').collect();
+    assert!(
+        columns.contains(&"docs_index_segments.data") && columns.contains(&"docs_index_words_data.block")
+    );
+    let mut seed = 7_u64;
+    let mut random = |n: u64| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 33) % n
+    };
+    const VALUES: [&str; 9] =
+        ["NULL", "0", "-1", "9223372036854775807", "1.5", "''", "'x'", "zeroblob(20)", "CAST(x'ff' AS TEXT)"];
+    let mut spoiled = 0;
+    for i in 0..1000 {
+        let (table, column) = columns[random(columns.len() as u64) as usize].split_once('.').unwrap();
+        let value = match random(4) {
+            0 => VALUES[random(VALUES.len() as u64) as usize].to_owned(),
+            // A byte that is another.
+            _ => format!(
+                "CAST(substr(CAST({column} AS BLOB), 1, {0}) || x'{1:02x}' || substr(CAST({column} AS BLOB), {0} + 2) AS BLOB)",
+                random(60),
+                random(256)
+            ),
+        };
+        db.execute_batch("SAVEPOINT spoil").unwrap();
+        // Some are refused, as NULL is by NOT NULL.
+        spoiled += i32::from(db.execute_batch(&format!(
+            "UPDATE OR IGNORE \"{table}\" SET \"{column}\" = {value} WHERE length(quote(\"{column}\")) % 3 = {}",
+            random(3)
+        )).is_ok());
+        for sql in [
+            "SELECT rowid, seq, chunk, snippet, score, distance FROM docs_index('word seventh')",
+            "SELECT * FROM docs_index('word seventh') WHERE rowid IN (3, 4, 5)",
+            "SELECT * FROM docs_index",
+            "SELECT * FROM rembed_index_status('docs_index')",
+            "SELECT * FROM rembed_index_errors('docs_index')",
+        ] {
+            let done = db.prepare(sql).and_then(|mut statement| {
+                let mut rows = statement.query([])?;
+                while rows.next()?.is_some() {}
+                Ok(())
+            });
+            if let Err(e) = done {
+                assert!(
+                    !e.to_string().contains("internal error"),
+                    "{i} {table}.{column} = {value}: {sql}: {e}"
+                );
+            }
+        }
+        db.execute_batch("ROLLBACK TO spoil; RELEASE spoil").unwrap();
+    }
+    assert!(spoiled > 800, "{spoiled}");
+    assert_eq!(one::<i64>(&db, "SELECT count(*) FROM docs_index('word')"), 40);
+}
