@@ -22,6 +22,9 @@ const FIRST: usize = 10;
 /// How many times as many rows the next step reckons with.
 const GROWTH: usize = 4;
 
+/// How many chunks of a content row may be among the best before a single ranking needs a second step.
+const CHUNKS_OF_A_ROW: usize = 4;
+
 /// A ranking that is found bit by bit.
 pub trait Source {
     /// Finds the best `n` chunks, or all there are. What was found before stays in its place.
@@ -72,6 +75,7 @@ pub struct Lazy<M, W> {
     meaning: Option<M>,
     words: Option<W>,
     fusion: Fusion,
+    per_chunk: bool,
     /// How many rows the next step reckons with.
     rows: usize,
     hits: Vec<Hit>,
@@ -85,6 +89,7 @@ impl<M: Source, W: Source> Lazy<M, W> {
             meaning,
             words,
             fusion: Fusion::new(per_chunk),
+            per_chunk,
             rows: rows.unwrap_or(FIRST),
             hits: Vec::new(),
             is_done: false,
@@ -97,7 +102,7 @@ impl<M: Source, W: Source> Lazy<M, W> {
     /// What a source says.
     pub fn get(&mut self, place: usize) -> Result<Option<Hit>> {
         while self.hits.len() <= place && !self.is_done {
-            let n = candidates(self.rows);
+            let n = self.candidates();
             // The next step is not taken for one row: what is read goes on to be read.
             self.rows = self.rows.max(FIRST).saturating_mul(GROWTH);
             if let Some(source) = &mut self.meaning {
@@ -113,6 +118,15 @@ impl<M: Source, W: Source> Lazy<M, W> {
             self.hits.extend(self.fusion.more(by_meaning, by_words));
         }
         Ok(self.hits.get(place).copied())
+    }
+
+    /// How many chunks each source should bring for the next step. One alone decides by itself.
+    fn candidates(&self) -> usize {
+        match (&self.meaning, &self.words) {
+            (Some(_), Some(_)) => candidates(self.rows),
+            _ if self.per_chunk => self.rows.max(1),
+            _ => self.rows.max(1).saturating_mul(CHUNKS_OF_A_ROW),
+        }
     }
 
     /// The ranking by meaning, where there is one.
@@ -163,9 +177,13 @@ mod tests {
 
     #[test]
     fn a_first_step_finds_no_more_than_it_must() {
-        let mut search = Lazy::new(Some(sorted(0..9000)), None::<Sorted>, true, Some(10));
-        search.get(0).unwrap();
-        assert_eq!(search.meaning().unwrap().found().len(), candidates(10));
+        for (per_chunk, words, found) in
+            [(true, None, 10), (false, None, 40), (true, Some(sorted(0..9000)), candidates(10))]
+        {
+            let mut search = Lazy::new(Some(sorted(0..9000)), words, per_chunk, Some(10));
+            search.get(0).unwrap();
+            assert_eq!(search.meaning().unwrap().found().len(), found);
+        }
     }
 
     #[test]

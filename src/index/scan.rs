@@ -142,6 +142,11 @@ impl Ranking {
         self.done
     }
 
+    /// Has the next pass find `bound` hits, if it would find fewer.
+    pub fn at_least(&mut self, bound: usize) {
+        self.bound = self.bound.max(bound);
+    }
+
     /// Has no further pass find anything.
     pub fn end(&mut self) {
         self.done = true;
@@ -235,6 +240,18 @@ mod tests {
         assert_eq!(pass(&mut ranking, &blobs), whole[..2]);
         assert_eq!(pass(&mut ranking, &blobs), whole[2..10]);
         assert_eq!(pass(&mut ranking, &blobs), whole[10..42]);
+    }
+
+    #[test]
+    fn a_pass_finds_as_many_as_it_is_told() {
+        let blobs = [blob(&(1..=60).map(|i| (i, i, i as f32 / 100.0)).collect::<Vec<_>>())];
+        let mut ranking = Ranking::new(&[1.0, 0.0], Filter::default(), 1).unwrap();
+        ranking.at_least(7);
+        assert_eq!(pass(&mut ranking, &blobs), (1..=7).collect::<Vec<_>>());
+        ranking.at_least(3);
+        assert_eq!(pass(&mut ranking, &blobs), (8..=35).collect::<Vec<_>>());
+        ranking.end();
+        assert!(ranking.is_done());
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::candidates::{few, is_shown};
 use super::stored::Stored;
 use crate::base::error::Result;
 use crate::index::ddl::Watched;
-use crate::index::fuse::{Chunk, candidates};
+use crate::index::fuse::Chunk;
 use crate::index::lazy::Source;
 use crate::index::rescore::{Exact, OVERSCAN, vector_of};
 use crate::index::scan::Ranking;
@@ -30,24 +30,18 @@ pub struct Meaning {
 }
 
 impl Meaning {
-    /// By likeness to `question`; `rows` is how many will be read, as far as that is known.
+    /// By likeness to `question`.
     ///
     /// # Errors
     /// What SQLite says; a question that no index takes.
-    pub fn new(
-        stored: &Stored,
-        watched: &Watched,
-        question: Vec<f32>,
-        wanted: &Rows,
-        first: usize,
-    ) -> Result<Meaning> {
+    pub fn new(stored: &Stored, watched: &Watched, question: Vec<f32>, wanted: &Rows) -> Result<Meaning> {
         let (vectors, chunks) = (stored.table("vectors"), stored.table("chunks"));
         let is_shown = is_shown(stored, watched);
         let prepare = |sql: &str| Statement::prepare(stored.db, sql);
         Ok(Meaning {
             generation: stored.generation(),
             dimensions: question.len(),
-            ranking: Ranking::new(&question, wanted.filter(), candidates(first).saturating_mul(OVERSCAN))?,
+            ranking: Ranking::new(&question, wanted.filter(), 1)?,
             exact: Exact::new(question),
             segments: prepare(&format!(
                 "SELECT data FROM {} WHERE generation = ?1",
@@ -147,6 +141,7 @@ impl Source for Meaning {
         // for those that are needed alone.
         let mut enough = need.saturating_mul(OVERSCAN);
         while need > 0 && self.exact.waiting() < enough && !self.ranking.is_done() {
+            self.ranking.at_least(enough);
             self.scan()?;
             enough = need;
         }

@@ -88,9 +88,7 @@ impl Search {
         };
         let Opened { stored, watched, .. } = opened;
         let meaning = match vector {
-            Some(vector) => {
-                Some(Meaning::new(stored, watched, vector, &asked.rows, asked.hint().unwrap_or_default())?)
-            }
+            Some(vector) => Some(Meaning::new(stored, watched, vector, &asked.rows)?),
             None => None,
         };
         let words = match asked.mode {
