@@ -52,6 +52,17 @@ impl Opened {
     }
 }
 
+/// Why an index has no words to search.
+pub fn why_no_words(stored: &Stored) -> &'static str {
+    if stored.config.tokenize.is_empty() {
+        "its tokenize is ''"
+    } else if !stored.has_fts5 {
+        "this SQLite has no FTS5"
+    } else {
+        "the SQLite that synced it last has no FTS5"
+    }
+}
+
 /// A search.
 pub struct Search {
     /// What is asked.
@@ -73,13 +84,9 @@ impl Search {
         question: &str,
     ) -> Result<Search> {
         if asked.mode == Mode::Words && !opened.stored.has_words() {
-            let why = if opened.stored.config.tokenize.is_empty() {
-                "it was made with tokenize = ''"
-            } else {
-                "FTS5 was missing when it was made"
-            };
             return Err(Error::invalid(format!(
-                "mode is 'words', and the index has none: {why}. Ask with mode = 'vector', or without a mode"
+                "mode is 'words', and the index has none: {}. Ask with mode = 'vector', or without a mode",
+                why_no_words(&opened.stored)
             )));
         }
         let vector = match asked.mode {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::asker;
+use super::search::why_no_words;
 use super::stored::{Pass, Stored, setting};
 use crate::base::error::Result;
 use crate::index::fingerprint::Fingerprint;
@@ -93,10 +94,6 @@ impl Status {
                 ),
             })
         };
-        let no_words = || match stored.config.tokenize.is_empty() {
-            true => "tokenize is empty",
-            false => "FTS5 was missing when the index was made",
-        };
         let text = if stored.searchable().is_err() {
             let why = match stored.pass() {
                 Some((Pass::Compare, _)) => "not every row was compared since its triggers were missing",
@@ -106,9 +103,9 @@ impl Status {
         } else {
             match (meaning()?, has_words) {
                 (None, true) => "meaning and words".to_owned(),
-                (None, false) => format!("meaning alone: {}", no_words()),
+                (None, false) => format!("meaning alone: {}", why_no_words(stored)),
                 (Some(why), true) => format!("words alone: {why}"),
-                (Some(why), false) => format!("nothing: {why}, and {}", no_words()),
+                (Some(why), false) => format!("nothing: {why}, and {}", why_no_words(stored)),
             }
         };
         Ok(Output::Text(text.into()))

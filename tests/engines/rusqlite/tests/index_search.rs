@@ -334,7 +334,7 @@ fn point13_without_words_vectors_answer_alone() {
     let sql = "SELECT count(*) || ' ' || count(vec_rank) || ' ' || count(fts_rank) FROM docs_index('home')";
     assert_eq!(one::<String>(&db, sql), "3 3 0");
     let e = error(&db, "SELECT rowid FROM docs_index('home') WHERE mode = 'words'");
-    assert!(e.contains("tokenize = ''") && e.contains("mode = 'vector'"), "{e}");
+    assert!(e.contains("its tokenize is ''") && e.contains("mode = 'vector'"), "{e}");
 }
 
 #[test]
@@ -427,7 +427,7 @@ fn point03_08_13_the_status_says_what_answers() {
     db.execute_batch(DOCS).unwrap();
     db.execute_batch(&INDEX.replace("body')", "body', tokenize = '')")).unwrap();
     sync(&db);
-    assert_eq!(one::<String>(&db, ANSWERS), "meaning alone: tokenize is empty");
+    assert_eq!(one::<String>(&db, ANSWERS), "meaning alone: its tokenize is ''");
 }
 
 #[test]
@@ -625,4 +625,26 @@ fn point14_bytes_of_a_stranger_never_panic() {
     }
     assert!(spoiled > 800, "{spoiled}");
     assert_eq!(one::<i64>(&db, "SELECT count(*) FROM docs_index('word')"), 40);
+}
+
+#[test]
+fn point13_a_host_without_fts5_asks_vectors_alone() {
+    let provider = Provider::new("{}");
+    let file = File::new();
+    let db = file.open();
+    provider.register(&db, "c", "");
+    db.execute_batch(DOCS).unwrap();
+    db.execute_batch(INDEX).unwrap();
+    sync(&db);
+    drop(db);
+    let db = file.open();
+    provider.register(&db, "c", "");
+    let mut kept = [c"rembed_index".as_ptr(), c"rembed_index_status".as_ptr(), std::ptr::null()];
+    // SAFETY: the connection is open, and the list ends with NULL.
+    unsafe { rusqlite::ffi::sqlite3_drop_modules(db.handle(), kept.as_mut_ptr()) };
+    let sql = "SELECT count(*) || ' ' || count(vec_rank) || ' ' || count(fts_rank) FROM docs_index('home')";
+    assert_eq!(one::<String>(&db, sql), "3 3 0");
+    assert_eq!(one::<String>(&db, ANSWERS), "meaning alone: this SQLite has no FTS5");
+    let e = error(&db, "SELECT rowid FROM docs_index('home') WHERE mode = 'words'");
+    assert!(e.contains("this SQLite has no FTS5"), "{e}");
 }
