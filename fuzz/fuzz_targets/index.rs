@@ -83,7 +83,9 @@ fn segment_of(data: &[u8]) {
                 numbers.iter().zip(&quantised.bytes).map(|(a, b)| i64::from(*a) * i64::from(*b)).sum();
             product as f32 * quantised.factor * factor
         };
-        assert!(theirs.iter().any(|place| place.0 == hit.id && place.1 == hit.row && score(place) == hit.score));
+        assert!(
+            theirs.iter().any(|place| place.0 == hit.id && place.1 == hit.row && score(place) == hit.score)
+        );
     }
     // Fused, each content row comes once.
     let chunks: Vec<Chunk> = found.iter().map(Chunk::from).collect();

@@ -113,7 +113,7 @@ impl Index {
 
     fn note(&self, stored: &Stored, settings: &[(&str, Arg<'_>)]) -> Result<()> {
         let mut settings = settings.to_vec();
-        settings.push((setting::REVISION, (stored.revision() + 1).into()));
+        settings.push((setting::REVISION, (stored.next_revision()).into()));
         Ok(put(self.db, &self.schema, &self.name, &settings)?)
     }
 }

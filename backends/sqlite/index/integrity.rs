@@ -103,7 +103,7 @@ fn vectors(stored: &Stored, generation: i64) -> Result<()> {
         let vector = Quantised::new(&vector_of(&all.bytes(5), dimensions, id)?)?;
         let expected = encode(&Place { id, row, vector: &vector })?;
         let is_there = segments.get_mut(&all.int(3)).is_some_and(|(data, live)| {
-            *live -= 1;
+            *live = live.saturating_sub(1);
             place < PLACES_MAX && data.get(Segment::range(dimensions, place)) == Some(&expected[..])
         });
         if !is_there {

@@ -1,12 +1,14 @@
 //! An index as its file has it: what its table of options says, and what its triggers watch.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use crate::base::error::{Error, Result};
 use crate::base::words::quoted;
 use crate::index::config::Config;
 use crate::index::ddl::{self, Watched};
 use crate::index::name::{self, is_same, quote};
+use crate::index::quant::DIMENSIONS_MAX;
 use crate::sql::value::Output;
 use crate::sqlite::connection::Db;
 use crate::sqlite::sql::{Failure, Statement, exec};
@@ -49,6 +51,9 @@ pub mod setting {
 
 /// The version of the layout that is written.
 pub const FORMAT: i64 = 1;
+
+/// The numbers that a generation may have.
+const GENERATIONS: RangeInclusive<i64> = 1..=i64::MAX / 2;
 
 /// What the next sync has to do with every row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,6 +118,10 @@ impl Stored {
             return Err(damaged(
                 "a newer version of sqlite-rembed made it, or its table of options was changed",
             ));
+        }
+        let generations = [setting::GENERATION, setting::NEXT_GENERATION].map(|name| stored.int(name));
+        if generations.iter().flatten().any(|generation| !GENERATIONS.contains(generation)) {
+            return Err(damaged("its table of options was changed"));
         }
         stored.watched = stored.read_watched()?;
         Ok(stored)
@@ -180,7 +189,7 @@ impl Stored {
 
     /// The dimensions of its vectors; `None` before there is one.
     pub fn dimensions(&self) -> Option<usize> {
-        self.int(setting::DIMENSIONS).and_then(|n| usize::try_from(n).ok()).filter(|n| *n > 0)
+        self.int(setting::DIMENSIONS).and_then(width)
     }
 
     /// The generation that is being filled, and its model's fingerprint.
@@ -210,6 +219,11 @@ impl Stored {
     /// Grows with each change of the options.
     pub fn revision(&self) -> i64 {
         self.int(setting::REVISION).unwrap_or(0)
+    }
+
+    /// What it is after one.
+    pub fn next_revision(&self) -> i64 {
+        self.revision().wrapping_add(1)
     }
 
     /// What the triggers watch, for a search.
@@ -294,6 +308,11 @@ impl Stored {
 pub fn has_fts5(db: Db) -> Result<bool, Failure> {
     let sql = "SELECT 1 FROM pragma_module_list WHERE name = 'fts5'";
     Ok(Statement::prepare(db, sql)?.first(&[], |_| ())?.is_some())
+}
+
+/// A number of dimensions that vectors may have.
+pub fn width(n: i64) -> Option<usize> {
+    usize::try_from(n).ok().filter(|n| (1..=DIMENSIONS_MAX).contains(n))
 }
 
 /// The schemas of the connection, in the order in which SQLite looks for a table.

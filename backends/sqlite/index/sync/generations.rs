@@ -7,7 +7,7 @@ use crate::base::error::{Error, Result};
 use crate::base::words::quoted;
 use crate::index::fingerprint::Fingerprint;
 use crate::index::name::string;
-use crate::sqlite::index::stored::{Stored, put, setting};
+use crate::sqlite::index::stored::{Stored, put, setting, width};
 use crate::sqlite::sql::{Arg, Statement};
 
 /// The vectors that a sync fills.
@@ -55,7 +55,7 @@ pub fn target(stored: &Stored, model: Fingerprint) -> Result<Target> {
     Ok(Target {
         generation,
         source: if copies { answering } else { generation },
-        dimensions: dimensions.and_then(|n| usize::try_from(n).ok()).filter(|n| *n > 0),
+        dimensions: dimensions.and_then(width),
         model,
         is_next: generation != answering,
     })
@@ -94,7 +94,7 @@ pub fn begin(stored: Stored, model: &Fingerprint, transactions: &mut Transaction
             (setting::NEXT_MODEL, (&json).into()),
             (setting::NEXT_DIMENSIONS, Arg::Null),
             (setting::NEXT_COPIES, Arg::Null),
-            (setting::REVISION, (stored.revision() + 1).into()),
+            (setting::REVISION, (stored.next_revision()).into()),
         ];
         Ok(put(db, &schema, &name, &settings)?)
     })?;
@@ -125,7 +125,7 @@ pub fn swap(sync: &mut Sync<'_>) -> Result<bool, Stop> {
         ),
     )?;
     let dimensions = sync.target.dimensions.map(|n| n as i64);
-    let revision = stored.revision() + 1;
+    let revision = stored.next_revision();
     sync.transactions.run(|_| {
         if passing.first(&[], |_| ())?.is_some() {
             return Ok(false);

@@ -78,7 +78,7 @@ impl Segments {
         let Some(loaded) = self.loaded.get_mut(&at) else { return Err(Stop::Lost(row)) };
         segment::grow(&mut loaded.data)?;
         let place = segment::put(&mut loaded.data, &Place { id, row, vector })?;
-        loaded.live += 1;
+        loaded.live = loaded.live.saturating_add(1);
         loaded.is_changed = true;
         Ok((at, place as i64))
     }
@@ -97,7 +97,7 @@ impl Segments {
         let place = usize::try_from(place).unwrap_or(usize::MAX);
         if place < read.len() && read.id(place) == id {
             segment::free(&mut loaded.data, place)?;
-            loaded.live -= 1;
+            loaded.live = loaded.live.saturating_sub(1);
             loaded.is_changed = true;
         }
         Ok(())

@@ -37,7 +37,7 @@ pub fn settle(stored: Stored, transactions: &mut Transactions) -> Result<(Stored
         if now.revision() != stored.revision() {
             return Err(Stop::Stale);
         }
-        let mut settings = vec![(setting::REVISION, Arg::Int(now.revision() + 1))];
+        let mut settings = vec![(setting::REVISION, Arg::Int(now.next_revision()))];
         // What the triggers say is newer than what the options do.
         let config = match &now.watched {
             Some(watched) => Config {

@@ -14,7 +14,7 @@ use crate::index::pace::pause;
 use crate::index::plan::{Old, Piece, Plan, key_of};
 use crate::index::quant::Quantised;
 use crate::index::rescore::vector_of;
-use crate::sqlite::index::stored::Stored;
+use crate::sqlite::index::stored::{self, Stored};
 use crate::sqlite::sql::{Failure, Statement, last_rowid};
 
 /// The number of an error that is of the row and of no chunk.
@@ -149,7 +149,7 @@ impl<'a> Writer<'a> {
                 if model != self.target.model.to_json() {
                     return Err(Stop::Stale);
                 }
-                self.target.dimensions = usize::try_from(width).ok().filter(|width| *width > 0);
+                self.target.dimensions = stored::width(width);
             }
         }
         Ok(())
@@ -181,7 +181,7 @@ impl<'a> Writer<'a> {
         }
         let before =
             if item.is_marked { None } else { self.attempts.first(&[row.into()], |found| found.int(0))? };
-        let attempts = before.unwrap_or(0) + 1;
+        let attempts = before.unwrap_or(0).max(0).saturating_add(1);
         let mut old = self.chunks.all(&[row.into()], |found| Old {
             id: found.int(0),
             seq: found.int(1),
@@ -235,7 +235,7 @@ impl<'a> Writer<'a> {
     /// Gives kept chunks their new places. No two chunks of a row have the same number meanwhile.
     fn move_chunks(&mut self, plan: &Plan, pieces: &[Piece]) -> Result<(), Failure> {
         for (id, _) in &plan.moved {
-            self.move_chunk.run(&[(*id).into(), (-*id).into(), 0.into(), 0.into()])?;
+            self.move_chunk.run(&[(*id).into(), id.wrapping_neg().into(), 0.into(), 0.into()])?;
         }
         for (id, i) in &plan.moved {
             let piece = &pieces[*i];

@@ -354,7 +354,7 @@ fn point14_shadow_tables_of_a_stranger_are_errors() {
         ("UPDATE docs_index_vectors SET vector = zeroblob(9)", "the vector of chunk"),
         ("UPDATE docs_index_vectors SET vector = x'0000c07f' || zeroblob(28)", "the vector of chunk"),
         ("UPDATE docs_index_config SET value = 'x' WHERE name = 'model'", "damaged"),
-        ("UPDATE docs_index_config SET value = 99999999 WHERE name = 'dimensions'", "have 99999999 dimensions"),
+        ("UPDATE docs_index_config SET value = 9 WHERE name = 'dimensions'", "have 9 dimensions"),
         ("DROP TABLE docs_index_segments", "no such table"),
         ("DELETE FROM docs_index_config", "damaged"),
         (

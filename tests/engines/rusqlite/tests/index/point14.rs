@@ -61,3 +61,111 @@ fn damaged_tables_are_errors() {
         assert_eq!(list(&db, "SELECT name FROM sqlite_master"), "docs", "{damage}");
     }
 }
+
+/// A number that others do not have, of a seed.
+fn next(seed: &mut u64) -> u64 {
+    *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+    *seed >> 33
+}
+
+#[test]
+fn whatever_the_tables_hold_nothing_panics_and_drop_works() {
+    let values = [
+        "NULL",
+        "0",
+        "1",
+        "-1",
+        "2",
+        "9223372036854775807",
+        "-9223372036854775808",
+        "1e300",
+        "''",
+        "'x'",
+        "x''",
+        "x'00'",
+        "zeroblob(5000)",
+        "x'72736731080000000200000000000000'",
+        "'all'",
+        "'compare'",
+        "'{}'",
+        "randomblob(100)",
+        "cast(x'ff' AS TEXT)",
+    ];
+    let provider = Provider::new("{\"log\": false}");
+    for start in 0..120 {
+        let mut seed = start;
+        let db = indexed(&provider);
+        sync(&db);
+        db.execute_batch(
+            "INSERT INTO docs_index_errors VALUES (1, 0, 'x', 1, 0); UPDATE docs SET body = 'x' WHERE id = 1",
+        )
+        .unwrap();
+        let tables = [
+            "config", "config", "config", "rows", "chunks", "vectors", "segments", "errors", "claims",
+            "marks",
+        ];
+        for _ in 0..1 + next(&mut seed) % 3 {
+            let table = tables[next(&mut seed) as usize % tables.len()];
+            let columns = list(&db, &format!("SELECT name FROM pragma_table_info('docs_index_{table}')"));
+            let columns: Vec<&str> = columns.split('|').collect();
+            let column = columns[next(&mut seed) as usize % columns.len()];
+            let value = values[next(&mut seed) as usize % values.len()];
+            let places = if table == "config" {
+                let names = [
+                    "generation",
+                    "model",
+                    "dimensions",
+                    "next_generation",
+                    "next_model",
+                    "next_dimensions",
+                    "next_copies",
+                    "words",
+                    "words_stale",
+                    "columns_stale",
+                    "pass",
+                    "pass_from",
+                    "optimize",
+                    "revision",
+                    "chunk_size",
+                    "columns",
+                    "tokenize",
+                ];
+                let name = names[next(&mut seed) as usize % names.len()];
+                format!("INSERT OR REPLACE INTO docs_index_config VALUES ('{name}', {value})")
+            } else {
+                format!(
+                    "UPDATE OR IGNORE docs_index_{table} SET \"{column}\" = {value} WHERE rowid % 2 OR {}",
+                    next(&mut seed) % 2
+                )
+            };
+            // What its columns do not take is refused.
+            let _ = db.execute_batch(&places.replace(
+                "WHERE rowid % 2 OR",
+                if table == "errors" { "WHERE" } else { "WHERE rowid % 2 OR" },
+            ));
+        }
+        for sql in [
+            "SELECT rembed_sync('docs_index', '{\"limit\": 50}')",
+            "SELECT count(*) FROM docs_index",
+            "INSERT INTO docs_index(docs_index) VALUES ('integrity-check')",
+            "INSERT INTO docs_index(docs_index) VALUES ('rebuild')",
+            "INSERT INTO docs_index(docs_index, rank) VALUES ('chunk_size', 12)",
+            "SELECT rembed_sync('docs_index', '{\"reembed\": true, \"limit\": 50}')",
+            "DROP TABLE docs_index",
+        ] {
+            let done = db.prepare(sql).and_then(|mut statement| {
+                let mut rows = statement.query([])?;
+                while rows.next()?.is_some() {}
+                Ok(())
+            });
+            if let Err(e) = done {
+                assert!(
+                    !e.to_string().contains("internal error") && !sql.starts_with("DROP"),
+                    "seed {start}: {sql}: {e}"
+                );
+            }
+            assert!(db.is_autocommit(), "seed {start}: {sql}");
+        }
+        assert_eq!(list(&db, "SELECT name FROM sqlite_master"), "docs", "seed {start}");
+    }
+}
