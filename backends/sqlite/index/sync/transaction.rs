@@ -8,7 +8,7 @@ use super::version::Version;
 use crate::base::error::{Error, Result};
 use crate::base::interrupt::Interrupt;
 use crate::index::ddl::{MARKS, Watched};
-use crate::index::pace::{Pace, backoff};
+use crate::index::pace::{Pace, away, backoff};
 use crate::sqlite::connection::{Db, Handle};
 use crate::sqlite::index::stored::Stored;
 use crate::sqlite::sql::{Failure, Statement, fail_to_write, is_autocommit};
@@ -87,7 +87,7 @@ impl Transactions {
                     let held = since.map_or(Duration::ZERO, |since| since.elapsed());
                     self.pace.held(held);
                     if self.is_shared {
-                        self.sleep(held)?;
+                        self.sleep(away(held))?;
                     }
                     return Ok(done);
                 }
