@@ -65,7 +65,9 @@ fn named(path: &str) -> String {
 /// Who asks, and where: each format's and preset's key goes by its own header, to its own path.
 #[test]
 fn every_format_sends_its_key_by_its_own_header() {
-    for spec in provider::all().map(|p| p.spec()).filter(|spec| !["local", "panic"].contains(&spec.name)) {
+    for spec in
+        provider::all().map(|p| p.spec()).filter(|spec| !["local", "panic", "custom"].contains(&spec.name))
+    {
         let own = spec.url.split_once("://").unwrap().1;
         let path = named(&own[own.find('/').unwrap()..]);
         let server = Scenario::new(&format!("key-{}", spec.name), json!({"key": "secret-of-mine"}));
@@ -85,10 +87,30 @@ fn every_format_sends_its_key_by_its_own_header() {
     }
 }
 
+/// Cloudflare's API, said by the user.
+#[test]
+fn a_custom_format_sends_and_reads_where_it_is_told() {
+    let server = Scenario::new("custom", json!({"key": "k1234567"}));
+    let path = "/client/v4/accounts/a/ai/run/m";
+    let options = json!({"body": {"pooling": "cls"}, "input": "/text", "output": "/result/data/*", "batch_size": 4,
+                         "key": "k1234567"});
+    let session = uncached(&server, "custom", path, options);
+    let texts = texts(10);
+    let vectors = embed(&session, &texts).unwrap();
+    assert_eq!(sizes(&server), [4, 4, 2]);
+    assert_in_order(&session, &texts, &vectors);
+    let request = &server.report()["log"][0];
+    assert_eq!((&request["path"], &request["body"]["pooling"]), (&json!(path), &json!("cls")));
+    let wrong =
+        uncached(&server, "custom", path, json!({"input": "/text", "output": "/data", "key": "k1234567"}));
+    assert!(message(embed(&wrong, &texts[..1])).contains("nothing is there at /data"));
+}
+
 /// What the sizes should be is asked of each format; that it is what docs/providers.md says, a test of src/provider/mod.rs.
 #[test]
 fn every_format_batches_within_its_own_ceiling() {
-    let specs = provider::all().map(|p| p.spec()).filter(|spec| !["local", "panic"].contains(&spec.name));
+    let specs =
+        provider::all().map(|p| p.spec()).filter(|spec| !["local", "panic", "custom"].contains(&spec.name));
     let all = specs.map(|spec| (spec.name, named(spec.paths.bare), spec.batch_size));
     // Variants that a URL selects.
     let variants = [

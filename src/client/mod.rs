@@ -245,6 +245,9 @@ impl Client {
             input_type: input_type.or(self.options.input_type.as_deref()),
             truncate: self.options.truncate,
             numbers: false,
+            input: self.options.input.as_deref(),
+            output: self.options.output.as_deref(),
+            batch_size: self.options.batch_size.unwrap_or(self.provider.spec().batch_size),
             body: &self.options.body,
         }
     }

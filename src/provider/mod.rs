@@ -7,6 +7,7 @@ mod azure;
 mod bedrock;
 mod cloudflare;
 mod cohere;
+mod custom;
 mod databricks;
 mod failure;
 mod gemini;
@@ -59,6 +60,7 @@ static FORMATS: &[&dyn Provider] = &[
     &watsonx::WATSONX,
     &databricks::DATABRICKS,
     &databricks::SNOWFLAKE,
+    &custom::Custom,
     #[cfg(feature = "local")]
     &local::Local,
     #[cfg(feature = "rigged")]
@@ -260,6 +262,12 @@ pub struct Ask<'a> {
     pub truncate: Option<bool>,
     /// Whether vectors are not asked for as base64, for servers that refuse a request that does.
     pub numbers: bool,
+    /// Where the texts go, for a format that leaves it to the user.
+    pub input: Option<&'a str>,
+    /// Where the vectors stand in a reply, likewise.
+    pub output: Option<&'a str>,
+    /// Texts in one request at most.
+    pub batch_size: usize,
     /// The user's fields, which win over ours.
     pub body: &'a Map<String, Value>,
 }
@@ -279,6 +287,11 @@ pub trait Provider: Send + Sync {
     fn accepts(&self, ask: &Ask<'_>) -> Result<(), String> {
         let spec = self.spec();
         let name = spec.name;
+        for (option, given) in [("input", ask.input), ("output", ask.output)] {
+            if given.is_some() {
+                return Err(format!("the option '{option}' is for format 'custom' alone: leave it out"));
+            }
+        }
         if ask.truncate.is_some() && spec.truncate.is_none() {
             return Err(format!(
                 "format '{name}' has no option 'truncate': leave it out, or set the server's own field by 'body'"
@@ -455,6 +468,9 @@ pub(crate) mod testing {
             input_type: None,
             truncate: None,
             numbers: false,
+            input: None,
+            output: None,
+            batch_size: 1,
             body: &NONE,
         }
     }
@@ -491,7 +507,7 @@ mod tests {
         let mut table = String::from(
             "| format | endpoint | key | a request holds | source |\n| --- | --- | --- | --- | --- |\n",
         );
-        for provider in all().filter(|p| !["panic", "local"].contains(&p.spec().name)) {
+        for provider in all().filter(|p| !["panic", "local", "custom"].contains(&p.spec().name)) {
             let spec = provider.spec();
             let keys: Vec<_> = spec.key_env.iter().map(|key| format!("`{key}`")).collect();
             let keys = if keys.is_empty() { "`key`".into() } else { keys.join(", ") };
@@ -552,7 +568,7 @@ mod tests {
     fn every_format_takes_query_and_document() {
         for provider in all().filter(|p| p.spec().name != "panic") {
             for word in ["query", "document"] {
-                let ask = Ask { input_type: Some(word), ..plain() };
+                let ask = Ask { input_type: Some(word), input: Some("/t"), ..plain() };
                 assert!(provider.request(&ask, &["a"]).is_ok(), "{}", provider.spec().name);
             }
         }

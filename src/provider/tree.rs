@@ -52,34 +52,37 @@ pub(super) fn write(
     serde_json::to_vec(&body)
 }
 
-/// Puts a value at `path`, the first one where the path has no `*`.
-fn set(at: &mut Value, path: &str, values: &[Value]) {
+/// Puts a value at `path`, the first one where the path has no `*`. What is in the way is replaced; the items of a list
+/// are made like its first.
+pub(super) fn set(at: &mut Value, path: &str, values: &[Value]) {
     let (name, rest) = path.split_once('/').map_or((path, None), |(name, rest)| (name, Some(rest)));
-    if name == "*" {
+    let index = name.parse::<usize>().ok().filter(|n| *n < 8 && !at.is_object());
+    if name == "*" || index.is_some() {
         if !at.is_array() {
             *at = Value::Array(Vec::new());
         }
-        if let Value::Array(items) = at {
-            items.resize(values.len(), Value::Null);
+    } else if !at.is_object() {
+        *at = Value::Object(Map::new());
+    }
+    match (at, index) {
+        (Value::Array(items), None) => {
+            let like = items.first().cloned().unwrap_or_default();
+            items.clear();
+            items.resize(values.len(), like);
             for (item, value) in items.iter_mut().zip(values) {
                 put(item, rest, std::slice::from_ref(value));
             }
         }
-        return;
-    }
-    let place = match name.parse::<usize>() {
-        Ok(n) if n < 8 => {
-            if !at.is_array() {
-                *at = Value::Array(Vec::new());
-            }
-            if let Value::Array(items) = at {
-                items.resize(items.len().max(n + 1), Value::Null);
-            }
-            &mut at[n]
+        (Value::Array(items), Some(n)) => {
+            items.resize(items.len().max(n + 1), Value::Null);
+            put(&mut items[n], rest, values);
         }
-        _ => &mut at[name],
-    };
-    put(place, rest, values);
+        (Value::Object(fields), _) => {
+            let name = name.replace("~1", "/").replace("~0", "~");
+            put(fields.entry(name).or_insert(Value::Null), rest, values);
+        }
+        _ => {}
+    }
 }
 
 fn put(place: &mut Value, rest: Option<&str>, values: &[Value]) {
