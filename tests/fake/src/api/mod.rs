@@ -71,7 +71,10 @@ impl Route {
             _ => match (Cloud::find(&segments), &segments[..]) {
                 (Some(cloud), _) => Self::Embed(Api::Cloud(cloud)),
                 // OpenAI's format at another's path.
-                (None, [_, .., "embeddings"]) => Self::Embed(Api::OpenAi(openai::flavor(body, settings))),
+                (
+                    None,
+                    [.., "v1" | "v3" | "openai" | "solar" | "inference" | "serving-endpoints", "embeddings"],
+                ) => Self::Embed(Api::OpenAi(openai::flavor(body, settings))),
                 _ => Self::Unknown,
             },
         }
