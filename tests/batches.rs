@@ -55,18 +55,78 @@ fn a_call_is_cut_by_the_batch_size_and_keeps_the_order() {
     assert_in_order(&session, &texts, &vectors);
 }
 
-/// What the sizes should be is asked of each format; that it is what the README says, a test of src/provider/mod.rs.
+/// A path of a format's, with a name for each that stands in braces.
+fn named(path: &str) -> String {
+    path.split('{')
+        .map(|part| part.split_once('}').map_or(part.into(), |(_, rest)| format!("m{rest}")))
+        .collect()
+}
+
+/// Who asks, and where: each format's and preset's key goes by its own header, to its own path.
+#[test]
+fn every_format_sends_its_key_by_its_own_header() {
+    for spec in
+        provider::all().map(|p| p.spec()).filter(|spec| !["local", "panic", "custom"].contains(&spec.name))
+    {
+        let own = spec.url.split_once("://").unwrap().1;
+        let path = named(&own[own.find('/').unwrap()..]);
+        let server = Scenario::new(&format!("key-{}", spec.name), json!({"key": "secret-of-mine"}));
+        let session = uncached(&server, spec.name, &path, json!({"key": "secret-of-mine"}));
+        embed(&session, &texts(1)).unwrap_or_else(|e| panic!("{}: {e}", spec.name));
+        let request = &server.report()["log"][0];
+        assert_eq!(request["path"], path, "{}", spec.name);
+        let (name, before) = spec.auth.header("secret-of-mine");
+        let carrying: Vec<_> = request["headers"].as_object().unwrap().iter().collect();
+        let carrying: Vec<_> =
+            carrying.into_iter().filter(|(_, v)| v.as_str().unwrap().contains("secret-of-mine")).collect();
+        assert_eq!(carrying.len(), 1, "{}", spec.name);
+        assert_eq!(
+            (carrying[0].0.as_str(), carrying[0].1),
+            (name, &json!(format!("{before}secret-of-mine")))
+        );
+    }
+}
+
+/// Cloudflare's API, said by the user.
+#[test]
+fn a_custom_format_sends_and_reads_where_it_is_told() {
+    let server = Scenario::new("custom", json!({"key": "k1234567"}));
+    let path = "/client/v4/accounts/a/ai/run/m";
+    let options = json!({"body": {"pooling": "cls"}, "input": "/text", "output": "/result/data/*", "batch_size": 4,
+                         "key": "k1234567"});
+    let session = uncached(&server, "custom", path, options);
+    let texts = texts(10);
+    let vectors = embed(&session, &texts).unwrap();
+    assert_eq!(sizes(&server), [4, 4, 2]);
+    assert_in_order(&session, &texts, &vectors);
+    let request = &server.report()["log"][0];
+    assert_eq!((&request["path"], &request["body"]["pooling"]), (&json!(path), &json!("cls")));
+    let wrong =
+        uncached(&server, "custom", path, json!({"input": "/text", "output": "/data", "key": "k1234567"}));
+    assert!(message(embed(&wrong, &texts[..1])).contains("nothing is there at /data"));
+}
+
+/// What the sizes should be is asked of each format; that it is what docs/providers.md says, a test of src/provider/mod.rs.
 #[test]
 fn every_format_batches_within_its_own_ceiling() {
-    let specs = provider::all().map(|p| p.spec()).filter(|spec| !["local", "panic"].contains(&spec.name));
-    let all = specs.map(|spec| (spec.name, spec.paths.bare, spec.batch_size));
-    // Variants that a URL selects, whose servers take one text.
-    let variants = [("ollama", "/api/embeddings", 1), ("llamafile", "/embedding", 1)];
+    let specs =
+        provider::all().map(|p| p.spec()).filter(|spec| !["local", "panic", "custom"].contains(&spec.name));
+    let all = specs.map(|spec| (spec.name, named(spec.paths.bare), spec.batch_size));
+    // Variants that a URL selects.
+    let variants = [
+        ("ollama", "/api/embeddings", 1),
+        ("llamafile", "/embedding", 1),
+        ("azure", "/openai/deployments/d?api-version=1", 256),
+        ("bedrock", "/model/amazon.titan-embed-text-v2%3A0/invoke", 1),
+        ("bedrock", "/model/amazon.nova-2-multimodal-embeddings-v1%3A0/invoke", 1),
+        ("bedrock", "/model/cohere.embed-english-v3/invoke", 96),
+    ];
+    let variants = variants.map(|(format, path, ceiling)| (format, path.to_owned(), ceiling));
     for (format, path, ceiling) in all.chain(variants) {
         let flavors = ["jina", "mixedbread", "mistral", "together", "voyage"];
         let settings = if flavors.contains(&format) { json!({"flavor": format}) } else { json!({}) };
         let server = Scenario::new(&format!("ceiling-{format}{}", path.len()), settings);
-        let session = uncached(&server, format, path, json!({}));
+        let session = uncached(&server, format, &path, json!({}));
         let texts = texts(100);
         let vectors = embed(&session, &texts).unwrap_or_else(|e| panic!("{format}: {e}"));
         let expected: Vec<_> = texts.chunks(ceiling).map(<[String]>::len).collect();

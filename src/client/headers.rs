@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use ureq::http::Uri;
-use ureq::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use ureq::http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use zeroize::Zeroizing;
 
 use super::Client;
@@ -118,7 +118,8 @@ impl Client {
         let _interruptible = interruptible(interrupt, Instant::now() + self.timeout());
         let mut headers = Vec::new();
         if let Some(value) = self.key()? {
-            headers.push(Header { name: AUTHORIZATION.as_str(), prefix: "Bearer ", value, is_secret: true });
+            let (name, prefix) = self.provider().spec().auth.header(&value);
+            headers.push(Header { name, prefix, value, is_secret: true });
         }
         for (name, value) in &self.options().headers {
             let is_secret = policy::is_secret(name, value);

@@ -78,7 +78,10 @@ impl Client {
         let body = self.provider.request(ask, &[text])?;
         let reading = self.options.of_reply();
         let hasher = Hasher::default().part(self.format().as_bytes()).part(reading.as_bytes());
-        Ok(hasher.part(self.endpoint.to_string().as_bytes()).part(&body).finish())
+        let hasher = hasher.part(self.endpoint.to_string().as_bytes()).part(&body);
+        // Another place in the same reply has another vector.
+        let place = self.options.output.iter();
+        Ok(place.fold(hasher, |hasher, place| hasher.part(place.as_bytes())).finish())
     }
 }
 
@@ -140,6 +143,9 @@ mod tests {
             r#"{"input_type": "query", "query_prefix": "query: "}"#,
             r#"{"normalize": true}"#,
             r#"{"body": {"a": 2}}"#,
+            r#"{"format": "custom", "input": "/a", "output": "/b"}"#,
+            r#"{"format": "custom", "input": "/b", "output": "/b"}"#,
+            r#"{"format": "custom", "input": "/a", "output": "/c"}"#,
             r#"{"headers": {"x-a": "2"}}"#,
             r#"{"headers": {"x-b": "1"}}"#,
             r#"{"client_cert": "/no/cert"}"#,

@@ -40,7 +40,24 @@ impl Client {
         if self.key_env().is_empty() {
             return false;
         }
-        let Ok(own) = self.provider.spec().url.parse::<Uri>() else {
+        // A region is a name of the provider's own; any other name in braces is a customer's.
+        let region = |text: &str| {
+            let (before, after) = text.split_once("{region}")?;
+            let host = self.endpoint.authority()?.as_str().to_ascii_lowercase();
+            let host = host.strip_suffix(":443").unwrap_or(&host);
+            let before = before.rsplit("://").next()?;
+            let after = after.split('/').next()?;
+            let region = host.strip_prefix(before)?.strip_suffix(after)?;
+            let is_name = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+            (!region.is_empty() && region.bytes().all(is_name)).then(|| text.replace("{region}", region))
+        };
+        let url = self.provider.spec().url;
+        let url = region(url).unwrap_or_else(|| url.to_owned());
+        let host = url.split('/').nth(2).unwrap_or_default();
+        if host.contains('{') {
+            return false;
+        }
+        let Ok(own) = url.split('{').next().unwrap_or_default().parse::<Uri>() else {
             return false;
         };
         if is_loopback(&own) {
@@ -104,13 +121,28 @@ mod tests {
             ("ollama", "http://192.0.2.1:11434", false),
             ("ollama", "https://ollama.example", false),
             ("llamafile", "http://localhost:8080", false),
+            ("gemini", "https://generativelanguage.googleapis.com", true),
+            ("gemini", "https://h", false),
+            ("cloudflare", "https://api.cloudflare.com/client/v4/accounts/1/ai/run", true),
+            ("bedrock", "https://bedrock-runtime.us-east-1.amazonaws.com", true),
+            ("bedrock", "https://BEDROCK-runtime.us-east-1.amazonaws.com:443", true),
+            ("bedrock", "http://bedrock-runtime.us-east-1.amazonaws.com", false),
+            ("bedrock", "https://bedrock-runtime.us-east-1.amazonaws.com:8443", false),
+            ("bedrock", "https://bedrock-runtime.evil.example.amazonaws.com", false),
+            ("bedrock", "https://bedrock-runtime.us-east-1.amazonaws.com.evil", false),
+            ("bedrock", "https://evil/bedrock-runtime.us-east-1.amazonaws.com", false),
+            ("bedrock", "https://bedrock-runtime..amazonaws.com", false),
+            ("watsonx", "https://eu-de.ml.cloud.ibm.com", true),
+            ("watsonx", "https://ml.cloud.ibm.com", false),
+            ("azure", "https://mine.openai.azure.com", false),
+            ("databricks", "https://dbc-1.cloud.databricks.com", false),
         ] {
             let options = serde_json::json!({"format": format, "url": url}).to_string();
             // A port that is none may be refused instead.
             let Ok(client) = client(&options) else { continue };
             assert_eq!(client.is_at_its_origin(), own, "{format} {url}");
         }
-        let presets = provider::all().filter(|p| !p.spec().key_env.is_empty());
+        let presets = provider::all().filter(|p| !p.spec().key_env.is_empty() && !p.spec().needs_url());
         for format in presets.map(|p| p.spec().name) {
             assert!(client(format).unwrap().is_at_its_origin(), "{format}");
         }

@@ -83,10 +83,10 @@ impl Client {
         let (endpoint, model) = match &local {
             Some(local) => (Uri::default(), local.path()),
             None => {
-                let url = options.url.as_deref().unwrap_or(spec.url);
-                let endpoint = provider::complete(url, &spec.paths).map_err(invalid)?;
+                let model = options.model.clone().unwrap_or_else(|| name.into());
+                let endpoint = provider::endpoint(options.url.as_deref(), spec, &model).map_err(invalid)?;
                 policy::check_host(&endpoint).map_err(invalid)?;
-                (endpoint, options.model.clone().unwrap_or_else(|| name.into()))
+                (endpoint, model)
             }
         };
         let identity = identity::identity(spec.name, &endpoint, &model, &options);
@@ -243,13 +243,16 @@ impl Client {
     pub(crate) fn ask<'a>(&'a self, input_type: Option<&'a str>) -> Ask<'a> {
         // The path of a local model changes no vector, so it is left out. The cache key has a hash of its files instead.
         let named =
-            self.local.is_none() && (self.provider.spec().model_required || self.options.model.is_some());
+            self.local.is_none() && (self.provider.spec().model.required || self.options.model.is_some());
         Ask {
             model: named.then_some(self.model.as_str()),
             dimensions: self.options.dimensions,
             input_type: input_type.or(self.options.input_type.as_deref()),
             truncate: self.options.truncate,
             numbers: false,
+            input: self.options.input.as_deref(),
+            output: self.options.output.as_deref(),
+            batch_size: self.options.batch_size.unwrap_or(self.provider.spec().batch_size),
             body: &self.options.body,
         }
     }

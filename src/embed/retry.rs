@@ -16,7 +16,7 @@ use crate::base::interrupt::{Interrupt, SLICE};
 use crate::client::Client;
 use crate::client::headers::Headers;
 use crate::client::{plan, policy};
-use crate::provider::{Failure, HttpReply, Reply, Verdict};
+use crate::provider::{self, Failure, HttpReply, Reply, Verdict};
 use crate::transport::{self, Kind, Sender, Target, Trouble};
 
 const BACKOFF_FIRST: Duration = Duration::from_millis(500);
@@ -280,7 +280,11 @@ fn attempt(
     if exchange.is_success() {
         headers.mask(&mut exchange.body);
         let go_on = || !interrupt.is_interrupted() && Instant::now() < deadline;
-        return provider.reply(&exchange.body, &go_on).map_err(|wrong| match go_on() {
+        let reply = match client.options().output.as_deref() {
+            Some(place) => provider::read_at(&exchange.body, place, &go_on),
+            None => provider.reply(&exchange.body, &go_on),
+        };
+        return reply.map_err(|wrong| match go_on() {
             true => replied(status, wrong),
             false => no_reply(transport::too_late(&target)),
         });

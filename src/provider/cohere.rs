@@ -3,7 +3,7 @@
 //! Source: cohere 7.3.1 (`v2/raw_client.py`, `config.py`): 96 texts a request, `input_type` required,
 //! embeddings by type. Floats are asked for: what its type `base64` encodes is not documented.
 
-use super::{Fixed, Input, InputType, Paths, Provider, Spec, Truncate};
+use super::{BASE, Fixed, Input, InputType, Model, Paths, Provider, Spec, Truncate};
 
 const V2: Spec = Spec {
     name: "cohere",
@@ -15,7 +15,7 @@ const V2: Spec = Spec {
         other: None,
     },
     key_env: &["CO_API_KEY"],
-    model_required: true,
+    model: Model::SENT,
     batch_size: 96,
     batch_tokens: None,
     input: Input::List("texts"),
@@ -28,6 +28,8 @@ const V2: Spec = Spec {
         required: true,
     }),
     fixed: &[("embedding_types", Fixed::Words(["float"]))],
+    source: "cohere 7.3.1",
+    ..BASE
 };
 
 static SPEC_V2: Spec = V2;

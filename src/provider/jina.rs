@@ -4,14 +4,14 @@
 //! `embedding_type` for the encoding. `normalized` has no documented default, so it is sent.
 
 use super::openai::PATHS;
-use super::{Fixed, Input, InputType, Plain, Spec, Truncate};
+use super::{BASE, Fixed, Input, InputType, Model, Plain, Spec, Truncate};
 
 pub(super) static JINA: Plain = Plain(Spec {
     name: "jina",
     url: "https://api.jina.ai/v1/embeddings",
     paths: PATHS,
     key_env: &["JINA_API_KEY", "JINA_AI_API_KEY"],
-    model_required: true,
+    model: Model::SENT,
     batch_size: 128,
     batch_tokens: None,
     input: Input::List("input"),
@@ -24,6 +24,8 @@ pub(super) static JINA: Plain = Plain(Spec {
         required: false,
     }),
     fixed: &[("embedding_type", Fixed::Text("base64")), ("normalized", Fixed::Flag(true))],
+    source: "litellm 1.106.2",
+    ..BASE
 });
 
 #[cfg(test)]

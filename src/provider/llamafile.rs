@@ -4,7 +4,7 @@
 //! README @00dc805 with replies recorded from a real server (tests/fixtures/llamafile). Five shapes of the
 //! native reply are in the wild; the reader takes all of them and refuses one vector per token.
 
-use super::{Input, Paths, Provider, Spec};
+use super::{BASE, Input, Model, Paths, Provider, Spec};
 
 const NATIVE: Spec = Spec {
     name: "llamafile",
@@ -16,7 +16,7 @@ const NATIVE: Spec = Spec {
         other: None,
     },
     key_env: &[],
-    model_required: false,
+    model: Model::IF_NAMED,
     // llamafiler takes one; a llama-server takes many: raise batch_size for it.
     batch_size: 1,
     batch_tokens: None,
@@ -25,6 +25,8 @@ const NATIVE: Spec = Spec {
     truncate: None,
     input_type: None,
     fixed: &[],
+    source: "llama.cpp 00dc805",
+    ..BASE
 };
 
 static SPEC: Spec = NATIVE;

@@ -1,14 +1,14 @@
 //! Format `local`: a model inside the process. It has no wire, so this says what a request is cut into, and no more;
 //! `src/local/` computes.
 
-use super::{Ask, Input, Paths, Provider, Spec, Truncate};
+use super::{Ask, BASE, Input, Model, Paths, Provider, Spec, Truncate};
 
 static SPEC: Spec = Spec {
     name: "local",
     url: "",
     paths: Paths { bare: "", complete: &[], prefix: &[], other: None },
     key_env: &[],
-    model_required: false,
+    model: Model::IF_NAMED,
     // Texts of similar length are computed together, and the more there are to sort, the less is padding.
     batch_size: 128,
     batch_tokens: Some(4096),
@@ -17,6 +17,8 @@ static SPEC: Spec = Spec {
     truncate: Some(Truncate::Flag("truncate")),
     input_type: None,
     fixed: &[],
+    source: "docs/local.md",
+    ..BASE
 };
 
 pub(super) struct Local;

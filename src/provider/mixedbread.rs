@@ -4,14 +4,14 @@
 //! prompt that its retrieval models were trained with.
 
 use super::openai::PATHS;
-use super::{Fixed, Input, InputType, Plain, Spec};
+use super::{BASE, Fixed, Input, InputType, Model, Plain, Spec};
 
 pub(super) static MIXEDBREAD: Plain = Plain(Spec {
     name: "mixedbread",
     url: "https://api.mixedbread.com/v1/embeddings",
     paths: PATHS,
     key_env: &["MXBAI_API_KEY", "MIXEDBREAD_API_KEY"],
-    model_required: true,
+    model: Model::SENT,
     batch_size: 128,
     batch_tokens: None,
     input: Input::List("input"),
@@ -24,6 +24,8 @@ pub(super) static MIXEDBREAD: Plain = Plain(Spec {
         required: false,
     }),
     fixed: &[("encoding_format", Fixed::Text("base64")), ("normalized", Fixed::Flag(true))],
+    source: "mixedbread 0.54.0",
+    ..BASE
 });
 
 #[cfg(test)]

@@ -3,8 +3,15 @@
 //! A new format is one file with a [`Spec`] and one line in `FORMATS`; a service that speaks OpenAI's format
 //! is one line in `presets`. Facts about the APIs come from the official SDKs and servers named in each file.
 
+mod azure;
+mod bedrock;
+mod cloudflare;
 mod cohere;
+mod custom;
+mod databricks;
 mod failure;
+mod gemini;
+mod huggingface;
 mod jina;
 mod json;
 mod llamafile;
@@ -20,7 +27,10 @@ mod presets;
 mod reply;
 #[cfg(feature = "rigged")]
 mod rigged;
+mod tree;
 mod url;
+mod vertex;
+mod watsonx;
 
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
@@ -28,8 +38,8 @@ use serde_json::{Map, Value};
 
 pub use failure::{Failure, HttpReply, Verdict};
 pub use json::GoOn;
-pub use reply::{NO_INDEX, Reply, read};
-pub use url::{Paths, complete};
+pub use reply::{NO_INDEX, Reply, read, read_at};
+pub use url::{Paths, complete, endpoint};
 
 /// The formats that have a file of their own.
 static FORMATS: &[&dyn Provider] = &[
@@ -40,6 +50,17 @@ static FORMATS: &[&dyn Provider] = &[
     &mixedbread::MIXEDBREAD,
     &ollama::OLLAMA,
     &llamafile::LLAMAFILE,
+    &gemini::GEMINI,
+    &azure::AZURE,
+    &huggingface::HUGGINGFACE,
+    &huggingface::TEI,
+    &cloudflare::CLOUDFLARE,
+    &vertex::VERTEX,
+    &bedrock::BEDROCK,
+    &watsonx::WATSONX,
+    &databricks::DATABRICKS,
+    &databricks::SNOWFLAKE,
+    &custom::Custom,
     #[cfg(feature = "local")]
     &local::Local,
     #[cfg(feature = "rigged")]
@@ -68,8 +89,8 @@ pub struct Spec {
     pub paths: Paths,
     /// Environment variables that hold the key, the official SDK's own first.
     pub key_env: &'static [&'static str],
-    /// Whether `model` is sent even when the user named none (then it is the client's name).
-    pub model_required: bool,
+    /// Where the model's name goes.
+    pub model: Model,
     /// Texts in one request at most.
     pub batch_size: usize,
     /// Estimated tokens in one request at most.
@@ -84,6 +105,90 @@ pub struct Spec {
     pub input_type: Option<InputType>,
     /// Fields that every request has.
     pub fixed: &'static [(&'static str, Fixed)],
+    /// The header of the key.
+    pub auth: Auth,
+    /// Where the vectors stand in a reply, as a JSON pointer with `*` for a list; none for the usual places.
+    pub output: Option<&'static str>,
+    /// The SDK or page that the facts come from.
+    pub source: &'static str,
+}
+
+/// What most formats have in common.
+const BASE: Spec = Spec {
+    name: "",
+    url: "",
+    paths: Paths { bare: "", complete: &[], prefix: &[], other: None },
+    key_env: &[],
+    model: Model::SENT,
+    batch_size: 1,
+    batch_tokens: None,
+    input: Input::List("input"),
+    dimensions: None,
+    truncate: None,
+    input_type: None,
+    fixed: &[],
+    auth: Auth::Bearer,
+    output: None,
+    source: "",
+};
+
+impl Spec {
+    /// Whether the format has no server of its own, so that a client needs a URL. Its `url` shows one.
+    pub fn needs_url(&self) -> bool {
+        self.url.replace("{model}", "").replace("{id}", "").contains('{')
+    }
+
+    /// Whether a request is more than one flat object.
+    fn has_paths(&self) -> bool {
+        self.input.field().contains('/')
+    }
+}
+
+/// Where the model's name goes.
+#[derive(Debug, Clone, Copy)]
+pub struct Model {
+    /// The field; none where the name stands in the URL alone.
+    pub field: Option<&'static str>,
+    /// What goes before the name in the field.
+    pub prefix: &'static str,
+    /// Whether it is sent even when the user named none (then it is the client's name).
+    pub required: bool,
+}
+
+impl Model {
+    /// In the field `model`, always.
+    pub const SENT: Model = Model { field: Some("model"), prefix: "", required: true };
+    /// In the field `model`, if the user named one.
+    pub const IF_NAMED: Model = Model { required: false, ..Model::SENT };
+    /// In the URL, or nowhere.
+    pub const IN_URL: Model = Model { field: None, ..Model::SENT };
+}
+
+/// How a request says who sends it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Auth {
+    /// `Authorization: Bearer …`
+    Bearer,
+    /// The key in this header.
+    Header(&'static str),
+    /// The same, but a token of an identity provider (a JWT) as a bearer's.
+    HeaderOrBearer(&'static str),
+}
+
+impl Auth {
+    /// The header of `key`, and what stands before the key in it.
+    pub fn header(self, key: &str) -> (&'static str, &'static str) {
+        match self {
+            Auth::Header(name) => (name, ""),
+            Auth::HeaderOrBearer(name) if !is_jwt(key) => (name, ""),
+            _ => ("authorization", "Bearer "),
+        }
+    }
+}
+
+/// Whether a key is a JSON Web Token: three parts of base64, of which the first is a JSON object.
+fn is_jwt(key: &str) -> bool {
+    key.starts_with("eyJ") && key.split('.').count() == 3
 }
 
 /// How texts are sent.
@@ -95,13 +200,15 @@ pub enum Input {
     TextOrList(&'static str),
     /// As a string in this field, one a request.
     Text(&'static str),
+    /// In an object each, in an array. A field is a path; `*` is the array that has an object for each text.
+    Items(&'static str),
 }
 
 impl Input {
     /// The field's name.
     pub fn field(&self) -> &'static str {
         match self {
-            Input::List(field) | Input::TextOrList(field) | Input::Text(field) => field,
+            Input::List(field) | Input::TextOrList(field) | Input::Text(field) | Input::Items(field) => field,
         }
     }
 }
@@ -136,6 +243,8 @@ pub enum Fixed {
     Text(&'static str),
     /// A boolean.
     Flag(bool),
+    /// A number.
+    Number(usize),
     /// An array of one string.
     Words([&'static str; 1]),
 }
@@ -153,6 +262,12 @@ pub struct Ask<'a> {
     pub truncate: Option<bool>,
     /// Whether vectors are not asked for as base64, for servers that refuse a request that does.
     pub numbers: bool,
+    /// Where the texts go, for a format that leaves it to the user.
+    pub input: Option<&'a str>,
+    /// Where the vectors stand in a reply, likewise.
+    pub output: Option<&'a str>,
+    /// Texts in one request at most.
+    pub batch_size: usize,
     /// The user's fields, which win over ours.
     pub body: &'a Map<String, Value>,
 }
@@ -172,6 +287,11 @@ pub trait Provider: Send + Sync {
     fn accepts(&self, ask: &Ask<'_>) -> Result<(), String> {
         let spec = self.spec();
         let name = spec.name;
+        for (option, given) in [("input", ask.input), ("output", ask.output)] {
+            if given.is_some() {
+                return Err(format!("the option '{option}' is for format 'custom' alone: leave it out"));
+            }
+        }
         if ask.truncate.is_some() && spec.truncate.is_none() {
             return Err(format!(
                 "format '{name}' has no option 'truncate': leave it out, or set the server's own field by 'body'"
@@ -180,8 +300,9 @@ pub trait Provider: Send + Sync {
         if let (Some(false), Some(Truncate::Word(_, _, None))) = (ask.truncate, spec.truncate) {
             return Err(format!("format '{name}' cannot be asked not to truncate"));
         }
-        if ask.body.contains_key(spec.input.field()) {
-            return Err(format!("option 'body' may not set '{}', which holds the texts", spec.input.field()));
+        let field = spec.input.field().split('/').next().unwrap_or_default();
+        if !matches!(spec.input, Input::Text(path) if path.contains('/')) && ask.body.contains_key(field) {
+            return Err(format!("option 'body' may not set '{field}', which holds the texts"));
         }
         input_type(spec, ask.input_type).map(drop)
     }
@@ -200,7 +321,10 @@ pub trait Provider: Send + Sync {
     /// An input type that the format does not have.
     fn request(&self, ask: &Ask<'_>, texts: &[&str]) -> Result<Vec<u8>, String> {
         let typed = self.input_type(ask.input_type)?;
-        write(self.spec(), ask, typed, texts).map_err(|e| e.to_string())
+        match self.spec().has_paths() {
+            true => tree::write(self.spec(), ask, typed, texts).map_err(|e| e.to_string()),
+            false => write(self.spec(), ask, typed, texts).map_err(|e| e.to_string()),
+        }
     }
 
     /// Reads the body of a reply with status 200, as long as `go_on` says so.
@@ -208,12 +332,31 @@ pub trait Provider: Send + Sync {
     /// # Errors
     /// A body that holds no embeddings, in words for the user; a stop.
     fn reply(&self, body: &[u8], go_on: GoOn<'_>) -> Result<Reply, Failure> {
-        read(body, go_on)
+        read_at(body, self.spec().output.unwrap_or_default(), go_on)
     }
 
     /// Reads any other reply: what it says, and what may be done about it.
     fn failure(&self, reply: &HttpReply<'_>) -> Failure {
         failure::classify(reply)
+    }
+}
+
+/// A format of which a part of the endpoint's path selects a variant: all of it is data.
+#[derive(Debug)]
+pub struct Varied {
+    spec: Spec,
+    /// What a path holds, and the variant that it selects.
+    variants: &'static [(&'static str, Plain)],
+}
+
+impl Provider for Varied {
+    fn spec(&self) -> &Spec {
+        &self.spec
+    }
+
+    fn at(&'static self, path: &str) -> &'static dyn Provider {
+        let variant = self.variants.iter().find(|(part, _)| path.contains(part));
+        variant.map_or(self, |(_, plain)| plain as &dyn Provider)
     }
 }
 
@@ -248,8 +391,8 @@ fn write(
     let mut json = serde_json::Serializer::new(Vec::with_capacity(room + 256));
     let mut body = json.serialize_map(None)?;
     let ours = |name: &str| !ask.body.contains_key(name);
-    if let Some(model) = ask.model.filter(|_| ours("model")) {
-        body.serialize_entry("model", model)?;
+    if let (Some(name), Some(model)) = (spec.model.field.filter(|name| ours(name)), ask.model) {
+        body.serialize_entry(name, model)?;
     }
     let wanted = |value: &Fixed| !(ask.numbers && matches!(value, Fixed::Text("base64")));
     for (name, value) in spec.fixed.iter().filter(|(name, value)| ours(name) && wanted(value)) {
@@ -325,13 +468,16 @@ pub(crate) mod testing {
             input_type: None,
             truncate: None,
             numbers: false,
+            input: None,
+            output: None,
+            batch_size: 1,
             body: &NONE,
         }
     }
 
     /// The endpoint that a URL becomes.
     pub fn completed(format: &str, url: &str) -> String {
-        complete(url, &find(format).unwrap().spec().paths).unwrap().to_string()
+        endpoint(Some(url), find(format).unwrap().spec(), "m").unwrap().to_string()
     }
 
     /// A recorded reply of tests/fixtures.
@@ -356,21 +502,49 @@ mod tests {
         assert_eq!(names.len(), all().count());
     }
 
-    /// One that the README does not name, or says something else of, fails.
+    /// The rows of docs/providers.md.
+    fn documentation() -> String {
+        let mut table = String::from(
+            "| format | endpoint | key | a request holds | source |\n| --- | --- | --- | --- | --- |\n",
+        );
+        for provider in all().filter(|p| !["panic", "local", "custom"].contains(&p.spec().name)) {
+            let spec = provider.spec();
+            let keys: Vec<_> = spec.key_env.iter().map(|key| format!("`{key}`")).collect();
+            let keys = if keys.is_empty() { "`key`".into() } else { keys.join(", ") };
+            let keys = match spec.auth {
+                Auth::Bearer => keys,
+                Auth::Header(name) => format!("{keys} by `{name}`"),
+                Auth::HeaderOrBearer(name) => format!("{keys} by `{name}`, or a token as a bearer's"),
+            };
+            let tokens = spec.batch_tokens.map(|n| format!(", {n} tokens")).unwrap_or_default();
+            let (name, url, size, source) = (spec.name, spec.url, spec.batch_size, spec.source);
+            assert!(!source.is_empty(), "{name}");
+            table += &format!("| `{name}` | `{url}` | {keys} | {size}{tokens} | {source} |\n");
+        }
+        table
+    }
+
+    /// `UPDATE_README=1 cargo test --lib the_table_of_providers` writes it.
     #[test]
-    fn the_readme_says_of_each_format_what_its_spec_says() {
+    fn the_table_of_providers_is_fresh() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/providers.md");
+        let page = std::fs::read_to_string(path).unwrap();
+        let from = page.find("| format | endpoint |").unwrap();
+        let to = from + page[from..].find("\n\n").unwrap() + 1;
+        if std::env::var_os("UPDATE_README").is_some() {
+            return std::fs::write(path, page[..from].to_owned() + &documentation() + &page[to..]).unwrap();
+        }
+        assert_eq!(&page[from..to], documentation());
+    }
+
+    /// One that the README does not name fails.
+    #[test]
+    fn the_readme_names_every_format() {
         let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
-        for spec in all().map(|p| p.spec()).filter(|spec| spec.name != "panic") {
-            let name = format!("`{}`", spec.name);
-            let mut rows = readme.lines().filter_map(|line| Some(line.strip_prefix("| ")?.split(" | ")));
-            let row: Vec<_> =
-                rows.find(|row| row.clone().next().unwrap().contains(&name)).expect(&name).collect();
-            let digits: String = row[3].chars().take_while(char::is_ascii_digit).collect();
-            if row[0] == name {
-                assert_eq!(digits, spec.batch_size.to_string(), "{name}");
-                assert!(row[1].contains(spec.url) || spec.name == "local", "{name}");
-                assert!(spec.key_env.first().is_none_or(|key| row[2].contains(key)), "{name}");
-            }
+        let from = readme.find("## Providers").unwrap();
+        let section = &readme[from..from + readme[from..].find("## Options").unwrap()];
+        for name in all().map(|p| p.spec().name).filter(|name| *name != "panic") {
+            assert!(section.contains(&format!("`{name}`")), "{name}");
         }
     }
 
@@ -394,7 +568,7 @@ mod tests {
     fn every_format_takes_query_and_document() {
         for provider in all().filter(|p| p.spec().name != "panic") {
             for word in ["query", "document"] {
-                let ask = Ask { input_type: Some(word), ..plain() };
+                let ask = Ask { input_type: Some(word), input: Some("/t"), ..plain() };
                 assert!(provider.request(&ask, &["a"]).is_ok(), "{}", provider.spec().name);
             }
         }

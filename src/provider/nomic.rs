@@ -3,7 +3,7 @@
 //! Source: nomic 3.9.0 (`embed.py`): the field is `task_type`, lists are cut to ten texts a request, and the
 //! size is `dimensionality`.
 
-use super::{Input, InputType, Paths, Plain, Spec, Truncate};
+use super::{BASE, Input, InputType, Model, Paths, Plain, Spec, Truncate};
 
 pub(super) static NOMIC: Plain = Plain(Spec {
     name: "nomic",
@@ -15,7 +15,7 @@ pub(super) static NOMIC: Plain = Plain(Spec {
         other: None,
     },
     key_env: &["NOMIC_API_KEY"],
-    model_required: true,
+    model: Model::SENT,
     batch_size: 10,
     batch_tokens: None,
     input: Input::List("texts"),
@@ -28,6 +28,8 @@ pub(super) static NOMIC: Plain = Plain(Spec {
         required: true,
     }),
     fixed: &[],
+    source: "nomic 3.9.0",
+    ..BASE
 });
 
 #[cfg(test)]

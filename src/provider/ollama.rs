@@ -3,7 +3,7 @@
 //! Source: ollama server snapshot fb30760 (`server/routes.go`) and ollama-python 0.6.3. The legacy endpoint
 //! takes one text, has no truncate or dimensions, and does not normalise.
 
-use super::{Failure, Fixed, HttpReply, Input, Paths, Provider, Spec, Truncate, failure};
+use super::{BASE, Failure, Fixed, HttpReply, Input, Model, Paths, Provider, Spec, Truncate, failure};
 
 const EMBED: Spec = Spec {
     name: "ollama",
@@ -15,7 +15,7 @@ const EMBED: Spec = Spec {
         other: Some("/api/embed"),
     },
     key_env: &["OLLAMA_API_KEY"],
-    model_required: true,
+    model: Model::SENT,
     batch_size: 32,
     batch_tokens: None,
     input: Input::List("input"),
@@ -23,6 +23,8 @@ const EMBED: Spec = Spec {
     truncate: Some(Truncate::Flag("truncate")),
     input_type: None,
     fixed: &[],
+    source: "ollama-python 0.6.3",
+    ..BASE
 };
 
 static SPEC: Spec = EMBED;

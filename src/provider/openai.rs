@@ -3,7 +3,7 @@
 //! Source: openai-python 2.54.0 (`resources/embeddings.py`), which asks for base64 by default, so a server
 //! that claims compatibility either sends it or ignores the field.
 
-use super::{Fixed, Input, Paths, Plain, Spec};
+use super::{BASE, Fixed, Input, Model, Paths, Plain, Spec};
 
 pub(super) const PATHS: Paths = Paths {
     bare: "/v1/embeddings",
@@ -19,7 +19,7 @@ pub(super) static OPENAI: Plain = Plain(Spec {
     url: "https://api.openai.com/v1/embeddings",
     paths: PATHS,
     key_env: &["OPENAI_API_KEY"],
-    model_required: true,
+    model: Model::SENT,
     batch_size: 256,
     batch_tokens: Some(300_000),
     input: Input::List("input"),
@@ -27,6 +27,8 @@ pub(super) static OPENAI: Plain = Plain(Spec {
     truncate: None,
     input_type: None,
     fixed: &[("encoding_format", Fixed::Text("base64"))],
+    source: "openai-python 2.54.0",
+    ..BASE
 });
 
 #[cfg(test)]

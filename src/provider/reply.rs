@@ -45,10 +45,23 @@ pub struct Reply {
 /// # Errors
 /// JSON that is broken or holds no embeddings, rows of unequal width, vectors per token, a stop.
 pub fn read(body: &[u8], go_on: GoOn<'_>) -> Result<Reply, Failure> {
+    read_at(body, "", go_on)
+}
+
+/// The same, where the vectors stand at `place`: a JSON pointer in which `*` is each item of a list. An empty one
+/// stands for the usual places.
+///
+/// # Errors
+/// As there, and nothing at that place.
+pub fn read_at(body: &[u8], place: &str, go_on: GoOn<'_>) -> Result<Reply, Failure> {
     let mut rows = Rows::default();
     let mut stopped = false;
     let read = Reader::new(body, go_on).and_then(|mut reader| {
-        let read = rows.document(&mut reader).and_then(|()| reader.end());
+        let read = match place {
+            "" => rows.document(&mut reader),
+            place => rows.at(&mut reader, place, true),
+        };
+        let read = read.and_then(|()| reader.end());
         stopped = reader.is_stopped();
         read
     });
@@ -118,6 +131,53 @@ impl Rows {
         }
     }
 
+    /// What stands at `place`, from here.
+    fn at(&mut self, reader: &mut Reader<'_>, place: &str, is_top: bool) -> Result<(), Error> {
+        let Some((name, rest)) = place.strip_prefix('/').map(|p| p.split_at(p.find('/').unwrap_or(p.len())))
+        else {
+            return self.row(reader);
+        };
+        let mut found = false;
+        match reader.peek() {
+            b'[' => {
+                let wanted = name.parse::<usize>().ok();
+                let mut n = 0;
+                reader.array(|reader| {
+                    let is_here = name == "*" || wanted == Some(n);
+                    n += 1;
+                    if !is_here {
+                        return reader.skip();
+                    }
+                    found = true;
+                    self.at(reader, rest, false)
+                })?;
+                found |= name == "*";
+            }
+            b'{' if name != "*" => {
+                let name = name.replace("~1", "/").replace("~0", "~");
+                reader.object(|reader, key| match key {
+                    _ if key == name && !found => {
+                        found = true;
+                        self.at(reader, rest, false)
+                    }
+                    "usage" | "meta" | "input_token_count" | "inputTextTokenCount" if is_top => {
+                        self.reply.tokens = tokens(reader)?.or(self.reply.tokens);
+                        Ok(())
+                    }
+                    _ => reader.skip(),
+                })?;
+            }
+            _ => {
+                let wanted = if name == "*" { "a list of embeddings" } else { "an object or a list" };
+                return Err(reader.unexpected(wanted));
+            }
+        }
+        match found {
+            true => Ok(()),
+            false => Err(reader.shape(format!("nothing is there at {}", bounded(place, 80)))),
+        }
+    }
+
     fn top(&mut self, reader: &mut Reader<'_>) -> Result<(), Error> {
         let mut found = false;
         reader.object(|reader, key| match key {
@@ -132,7 +192,7 @@ impl Rows {
                 found = true;
                 self.row(reader)
             }
-            "usage" | "meta" | "prompt_eval_count" | "tokens_used" => {
+            "usage" | "meta" | "prompt_eval_count" | "tokens_used" | "inputTextTokenCount" => {
                 self.reply.tokens = tokens(reader)?.or(self.reply.tokens);
                 Ok(())
             }

@@ -1,14 +1,14 @@
 //! A format that panics, to prove in real hosts that a panic becomes an SQL error. Feature `rigged` only.
 
 use super::openai::PATHS;
-use super::{Ask, Input, Provider, Spec};
+use super::{Ask, BASE, Input, Model, Provider, Spec};
 
 static SPEC: Spec = Spec {
     name: "panic",
     url: "http://127.0.0.1:9/v1/embeddings",
     paths: PATHS,
     key_env: &[],
-    model_required: false,
+    model: Model::IF_NAMED,
     batch_size: 1,
     batch_tokens: None,
     input: Input::List("input"),
@@ -16,6 +16,7 @@ static SPEC: Spec = Spec {
     truncate: None,
     input_type: None,
     fixed: &[],
+    ..BASE
 };
 
 pub(super) struct Rigged;

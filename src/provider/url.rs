@@ -4,6 +4,8 @@ use std::net::Ipv6Addr;
 
 use ureq::http::Uri;
 
+use super::Spec;
+
 /// How the paths of a format's endpoints look.
 #[derive(Debug, Clone, Copy)]
 pub struct Paths {
@@ -22,6 +24,54 @@ pub struct Paths {
 /// # Errors
 /// A URL without scheme or host, with a user name or fragment, or with a host or port that cannot be.
 pub fn complete(url: &str, paths: &Paths) -> Result<Uri, String> {
+    let text = completed(url, paths)?;
+    text.parse().map_err(|e| format!("the url is not a URL: {e}"))
+}
+
+/// The endpoint of `spec` for a model, at `url` or at the format's own.
+///
+/// # Errors
+/// As [`complete`], and a URL that lacks what the format needs to know.
+pub fn endpoint(url: Option<&str>, spec: &Spec, model: &str) -> Result<Uri, String> {
+    let as_in = |text: &str| {
+        // Names in braces are to be replaced, the model's is not.
+        format!(
+            "{text}: give the option url, as in {}",
+            spec.url.replace("{model}", "MODEL").replace("{id}", "MODEL")
+        )
+    };
+    if url.is_none() && spec.needs_url() {
+        return Err(as_in("the format has no server that is the same for all"));
+    }
+    let given = url.unwrap_or(spec.url);
+    let mut text = match url {
+        Some(url) => completed(url, &spec.paths)?,
+        None => given.to_owned(),
+    };
+    if !given.contains('{') || url.is_none() {
+        let name = model.strip_prefix(spec.model.prefix).unwrap_or(model);
+        text = text.replace("{model}", &encoded(name, b"-._~@/")).replace("{id}", &encoded(name, b"-._~"));
+    }
+    if text.contains('{') {
+        return Err(as_in("the url has a name in braces that is to be replaced"));
+    }
+    text.parse().map_err(|e| format!("the url is not a URL: {e}"))
+}
+
+/// `text` for a path: all but letters, digits and `plain` in percent.
+fn encoded(text: &str, plain: &[u8]) -> String {
+    let mut out = String::new();
+    for byte in text.bytes() {
+        match byte.is_ascii_alphanumeric() || plain.contains(&byte) {
+            true => out.push(byte as char),
+            false => out.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    out
+}
+
+/// The text of a completed URL; what it appends may have names in braces.
+fn completed(url: &str, paths: &Paths) -> Result<String, String> {
     let (address, query) = match url.split_once('?') {
         Some((address, query)) => (address, format!("?{query}")),
         None => (url, String::new()),
@@ -60,8 +110,14 @@ pub fn complete(url: &str, paths: &Paths) -> Result<Uri, String> {
         let known = paths.prefix.iter().find(|(end, _)| path.ends_with(end));
         (path, known.map(|(_, append)| *append).or(paths.other).unwrap_or(""))
     };
-    let endpoint = format!("{}://{authority}{path}{append}{query}", scheme.to_ascii_lowercase());
-    endpoint.parse().map_err(|e| wrong(&format!("is not a URL: {e}")))
+    // A query of the user's stands for ours.
+    let append = if query.is_empty() { append } else { append.split('?').next().unwrap_or(append) };
+    let given = format!("{}://{authority}{path}", scheme.to_ascii_lowercase());
+    given
+        .parse::<Uri>()
+        .and_then(|_| format!("{given}{query}").parse::<Uri>())
+        .map_err(|e| wrong(&format!("is not a URL: {e}")))?;
+    Ok(format!("{given}{append}{query}"))
 }
 
 /// Whether `authority` is a host, or a host and a port. What reads the URL later would take a port that is none for
@@ -206,7 +262,10 @@ mod tests {
     fn every_default_url_is_its_own_completion() {
         for provider in super::super::all().filter(|p| !p.spec().url.is_empty()) {
             let spec = provider.spec();
-            assert_eq!(complete(spec.url, &spec.paths).unwrap().to_string(), spec.url);
+            if !spec.needs_url() {
+                let made = endpoint(None, spec, "m").unwrap().to_string();
+                assert_eq!(endpoint(Some(&made), spec, "m").unwrap().to_string(), made);
+            }
         }
     }
 }

@@ -233,6 +233,24 @@ options! {
         sender: true,
         local: false,
     }
+    /// for format `custom`, JSON pointer: where in `body` the text goes, or with `batch_size` over 1 the list of them;
+    /// `*` is each item of a list (`/texts/*/content`)
+    input: Option<String> {
+        default: "none",
+        read: |at| Ok(Some(at.text()?.into())),
+        vector: Request,
+        sender: false,
+        local: false,
+    }
+    /// for format `custom`, JSON pointer: where the vector stands in the reply; `*` is each item of a list
+    /// (`/results/*/embedding`)
+    output: Option<String> {
+        default: "none",
+        read: |at| Ok(Some(at.text()?.into())),
+        vector: Request,
+        sender: false,
+        local: false,
+    }
     /// seconds of one whole call with its retries
     timeout: Option<Duration> {
         default: "60",

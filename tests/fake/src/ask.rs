@@ -41,8 +41,10 @@ pub fn tokens(text: &str) -> usize {
 /// Providers name the same two types in many ways; one vector shall stand for each.
 pub fn canonical(kind: &str) -> &str {
     match kind {
-        "search_query" | "retrieval.query" | "query" | MIXEDBREAD_QUERY => "query",
-        "search_document" | "retrieval.passage" | "document" | "passage" => "document",
+        "search_query" | "retrieval.query" | "RETRIEVAL_QUERY" | "GENERIC_RETRIEVAL" | "query"
+        | MIXEDBREAD_QUERY => "query",
+        "search_document" | "retrieval.passage" | "RETRIEVAL_DOCUMENT" | "GENERIC_INDEX" | "document"
+        | "passage" => "document",
         other => other,
     }
 }
@@ -84,6 +86,7 @@ pub fn any_texts(body: &Value) -> Vec<Cow<'_, str>> {
         .map(|field| &body[field])
         .find(|value| !value.is_null())
         .and_then(texts_in)
+        .or_else(|| crate::api::cloud::texts(body))
         .unwrap_or_default()
 }
 

@@ -204,10 +204,10 @@ fn overall(route: &Route, fault: &Fault, scenario: &Scenario) -> Option<Answer> 
 }
 
 fn carries(headers: &HeaderMap, key: &str) -> bool {
-    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+    let text = |name: &str| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
     let bearer = text("authorization").and_then(|value| value.split_once(' '));
     bearer.is_some_and(|(scheme, given)| scheme.eq_ignore_ascii_case("bearer") && given == key)
-        || text("api-key") == Some(key)
+        || ["api-key", "x-goog-api-key", "x-portkey-api-key"].iter().any(|name| text(name) == Some(key))
 }
 
 fn rows(ask: &Ask) -> Vec<Row> {

@@ -1,5 +1,6 @@
 //! The APIs: how each reads a request, writes the vectors and words its errors.
 
+pub mod cloud;
 mod cohere;
 mod llama;
 mod nomic;
@@ -8,6 +9,7 @@ mod openai;
 
 use serde_json::{Value, json};
 
+use self::cloud::Cloud;
 use crate::answer::Answer;
 use crate::ask::{Ask, tokens};
 use crate::rows::Row;
@@ -30,6 +32,8 @@ pub enum Api {
     CohereV2,
     /// `/v1/embedding/text`
     Nomic,
+    /// A cloud's own envelope.
+    Cloud(Cloud),
 }
 
 /// Where a path leads.
@@ -63,7 +67,16 @@ impl Route {
             ["health"] | ["v1", "health"] => Self::Health,
             ["v1", "models"] => Self::Models,
             ["v1", "user"] => Self::User,
-            _ => Self::Unknown,
+            ["model", id, "invoke"] if id.contains("cohere") => Self::Embed(Api::CohereV1),
+            _ => match (Cloud::find(&segments), &segments[..]) {
+                (Some(cloud), _) => Self::Embed(Api::Cloud(cloud)),
+                // OpenAI's format at another's path.
+                (
+                    None,
+                    [.., "v1" | "v3" | "openai" | "solar" | "inference" | "serving-endpoints", "embeddings"],
+                ) => Self::Embed(Api::OpenAi(openai::flavor(body, settings))),
+                _ => Self::Unknown,
+            },
         }
     }
 }
@@ -78,6 +91,7 @@ impl Api {
             Self::OllamaLegacy => ollama::read_legacy(body, settings),
             Self::CohereV1 | Self::CohereV2 => cohere::read(self, body, settings),
             Self::Nomic => nomic::read(body, settings),
+            Self::Cloud(cloud) => cloud.read(body, settings),
         }?;
         self.check_count(&ask, settings)?;
         self.check_lengths(&ask, settings)?;
@@ -93,6 +107,7 @@ impl Api {
             Self::OllamaLegacy => ollama::write_legacy(rows),
             Self::CohereV1 | Self::CohereV2 => cohere::write(self, ask, rows, settings),
             Self::Nomic => nomic::write(ask, rows, settings),
+            Self::Cloud(cloud) => cloud.write(ask, rows),
         }
     }
 
@@ -105,6 +120,7 @@ impl Api {
             Self::OllamaEmbed | Self::OllamaLegacy => Answer::json(status, &json!({"error": message})),
             Self::CohereV1 | Self::CohereV2 => Answer::json(status, &json!({"message": message})),
             Self::Nomic => Answer::json(status, &json!({"detail": message})),
+            Self::Cloud(cloud) => cloud.error(status, message),
         }
     }
 
@@ -161,7 +177,12 @@ impl Api {
             Self::CohereV1 | Self::CohereV2 if truncate == "NONE" => {
                 Err(self.error(400, &format!("invalid request: text is too long: {got} tokens"), settings))
             }
-            Self::OllamaEmbed | Self::OllamaLegacy | Self::CohereV1 | Self::CohereV2 | Self::Nomic => Ok(()),
+            Self::OllamaEmbed
+            | Self::OllamaLegacy
+            | Self::CohereV1
+            | Self::CohereV2
+            | Self::Nomic
+            | Self::Cloud(_) => Ok(()),
             Self::OpenAi(_) if settings.flavor.is_some_and(|flavor| flavor != Flavor::Llama) => {
                 let message = format!(
                     "This model's maximum context length is {limit} tokens, however you requested {got} tokens \
