@@ -44,7 +44,7 @@ pub enum Callers {
 impl<V: Value + 'static> Function<V> {
     /// Every function there is.
     ///
-    /// A database file may call three of them (and `rembed_batch`). The first is `rembed()`: triggers that embed what is inserted work,
+    /// A database file may call three of them (and use the tables that do no more). The first is `rembed()`: triggers that embed what is inserted work,
     /// unless `trusted_schema=OFF` keeps them from it, since it is not marked as harmless (INNOCUOUS) either. The others are
     /// `rembed_chunks_json()` and `rembed_version()`, which tell nothing of the user. The rest change or tell what is the application's:
     /// clients, traffic, errors with pieces of texts, the build. A file must not lock its host either.
