@@ -1,4 +1,4 @@
-"""Makes shop.db: the help pages of a shop, and a vector of each."""
+"""Makes shop.db: the help pages of a shop, and an index that finds them by meaning and by words."""
 
 import os
 import sqlite3
@@ -16,14 +16,16 @@ PAGES = [
     ("Accounts", "Delete your account under Settings; what the tax office wants is kept for ten years."),
 ]
 
-db = sqlite3.connect("shop.db")
+# In autocommit: a sync makes transactions of its own.
+db = sqlite3.connect("shop.db", isolation_level=None)
 sqlite_rembed.load(db)
 url = os.environ.get("REMBED_URL", "http://localhost:11434")
 db.execute("SELECT rembed_register('docs', 'format', 'ollama', 'model', 'nomic-embed-text', 'url', ?)", (url,))
-db.executescript("DROP TABLE IF EXISTS pages; CREATE TABLE pages(id INTEGER PRIMARY KEY, title TEXT, body TEXT, embedding BLOB)")
+db.executescript("""
+    DROP TABLE IF EXISTS pages_index;
+    DROP TABLE IF EXISTS pages;
+    CREATE TABLE pages(id INTEGER PRIMARY KEY, title TEXT, body TEXT);
+    CREATE VIRTUAL TABLE pages_index USING rembed_index(client = 'docs', content = 'pages', columns = 'title, body');
+""")
 db.executemany("INSERT INTO pages(title, body) VALUES (?, ?)", PAGES)
-# One request for all, with no lock held; then rembed() takes the vectors from the cache.
-db.commit()
-db.execute("SELECT rembed_prefetch('docs', json_group_array(body), 'document') FROM pages").fetchone()
-db.execute("UPDATE pages SET embedding = rembed('docs', body, 'document')")
-db.commit()
+print(db.execute("SELECT rembed_sync('pages_index')").fetchone()[0])
