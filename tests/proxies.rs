@@ -6,6 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
+use sqlite_rembed::embed::stream::Text;
 
 #[path = "support/certified.rs"]
 mod certified;
@@ -167,10 +168,18 @@ fn a_batch_that_fails_does_not_wait_for_its_workers() {
     }
     let options = json!({"url": "http://192.0.2.1/v1", "batch_size": 1, "concurrency": 4, "timeout": 30});
     let session = wire::session(&[options]);
-    let texts = ["a", "b", "c", "d"];
-    let start = Instant::now();
-    let e = session.embed("0", &texts, None).unwrap_err().to_string();
+    // The first request has the first connection: the others begin later.
+    let source = ["a", "b", "c", "d"].into_iter().enumerate().map(|(i, text)| {
+        if i == 2 {
+            std::thread::sleep(Duration::from_millis(500));
+        }
+        Ok((i, Text::Text(text.into())))
+    });
+    let mut stream = session.stream("0", None, source, false, None).unwrap().whole();
+    let e = stream.next_row().unwrap().unwrap().value.unwrap_err().to_string();
     assert!(e.contains("401"), "{e}");
+    let start = Instant::now();
+    drop(stream);
     assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
 }
 
