@@ -3,9 +3,8 @@
 use serde::Serialize;
 
 use crate::base::error::{Error, Result};
-use crate::base::words::quoted;
 use crate::index::chunk::{Cut, DEFAULT_SIZE};
-use crate::sql::value::{Kind, Output, Value};
+use crate::sql::value::{Output, Value};
 
 /// The longest text that SQLite takes, as it is built (<https://www.sqlite.org/limits.html>). With an overlap that is
 /// nearly the size, a small text has very many chunks.
@@ -43,17 +42,7 @@ pub fn cut<V: Value>(size: Option<&V>, overlap: Option<&V>) -> Result<Cut> {
 
 fn characters<V: Value>(value: Option<&V>, what: &str) -> Result<Option<usize>> {
     let Some(value) = value else { return Ok(None) };
-    let number = match value.kind() {
-        Kind::Null => return Ok(None),
-        Kind::Integer => usize::try_from(value.int()).map_err(|_| value.int().to_string()),
-        Kind::Real => Err(value.real().to_string()),
-        Kind::Text => {
-            let text = value.text(what).map_err(Error::Invalid)?.unwrap_or_default();
-            text.trim().parse().map_err(|_| quoted(&text))
-        }
-        Kind::Blob => Err("a BLOB".into()),
-    };
-    number.map(Some).map_err(|got| {
+    value.count().map_err(|got| {
         Error::invalid(format!(
             "the chunk {what} is {got}: it must be a whole number of characters, 0 or more"
         ))

@@ -274,16 +274,7 @@ impl Bound {
 }
 
 fn count<V: Value>(value: &V, what: &str) -> Result<Option<usize>> {
-    let number = match value.kind() {
-        Kind::Null => return Ok(None),
-        Kind::Integer => usize::try_from(value.int()).map_err(|_| value.int().to_string()),
-        Kind::Blob => Err("a BLOB".into()),
-        Kind::Real | Kind::Text => {
-            let text = value.text(what).map_err(Error::Invalid)?.unwrap_or_default();
-            text.trim().parse().map_err(|_| quoted(&text))
-        }
-    };
-    number.map(Some).map_err(|got| {
+    value.count().map_err(|got| {
         let rows = if what == "k" { "a whole number of rows, 0 or more" } else { "0 or 1" };
         Error::invalid(format!("{what} is {got}: it must be {rows}"))
     })

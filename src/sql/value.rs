@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use zeroize::Zeroizing;
 
+use crate::base::words::quoted;
 use crate::embed::cache::Vector;
 
 /// What a value is (<https://www.sqlite.org/datatype3.html>).
@@ -39,6 +40,28 @@ pub trait Value {
     /// Whether an UPDATE leaves the column as it is, where the engine can tell. Such a value is NULL to all other questions.
     fn is_unchanged(&self) -> bool {
         false
+    }
+
+    /// How many of something, 0 or more; NULL as `None`. A real number may be whole: some hosts bind no other.
+    ///
+    /// # Errors
+    /// What it is instead.
+    fn count(&self) -> Result<Option<usize>, String> {
+        /// Up to here a real number is one whole number.
+        const WHOLE: f64 = (1_u64 << 53) as f64;
+        match self.kind() {
+            Kind::Null => Ok(None),
+            Kind::Integer => usize::try_from(self.int()).map(Some).map_err(|_| self.int().to_string()),
+            Kind::Real if self.real().fract() == 0.0 && (0.0..=WHOLE).contains(&self.real()) => {
+                Ok(Some(self.real() as usize))
+            }
+            Kind::Real => Err(self.real().to_string()),
+            Kind::Text => {
+                let text = self.text("it").map_err(|_| "not valid UTF-8")?.unwrap_or_default();
+                text.trim().parse().map(Some).map_err(|_| quoted(&text))
+            }
+            Kind::Blob => Err("a BLOB".into()),
+        }
     }
 
     /// Text, a number as its text, NULL as `None`.

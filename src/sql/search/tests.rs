@@ -170,7 +170,9 @@ fn each_error_says_what_to_do() {
     for (column, value, part) in [
         (column::K, V::Int(-1), "k is -1: it must be a whole number of rows, 0 or more"),
         (column::K, V::Text("x"), "k is 'x'"),
-        (column::K, V::Real(1.5), "k is '1.5'"),
+        (column::K, V::Real(1.5), "k is 1.5"),
+        (column::K, V::Real(1e300), "k is 1"),
+        (column::K, V::Real(-1.0), "k is -1"),
         (column::PER_CHUNK, V::Text("yes"), "per_chunk is 'yes': it must be 0 or 1"),
         (column::MODE, V::Text("vektor"), "Did you mean 'vector'? It must be one of: hybrid, vector, words"),
     ] {

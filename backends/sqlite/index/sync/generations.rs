@@ -116,6 +116,13 @@ pub fn swap(sync: &mut Sync<'_>) -> Result<bool, Stop> {
     if unfilled.first(&[], |_| ())?.is_some() {
         return Ok(false);
     }
+    // Where nothing came at all, the client is wrong rather than every text: what answers now is kept.
+    let has_chunks = Statement::prepare(db, &format!("SELECT 1 FROM {} LIMIT 1", stored.table("chunks")))?
+        .first(&[], |_| ())?
+        .is_some();
+    if sync.target.dimensions.is_none() && has_chunks {
+        return Ok(false);
+    }
     let mut passing = Statement::prepare(
         db,
         &format!(

@@ -24,8 +24,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::json;
 
+use super::shapes;
 use super::stored::Stored;
 use crate::base::error::{Error, Result};
+use crate::base::words::quoted;
 use crate::embed::cache::Vector;
 use crate::index::asked::Asked;
 use crate::index::fingerprint::Fingerprint;
@@ -155,6 +157,7 @@ pub fn rembed_sync(connection: &Arc<Connection>, db: Db, args: &[Argument]) -> R
         has_begun: false,
     };
     for restart in 0.. {
+        shapes::check(db, &schema, &name)?;
         let stored = Stored::read(db, &schema, &name)?;
         match Sync::new(connection, stored, asked, &mut progress).and_then(Sync::run) {
             Ok(()) => break,
@@ -174,6 +177,21 @@ pub fn rembed_sync(connection: &Arc<Connection>, db: Db, args: &[Argument]) -> R
         .to_string()
         .into(),
     ))
+}
+
+/// Where a walk through a table by rowid goes on after a slice from `from` on that ends with `last`; `None` after the last
+/// rowid there is.
+///
+/// # Errors
+/// A slice that ends before it begins: the table is a stranger's, and the walk would never end.
+fn after(stored: &Stored, from: i64, last: i64) -> Result<Option<i64>> {
+    if last < from {
+        return Err(Error::invalid(format!(
+            "the index {} is damaged: its rows are in no order. DROP TABLE {0}, and make it anew",
+            quoted(&stored.name)
+        )));
+    }
+    Ok(last.checked_add(1))
 }
 
 /// Seconds since 1970.

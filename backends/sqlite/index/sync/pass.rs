@@ -1,8 +1,8 @@
 //! What a sync does with every row or vector, some at a time.
 
-use super::Stop;
 use super::rows::{Content, Rows};
 use super::run::Sync;
+use super::{Stop, after};
 use crate::index::ddl::{MARKS, Mark, mark_rows};
 use crate::index::name::{quote, string};
 use crate::index::plan::key_of;
@@ -49,7 +49,7 @@ pub fn pass(sync: &mut Sync<'_>) -> Result<(), Stop> {
                 }
             }
         }
-        let next = last.checked_add(1);
+        let next = after(&sync.stored, from, last)?;
         sync.transactions.run(|_| {
             match pass {
                 Pass::Compare => {
@@ -97,6 +97,7 @@ fn sweep_all(sync: &mut Sync<'_>) -> Result<(), Stop> {
     loop {
         let rows = slice.all(&[from.into()], |row| (row.int(0), row.int(1) != 0))?;
         let Some((last, _)) = rows.last().copied() else { return Ok(()) };
+        let next = after(&sync.stored, from, last)?;
         let gone: Vec<i64> = rows.into_iter().filter(|(_, is_gone)| *is_gone).map(|(row, _)| row).collect();
         if !gone.is_empty() {
             sync.transactions.run(|_| {
@@ -107,7 +108,7 @@ fn sweep_all(sync: &mut Sync<'_>) -> Result<(), Stop> {
             })?;
         }
         sync.transactions.sleep(std::time::Duration::ZERO)?;
-        let Some(next) = last.checked_add(1) else { return Ok(()) };
+        let Some(next) = next else { return Ok(()) };
         from = next;
     }
 }
@@ -149,8 +150,16 @@ fn delete(sync: &mut Sync<'_>, table: &str, condition: &str, step: i64) -> Resul
     let sql =
         format!("DELETE FROM {table} WHERE id IN (SELECT id FROM {table} WHERE {condition} LIMIT {step})");
     let mut delete = Statement::prepare(db, &sql)?;
+    let mut changes = Statement::prepare(db, "SELECT changes()")?;
     while some.first(&[], |row| row.int(0))? == Some(1) {
-        sync.transactions.run(|_| Ok(delete.run(&[])?))?;
+        let gone = sync.transactions.run(|_| {
+            delete.run(&[])?;
+            Ok(changes.first(&[], |row| row.int(0))?)
+        })?;
+        if gone == Some(0) {
+            // Rows without an id, in a table of a stranger.
+            break;
+        }
     }
     Ok(())
 }

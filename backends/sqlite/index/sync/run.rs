@@ -9,7 +9,7 @@ use super::gather::{Reader, Round, Source};
 use super::generations::Target;
 use super::transaction::Transactions;
 use super::write::Writer;
-use super::{Counts, Progress, Stop, generations, now, optimize, pass, settle};
+use super::{Counts, Progress, Stop, after, generations, now, optimize, pass, settle};
 use crate::index::asked::Asked;
 use crate::index::ddl::Watched;
 use crate::index::fingerprint::Fingerprint;
@@ -106,6 +106,7 @@ impl<'a> Sync<'a> {
             let most = self.limit - self.progress.taken;
             let mut round = reader.read(call.client(), source, from, most, &self.claims)?;
             let Some(last) = round.last() else { break };
+            let next = after(&self.stored, from, last)?;
             if let Some((_, spare)) = &self.progress.spare {
                 round.use_spare(spare);
             }
@@ -120,7 +121,7 @@ impl<'a> Sync<'a> {
                 }
                 return Err(stop);
             }
-            let Some(next) = last.checked_add(1) else { break };
+            let Some(next) = next else { break };
             from = next;
         }
         Ok(())

@@ -114,6 +114,9 @@ impl Transactions {
         since: &mut Option<Instant>,
         work: &mut impl FnMut(Instant) -> Result<T, Stop>,
     ) -> Result<T, Stop> {
+        // Alone, so that it is prepared anew here where another connection has changed the schema. Within the transaction an
+        // interrupt would keep it from that, and leave nothing that can end the transaction.
+        self.first.run(&[])?;
         self.begin.run(&[])?;
         let done = self.first.run(&[]).map_err(Stop::from).and_then(|()| {
             let start = Instant::now();

@@ -98,6 +98,29 @@ fn rows_that_fail_do_not_keep_a_generation_from_answering() {
 }
 
 #[test]
+fn a_client_that_gives_nothing_takes_no_vectors_away() {
+    let provider = Provider::new("{}");
+    let db = indexed(&provider);
+    sync(&db);
+    let found = "SELECT count(*) FROM docs_index('Third') WHERE mode = 'vector'";
+    let before = list(&db, found);
+    assert_ne!(before, "0");
+    provider.set("{\"faults\": [{\"status\": 400}]}");
+    provider.register(&db, "c", ", 'model', 'n'");
+    assert_eq!(sync_with(&db, "{\"reembed\": true}").all(), [0, 0, 0, 3, 0]);
+    // The model as it was answers as before.
+    provider.set("{}");
+    provider.register(&db, "c", "");
+    assert_eq!(list(&db, found), before);
+    // What was begun ends where texts get vectors again.
+    db.execute_batch("UPDATE docs_index_errors SET again = 0").unwrap();
+    provider.register(&db, "c", ", 'model', 'n'");
+    assert_eq!(sync(&db).get("failed"), 0);
+    assert_eq!(list(&db, GENERATIONS), "2:3");
+    check(&db);
+}
+
+#[test]
 fn a_reembed_that_was_begun_is_begun_anew_by_a_third_model() {
     let file = File::new();
     let provider = Provider::new("{}");
