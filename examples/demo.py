@@ -1,4 +1,5 @@
-"""Search by meaning in SQLite: a table of texts, an index over it, a sync, a search.
+"""Search by meaning in SQLite: a table of texts, an index over it, a sync, a search. By meaning alone: without
+`mode = 'vector'` the words of the question count too.
 
     examples/demo.sh "your question"
 
@@ -31,14 +32,14 @@ REEMBED = """\
 SELECT rembed_sync('headlines_index', '{"reembed": true}');
 """
 SEARCH = """\
-SELECT score, snippet FROM headlines_index(:question) LIMIT 5;
+SELECT 1 - distance AS similarity, chunk FROM headlines_index(:question) WHERE mode = 'vector' LIMIT 5;
 """
 
 
 def search(db, question):
-    print(f":question = '{question}'\n\n  rank  score  headline")
-    for rank, (score, snippet) in enumerate(db.execute(SEARCH, {"question": question}), start=1):
-        print(f"  {rank:4}  {score:.3f}  {snippet}")
+    print(f":question = '{question}'\n\n  rank  similarity  headline")
+    for rank, (similarity, headline) in enumerate(db.execute(SEARCH, {"question": question}), start=1):
+        print(f"  {rank:4}  {similarity:10.3f}  {headline}")
     print()
 
 

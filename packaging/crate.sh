@@ -9,6 +9,8 @@ trap 'rm -rf "$work"' EXIT
 # bindgen would look here, and find nothing.
 export LIBCLANG_PATH=$work/nothing LLVM_CONFIG_PATH=/bin/false CARGO_TARGET_DIR=$PWD/target/packages/crate
 
+# The crate is unpacked where it is compiled, and the extension below looks for it there.
+unset CARGO_BUILD_BUILD_DIR
 # --allow-dirty for whoever tries a change; what is committed is what CI packs.
 cargo package --quiet --locked --allow-dirty
 held=$(tar -tzf "$CARGO_TARGET_DIR/package/sqlite-rembed-$version.crate")
