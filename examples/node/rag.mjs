@@ -25,7 +25,7 @@ db.exec("CREATE TABLE pages(id INTEGER PRIMARY KEY, title TEXT, body TEXT)");
 const insert = db.prepare("INSERT INTO pages(title, body) VALUES (?, ?)");
 for (const page of pages) insert.run(...page);
 db.exec(`CREATE VIRTUAL TABLE pages_index USING rembed_index(
-  client = 'local', content = 'pages', columns = 'title, body', chunk_size = 100, chunk_overlap = 0)`);
+  client = 'local', content = 'pages', columns = 'body', chunk_size = 100, chunk_overlap = 0)`);
 db.prepare("SELECT rembed_sync('pages_index')").get();
 
 const found = db.prepare(`

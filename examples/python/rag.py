@@ -34,7 +34,7 @@ db.execute("CREATE TABLE pages(id INTEGER PRIMARY KEY, title TEXT, body TEXT)")
 db.executemany("INSERT INTO pages(title, body) VALUES (?, ?)", PAGES)
 db.execute(
     "CREATE VIRTUAL TABLE pages_index USING rembed_index("
-    "client = 'local', content = 'pages', columns = 'title, body', chunk_size = 100, chunk_overlap = 0)"
+    "client = 'local', content = 'pages', columns = 'body', chunk_size = 100, chunk_overlap = 0)"
 )
 db.execute("SELECT rembed_sync('pages_index')").fetchone()
 
