@@ -98,6 +98,23 @@ pub fn list(text: &str) -> Option<Vec<String>> {
     }
 }
 
+/// The module of a virtual table, in small letters, by its statement as SQLite keeps it: without schema and IF NOT EXISTS.
+/// `None` where it makes no virtual table, and an empty name where it names no module.
+pub fn module(sql: &str) -> Option<String> {
+    let mut rest = sql;
+    let mut word = || {
+        let (word, after) = word(skip_blanks(rest))?;
+        rest = after;
+        Some(word)
+    };
+    for expected in ["CREATE", "VIRTUAL", "TABLE"] {
+        word().filter(|word| is_same(word, expected))?;
+    }
+    let _name = word();
+    let uses = word().is_some_and(|word| is_same(&word, "USING"));
+    Some(word().filter(|_| uses).unwrap_or_default().to_ascii_lowercase())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -143,5 +160,14 @@ mod tests {
         assert_eq!(skip_blanks(" -- a\n /* b */ c -- d"), "c -- d");
         assert_eq!(skip_blanks("-- a"), "");
         assert_eq!(skip_blanks("/* a"), "");
+    }
+
+    #[test]
+    fn the_module_of_a_virtual_table_is_read() {
+        assert_eq!(module("CREATE VIRTUAL TABLE \"a b\" USING FTS5(chunk)").as_deref(), Some("fts5"));
+        assert_eq!(module("CREATE VIRTUAL TABLE x USING series").as_deref(), Some("series"));
+        assert_eq!(module("CREATE TABLE x(a)"), None);
+        assert_eq!(module("create virtual table").as_deref(), Some(""));
+        assert_eq!(module("CREATE VIRTUAL TABLE x OF fts5").as_deref(), Some(""));
     }
 }

@@ -1,21 +1,13 @@
 //! A format that panics, to prove in real hosts that a panic becomes an SQL error. Feature `rigged` only.
 
 use super::openai::PATHS;
-use super::{Ask, BASE, Input, Model, Provider, Spec};
+use super::{Ask, BASE, Model, Provider, Spec};
 
 static SPEC: Spec = Spec {
     name: "panic",
     url: "http://127.0.0.1:9/v1/embeddings",
     paths: PATHS,
-    key_env: &[],
     model: Model::IF_NAMED,
-    batch_size: 1,
-    batch_tokens: None,
-    input: Input::List("input"),
-    dimensions: None,
-    truncate: None,
-    input_type: None,
-    fixed: &[],
     ..BASE
 };
 

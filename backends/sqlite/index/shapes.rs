@@ -4,7 +4,7 @@
 use crate::base::error::{Error, Result};
 use crate::base::words::quoted;
 use crate::index::ddl::{MARKS, SHADOWS, WORDS};
-use crate::index::name::{self, is_same, quote};
+use crate::index::name::{self, quote};
 use crate::sqlite::connection::Db;
 use crate::sqlite::sql::Statement;
 
@@ -18,7 +18,7 @@ pub fn check(db: Db, schema: &str, index: &str) -> Result<()> {
     for suffix in SHADOWS.iter().copied().chain([MARKS]) {
         let table = format!("{index}_{suffix}");
         for (kind, sql) in find.all(&[(&table).into()], |row| (row.text(0), row.text(1)))? {
-            if kind != "table" || module(&sql).as_deref() != (suffix == WORDS).then_some("fts5") {
+            if kind != "table" || name::module(&sql).as_deref() != (suffix == WORDS).then_some("fts5") {
                 return Err(Error::invalid(format!(
                     "the index {} is damaged: {} is not the table that the index made. DROP TABLE {0}, and make it anew",
                     quoted(index),
@@ -28,34 +28,4 @@ pub fn check(db: Db, schema: &str, index: &str) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// The module of a virtual table, in small letters.
-fn module(sql: &str) -> Option<String> {
-    let mut rest = sql;
-    let mut word = || {
-        let (word, after) = name::word(name::skip_blanks(rest))?;
-        rest = after;
-        Some(word)
-    };
-    let mut is = |expected: &str| word().is_some_and(|word| is_same(&word, expected));
-    if !(is("CREATE") && is("VIRTUAL") && is("TABLE")) {
-        return None;
-    }
-    // Its name, USING.
-    let _ = (word(), word());
-    Some(word().unwrap_or_default().to_ascii_lowercase())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::module;
-
-    #[test]
-    fn the_module_of_a_virtual_table_is_read() {
-        assert_eq!(module("CREATE VIRTUAL TABLE \"a b\" USING FTS5(chunk)").as_deref(), Some("fts5"));
-        assert_eq!(module("CREATE VIRTUAL TABLE x USING series").as_deref(), Some("series"));
-        assert_eq!(module("CREATE TABLE x(a)"), None);
-        assert_eq!(module("create virtual table").as_deref(), Some(""));
-    }
 }

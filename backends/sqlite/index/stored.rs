@@ -332,25 +332,7 @@ fn spelled(db: Db, schema: &str, name: &str) -> Result<Option<String>, Failure> 
         quote(schema)
     );
     let found = Statement::prepare(db, &sql)?.first(&[name.into()], |row| (row.text(0), row.text(1)))?;
-    Ok(found.filter(|(_, sql)| is_ours(sql)).map(|(name, _)| name))
-}
-
-/// Whether a statement makes an index: CREATE VIRTUAL TABLE name USING rembed_index(…), as SQLite keeps it.
-fn is_ours(sql: &str) -> bool {
-    let mut rest = sql;
-    let mut word = || {
-        let (word, after) = name::word(name::skip_blanks(rest))?;
-        rest = after;
-        Some(word)
-    };
-    let mut is = |expected: &str| word().is_some_and(|word| is_same(&word, expected));
-    // SQLite writes the head itself, and leaves out schema and IF NOT EXISTS.
-    if !(is("CREATE") && is("VIRTUAL") && is("TABLE")) {
-        return false;
-    }
-    let _ = word();
-    let mut is = |expected: &str| word().is_some_and(|word| is_same(&word, expected));
-    is("USING") && is("rembed_index")
+    Ok(found.filter(|(_, sql)| name::module(sql).as_deref() == Some("rembed_index")).map(|(name, _)| name))
 }
 
 /// Puts settings, NULL for one that goes, in one statement: all of them, or none.

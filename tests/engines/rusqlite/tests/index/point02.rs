@@ -2,7 +2,7 @@
 
 use rusqlite::Connection;
 
-use crate::support::{DOCS, File, INDEX, Provider, check, indexed, list, one, open, sync};
+use crate::support::{DOCS, File, INDEX, Provider, check, indexed, indexed_in, list, one, open, sync};
 
 const MARKS: &str = "SELECT \"row\" || ':' || kind FROM docs_index_marks ORDER BY 1";
 
@@ -111,10 +111,7 @@ fn a_host_without_us_marks_too() {
     let file = File::new();
     let provider = Provider::new("{}");
     {
-        let db = file.open();
-        provider.register(&db, "c", "");
-        db.execute_batch(DOCS).unwrap();
-        db.execute_batch(INDEX).unwrap();
+        let db = indexed_in(&file, &provider);
         sync(&db);
     }
     let plain = Connection::open(&file.0).unwrap();

@@ -1,6 +1,6 @@
 //! Point 8: the model's fingerprint, and a second generation of vectors.
 
-use crate::support::{DOCS, File, INDEX, Provider, check, error, indexed, list, one, sync, sync_with};
+use crate::support::{File, Provider, check, error, indexed, indexed_in, list, one, sync, sync_with};
 
 const GENERATIONS: &str = "SELECT generation || ':' || count(*) FROM docs_index_vectors GROUP BY generation";
 
@@ -124,10 +124,7 @@ fn a_client_that_gives_nothing_takes_no_vectors_away() {
 fn a_reembed_that_was_begun_is_begun_anew_by_a_third_model() {
     let file = File::new();
     let provider = Provider::new("{}");
-    let db = file.open();
-    provider.register(&db, "c", "");
-    db.execute_batch(DOCS).unwrap();
-    db.execute_batch(INDEX).unwrap();
+    let db = indexed_in(&file, &provider);
     sync(&db);
     provider.register(&db, "c", ", 'model', 'n'");
     sync_with(&db, "{\"reembed\": true, \"limit\": 2}");

@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 
 use crate::support::{
-    DOCS, File, INDEX, Provider, check, check_of, error, indexed, list, one, open, sync, sync_of,
+    DOCS, File, INDEX, Provider, check, check_of, error, indexed, indexed_in, list, one, open, sync, sync_of,
 };
 
 #[test]
@@ -145,10 +145,7 @@ fn a_read_only_database_is_read_and_not_synced() {
     let file = File::new();
     let provider = Provider::new("{}");
     {
-        let db = file.open();
-        provider.register(&db, "c", "");
-        db.execute_batch(DOCS).unwrap();
-        db.execute_batch(INDEX).unwrap();
+        let db = indexed_in(&file, &provider);
         sync(&db);
         db.execute_batch("UPDATE docs SET body = 'x'").unwrap();
     }

@@ -123,7 +123,15 @@ pub const INDEX: &str = "CREATE VIRTUAL TABLE docs_index USING rembed_index(clie
 
 /// A database in memory with [`DOCS`] and [`INDEX`], not synced yet.
 pub fn indexed(provider: &Provider) -> Connection {
-    let db = open();
+    indexing(open(), provider)
+}
+
+/// The same in a file.
+pub fn indexed_in(file: &File, provider: &Provider) -> Connection {
+    indexing(file.open(), provider)
+}
+
+fn indexing(db: Connection, provider: &Provider) -> Connection {
     provider.register(&db, "c", "");
     db.execute_batch(DOCS).unwrap();
     db.execute_batch(INDEX).unwrap();
