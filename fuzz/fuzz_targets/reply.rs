@@ -13,7 +13,10 @@ fuzz_target!(|data: &[u8]| {
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
     let ours = format.reply(body, &|| true);
     let tree = json::read(body).filter(|tree| tree.depth() <= 127);
-    let reference = tree.as_ref().and_then(reply::read);
+    let reference = tree.as_ref().and_then(|tree| match format.spec().output {
+        Some(place) => reply::read_at(tree, place),
+        None => reply::read(tree),
+    });
     match (&ours, &reference) {
         (Ok(ours), Some(reference)) => {
             let bits = |data: &[f32]| data.iter().map(|x| x.to_bits()).collect::<Vec<_>>();

@@ -30,7 +30,7 @@ pub fn read(json: &Json) -> Option<Reply> {
                         found += 1;
                         row(value, &mut reply)?;
                     }
-                    "usage" | "meta" | "prompt_eval_count" | "tokens_used" => {
+                    "usage" | "meta" | "prompt_eval_count" | "tokens_used" | "inputTextTokenCount" => {
                         reply.tokens = tokens(value).or(reply.tokens);
                     }
                     _ => {}
@@ -44,6 +44,36 @@ pub fn read(json: &Json) -> Option<Reply> {
         reply.index.clear();
     }
     Some(reply)
+}
+
+/// The same, where the vectors stand at `place`: a JSON pointer in which `*` is each item of a list.
+pub fn read_at(json: &Json, place: &str) -> Option<Reply> {
+    let mut reply = Reply::default();
+    if let Json::Object(fields) = json {
+        let top = place[1..].split('/').next();
+        for (key, value) in fields.iter().filter(|(key, _)| Some(key.as_str()) != top) {
+            if let "usage" | "meta" | "input_token_count" | "inputTextTokenCount" = key.as_str() {
+                reply.tokens = tokens(value).or(reply.tokens);
+            }
+        }
+    }
+    for value in places(json, place)? {
+        row(value, &mut reply)?;
+    }
+    Some(reply)
+}
+
+fn places<'a>(json: &'a Json, place: &str) -> Option<Vec<&'a Json>> {
+    let Some(place) = place.strip_prefix('/') else { return Some(vec![json]) };
+    let (name, rest) = place.split_at(place.find('/').unwrap_or(place.len()));
+    match json {
+        Json::Array(items) if name == "*" => {
+            Some(items.iter().map(|item| places(item, rest)).collect::<Option<Vec<_>>>()?.concat())
+        }
+        Json::Array(items) => places(items.get(name.parse::<usize>().ok()?)?, rest),
+        Json::Object(fields) if name != "*" => places(&fields.iter().find(|(key, _)| key == name)?.1, rest),
+        _ => None,
+    }
 }
 
 fn list(items: &[Json], reply: &mut Reply) -> Option<()> {
