@@ -23,6 +23,7 @@ use crate::base::hash::Digest;
 use crate::base::host::is_loopback;
 use crate::base::words::{did_you_mean, quoted};
 use crate::local;
+use crate::provider::prefixes::{self, Prefixes};
 use crate::provider::{self, Ask, Provider};
 pub(crate) use identity::CacheKey;
 use learned::Learned;
@@ -40,6 +41,8 @@ pub struct Client {
     local: Option<local::Model>,
     model: String,
     options: Options,
+    /// What its model is known to want before each text, where the format has no field that says what a text is.
+    prefixes: Option<Prefixes>,
     identity: Digest,
     default_request: Result<Digest, String>,
     untyped_request: Digest,
@@ -97,6 +100,7 @@ impl Client {
             local,
             model,
             options,
+            prefixes: None,
             identity,
             default_request: Err(String::new()),
             untyped_request: [0; 32],
@@ -104,6 +108,9 @@ impl Client {
             pace: Pace::of(identity),
             learned: Arc::default(),
         };
+        // Of format 'custom' the user writes the request, and with it what a text needs.
+        let is_plain = spec.input_type.is_none() && spec.name != "custom";
+        client.prefixes = client.ask(None).model.filter(|_| is_plain).and_then(prefixes::of_model);
         client.check_certificate().map_err(invalid)?;
         client.provider.accepts(&client.ask(None)).map_err(invalid)?;
         client.default_request = client.request_id(None);
@@ -210,9 +217,12 @@ impl Client {
         self.options.key.as_ref().map(options::Key::shown)
     }
 
-    /// The JSON of the options that have no column of their own. It holds no key.
+    /// The JSON of the options that have no column of their own, and of the prefixes that its model has by default. It
+    /// holds no key.
     pub(crate) fn shown_options(&self) -> String {
-        serde_json::Value::Object(self.options.shown.clone()).to_string()
+        let mut shown = self.options.shown.clone();
+        shown.extend(self.applied_prefixes().map(|(name, text)| (name.to_owned(), text.into())));
+        serde_json::Value::Object(shown).to_string()
     }
 
     /// A column of its row in `rembed_clients`: name, format, model, url, key, options.
@@ -271,8 +281,25 @@ impl Client {
         match (given, &self.local) {
             (Some(prefix), _) => Ok(prefix),
             (None, Some(model)) => model.prefix(asked),
-            (None, None) => Ok(""),
+            (None, None) => Ok(match (self.prefixes, asked) {
+                (Some(known), Some("query")) => known.query,
+                (Some(known), Some("document") | None) => known.document,
+                _ => "",
+            }),
         }
+    }
+
+    /// The prefixes of its model that apply, since the user has set none, by the names of the options.
+    pub(crate) fn applied_prefixes(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        let known = self.prefixes.into_iter();
+        let (query, document) = (&self.options.query_prefix, &self.options.document_prefix);
+        let (no_query, no_document) = (query.is_none(), document.is_none());
+        known
+            .flat_map(move |known| {
+                [("query_prefix", known.query, no_query), ("document_prefix", known.document, no_document)]
+            })
+            .filter(|(_, text, is_unset)| *is_unset && !text.is_empty())
+            .map(|(name, text, _)| (name, text))
     }
 
     /// The ceilings of one request.
@@ -397,6 +424,35 @@ pub(super) mod tests {
             assert!(e.contains(why) && !e.contains("sk-1"), "{e}");
         }
         assert!(client(r#"{"format":"openai","url":"http://h","key":"sk-1","allow_http":true}"#).is_ok());
+    }
+
+    #[test]
+    fn a_known_model_gets_its_prefixes_where_the_format_has_no_field_for_what_a_text_is() {
+        let nomic = |more: &str| client(&format!(r#"{{"model":"nomic-embed-text"{more}}}"#)).unwrap();
+        let prefixes = |c: &Client| {
+            [None, Some("query"), Some("document")].map(|input_type| c.prefix(input_type).unwrap().to_owned())
+        };
+        let plain = nomic(r#","format":"ollama""#);
+        assert_eq!(prefixes(&plain), ["search_document: ", "search_query: ", "search_document: "]);
+        assert_eq!(
+            plain.shown_options(),
+            r#"{"query_prefix":"search_query: ","document_prefix":"search_document: "}"#
+        );
+        let off = nomic(r#","format":"ollama","query_prefix":"","document_prefix":"d: ""#);
+        assert_eq!(prefixes(&off), ["d: ", "", "d: "]);
+        assert_eq!(off.shown_options(), r#"{"query_prefix":"","document_prefix":"d: "}"#);
+        for other in [
+            r#","format":"nomic""#,
+            r#","format":"custom","url":"http://h","input":"/a","output":"/b""#,
+            r#","format":"ollama","model":"all-minilm""#,
+        ] {
+            let c = nomic(other);
+            assert_eq!(prefixes(&c), ["", "", ""], "{other}");
+            assert!(!c.shown_options().contains("prefix"), "{other}");
+        }
+        // The model's name is not sent, and so not known to be the server's.
+        let unnamed = Client::new("e5-small", Options::parse("llamafile").unwrap()).unwrap();
+        assert_eq!(prefixes(&unnamed), ["", "", ""]);
     }
 
     #[test]

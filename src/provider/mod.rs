@@ -23,6 +23,7 @@ mod nomic;
 mod number;
 mod ollama;
 mod openai;
+pub mod prefixes;
 mod presets;
 mod reply;
 #[cfg(feature = "rigged")]

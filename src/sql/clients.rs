@@ -335,6 +335,19 @@ mod tests {
     }
 
     #[test]
+    fn the_prefixes_of_a_model_go_with_it() {
+        let s = session();
+        let id = add(&s, r#"{"format":"ollama","model":"embeddinggemma"}"#).unwrap();
+        let shown = s.row(id).unwrap().unwrap().client.shown_options();
+        assert!(shown.contains("task: search result"), "{shown}");
+        assert!(s.debug().contains("c (embeddinggemma): query_prefix \"task: search result | query: \"\n"));
+        let other =
+            Columns { model: Some(Some("e5-small")), options: Some(Some(&shown)), ..Columns::default() };
+        s.update(id, id, &other, false).unwrap();
+        assert_eq!(row(&s).2, r#"{"query_prefix":"query: ","document_prefix":"passage: "}"#);
+    }
+
+    #[test]
     fn new_options_keep_the_scope_unless_they_name_one() {
         let s = session();
         let id = add(&s, r#"{"format":"openai","scope":"process"}"#).unwrap();

@@ -330,13 +330,20 @@ impl Session {
         .iter()
         .filter_map(|(on, name)| on.then_some(*name))
         .collect();
+        let clients = self.clients().unwrap_or_default();
+        let prefixed: Vec<_> = clients
+            .iter()
+            .flat_map(|entry| entry.client.applied_prefixes().map(|(name, text)| (&entry.client, name, text)))
+            .map(|(client, name, text)| format!("{} ({}): {name} {text:?}\n", client.name(), client.model()))
+            .collect();
         format!(
-            "Version: {VERSION}\nSource: {}\nEngine: {}\nFeatures: {}\nFormats: {}\nLocked: {}\n",
+            "Version: {VERSION}\nSource: {}\nEngine: {}\nFeatures: {}\nFormats: {}\nLocked: {}\n{}",
             env!("REMBED_COMMIT"),
             self.engine,
             features.join(", "),
             formats.join(", "),
-            self.registry.locked().map_or_else(|| "no".into(), |lock| format!("by {}", lock.name()))
+            self.registry.locked().map_or_else(|| "no".into(), |lock| format!("by {}", lock.name())),
+            prefixed.concat()
         )
     }
 }

@@ -186,7 +186,7 @@ options! {
     }
     /// text put before each query, for models that want one
     query_prefix: Option<String> {
-        default: "none",
+        default: "the model's, if known",
         read: |at| at.prefix().map(Some),
         vector: Request,
         sender: false,
@@ -194,7 +194,7 @@ options! {
     }
     /// text put before each document, for models that want one
     document_prefix: Option<String> {
-        default: "none",
+        default: "the model's, if known",
         read: |at| at.prefix().map(Some),
         vector: Request,
         sender: false,

@@ -23,6 +23,7 @@ const OPENAI: &str = "https://api.openai.com/v1/embeddings";
 
 #[test]
 fn the_statements_of_the_contract() {
+    const NOMIC: &str = r#"{"query_prefix":"search_query: ","document_prefix":"search_document: "}"#;
     let db = open();
     for sql in [
         "INSERT INTO temp.rembed_clients(name, format, model, key)
@@ -39,7 +40,7 @@ fn the_statements_of_the_contract() {
     }
     for expected in [
         shown("gpt", "openai", "text-embedding-3-small", OPENAI, Some("***"), "{}"),
-        shown("local", "ollama", "nomic-embed-text", "http://localhost:11434", None, "{}"),
+        shown("local", "ollama", "nomic-embed-text", "http://localhost:11434", None, NOMIC),
         shown("text-embedding-3-small", "openai", "text-embedding-3-small", OPENAI, None, "{}"),
         shown("x", "openai", "m", "http://localhost:1", Some("***"), "{}"),
         shown("y", "cohere", "embed-v4.0", "https://api.cohere.com/v2/embed", None, "{}"),
