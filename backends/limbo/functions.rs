@@ -8,9 +8,9 @@ use crate::base::error::Error;
 use crate::sql::functions::Function;
 
 /// The callback of each function of [`Function::ALL`].
-const CALLBACKS: [ScalarFunction; 13] = [
+const CALLBACKS: [ScalarFunction; 14] = [
     call::<0>, call::<1>, call::<2>, call::<3>, call::<4>, call::<5>, call::<6>, call::<7>, call::<8>,
-    call::<9>, call::<10>, call::<11>, call::<12>,
+    call::<9>, call::<10>, call::<11>, call::<12>, call::<13>,
 ];
 const _: () = assert!(CALLBACKS.len() == Function::<RawValue>::ALL.len());
 

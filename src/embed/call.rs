@@ -11,6 +11,7 @@ use crate::base::hash::Digest;
 use crate::base::interrupt::Interrupt;
 use crate::base::vector::normalize;
 use crate::client::options::Cache;
+use crate::client::plan;
 use crate::client::{CacheKey, Client};
 use crate::embed::cache::disk::{self, OpenStore};
 use crate::embed::cache::flight::{Flight, Waited};
@@ -383,6 +384,22 @@ impl Call {
             checked.vectors.rows_mut().for_each(normalize);
         }
         Ok(checked)
+    }
+
+    /// How many tokens `text` has with its prefix: an estimate, since the tokenizer is the provider's. Of a model inside
+    /// the process they are counted, with those that the model adds.
+    ///
+    /// # Errors
+    /// A text that the tokenizer cannot read.
+    pub fn count_tokens(&self, text: &str) -> Result<usize> {
+        let text = self.prefixed(text);
+        match &self.local {
+            Some(local) => local.count_tokens(&text).map_err(|trouble| match trouble {
+                Trouble::Interrupted => Error::Interrupted,
+                Trouble::TooLong(why) | Trouble::Failed(why) => self.bad_input(&why),
+            }),
+            None => Ok(plan::estimate(&text)),
+        }
     }
 
     fn prefixed<'a>(&self, text: &'a str) -> Cow<'a, str> {

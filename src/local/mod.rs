@@ -111,6 +111,14 @@ impl Loaded {
         self.folder.max_tokens.or(self.engine.tokens.limit).unwrap_or(folder::MAX_TOKENS)
     }
 
+    /// The tokens of `text`, with those that the model adds, however many the model takes.
+    ///
+    /// # Errors
+    /// A text that the tokenizer cannot read.
+    pub fn count_tokens(&self, text: &str) -> Result<usize, Trouble> {
+        self.engine.tokens.encode(text, usize::MAX, false).map(|tokens| tokens.len())
+    }
+
     /// Computes the embeddings of `texts` and counts their tokens.
     ///
     /// # Errors

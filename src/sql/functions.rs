@@ -62,6 +62,7 @@ impl<V: Value + 'static> Function<V> {
         Function::new(c"rembed_client_options", &[-1], rembed_client_options),
         Function::new(c"rembed_debug", &[0], rembed_debug),
         Function::new(c"rembed_prefetch", &[2, 3], rembed_prefetch),
+        Function::new(c"rembed_tokens", &[2], rembed_tokens),
         Function::new(c"rembed_stats", &[0], rembed_stats),
         Function::new(c"rembed_cache_clear", &[0, 1], rembed_cache_clear),
         Function {
@@ -147,6 +148,14 @@ fn rembed_prefetch<V: Value>(session: &Session, args: &[V]) -> Result<Output, Er
         Some(json) => Ok(Output::Int(session.prefetch(&asked.client, json, asked.input_type())? as i64)),
         None => Ok(Output::Null),
     }
+}
+
+fn rembed_tokens<V: Value>(session: &Session, args: &[V]) -> Result<Output, Error> {
+    let asked = Arguments::read(session, &args[0], &args[1], "text", None)?;
+    // An unknown client is an error with NULL too, as it is for rembed().
+    let call = session.call(&asked.client, None)?;
+    let count = asked.input.map(|text| call.count_tokens(&text)).transpose()?;
+    Ok(count.map_or(Output::Null, |count| Output::Int(count as i64)))
 }
 
 fn rembed_stats<V: Value>(session: &Session, _: &[V]) -> Result<Output, Error> {

@@ -49,4 +49,6 @@ fn a_type_of_the_models_own_is_its_prefix_and_changes_the_cache_key() {
             "{input_type:?}"
         );
     }
+    // [CLS] and [SEP] are counted, as the model's limit counts them.
+    assert_eq!(session.call("c", None).unwrap().count_tokens("w2 w3").unwrap(), 4);
 }

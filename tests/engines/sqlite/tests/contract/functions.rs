@@ -56,6 +56,7 @@ fn a_wrong_number_of_arguments_is_an_error() {
         "rembed_unregister()",
         "rembed_unregister('a', 'b')",
         "rembed_version(1)",
+        "rembed_tokens('c')",
         "rembed_chunks_json()",
         "rembed_debug(1)",
         "rembed_last_error(1)",
