@@ -10,7 +10,6 @@ use std::ffi::c_int;
 use limbo_ext::ResultCode;
 
 use super::crossing;
-use crate::base::vector;
 use crate::sql::value::{Kind, Output, Value, real_text};
 
 const NULL: c_int = 0;
@@ -147,7 +146,7 @@ pub fn give(output: Output) -> limbo_ext::Value {
         Output::Bytes(text) => give_text(&String::from_utf8_lossy(&text)),
         Output::Private(text) => give_text(&text),
         Output::Blob(bytes) => give_blob(&bytes),
-        Output::Vector(row) => give_blob(&vector::to_bytes(&row)),
+        Output::Vector(row, encoding) => give_blob(&encoding.bytes(&row)),
     }
 }
 

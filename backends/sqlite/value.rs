@@ -5,11 +5,17 @@ use std::ffi::{c_char, c_int};
 use std::marker::PhantomData;
 
 use super::ffi::{self, code, sqlite3_context, sqlite3_stmt, sqlite3_value};
-use crate::base::vector;
+use crate::base::vector::Encoding;
 use crate::sql::value::{Kind, Output, Value};
 
-/// The subtype by which sqlite-vec knows a vector of f32.
-const SUBTYPE_F32: u32 = 223;
+/// The subtype by which sqlite-vec knows a vector (sqlite-vec.c, `enum VectorElementType`).
+fn subtype(encoding: Encoding) -> u32 {
+    match encoding {
+        Encoding::Float32 => 223,
+        Encoding::Bit => 224,
+        Encoding::Int8 => 225,
+    }
+}
 
 /// An argument of a call, or a column of a row. It is valid while SQLite leaves the value alone. It cannot be copied, and what
 /// it gives borrows from it, so nothing of it can be kept longer.
@@ -121,11 +127,11 @@ pub unsafe fn give(output: Output, context: *mut sqlite3_context) {
                 let n = bytes.len() as u64;
                 ffi::result_blob64(context, bytes.as_ptr().cast(), n, ffi::transient());
             }
-            Output::Vector(row) => {
-                let bytes = vector::to_bytes(&row);
+            Output::Vector(row, encoding) => {
+                let bytes = encoding.bytes(&row);
                 let n = bytes.len() as u64;
                 ffi::result_blob64(context, bytes.as_ptr().cast(), n, ffi::transient());
-                ffi::result_subtype(context, SUBTYPE_F32);
+                ffi::result_subtype(context, subtype(encoding));
             }
         }
     }

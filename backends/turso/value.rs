@@ -4,7 +4,6 @@ use std::borrow::Cow;
 
 use turso_ext::ValueType;
 
-use crate::base::vector;
 use crate::sql::value::{Kind, Output, Value, real_text};
 
 /// An argument of a function.
@@ -67,7 +66,7 @@ pub fn give(result: Result<Output, String>) -> turso_ext::Value {
         // Not wiped when it is freed: the engine's own copies are not either.
         Ok(Output::Bytes(bytes)) => text(String::from_utf8_lossy(&bytes).into_owned()),
         Ok(Output::Private(private)) => text((*private).clone()),
-        Ok(Output::Vector(row)) => turso_ext::Value::from_blob(vector::to_bytes(&row).into_owned()),
+        Ok(Output::Vector(row, encoding)) => turso_ext::Value::from_blob(encoding.bytes(&row).into_owned()),
         Err(message) => turso_ext::Value::error_with_message(message),
     }
 }

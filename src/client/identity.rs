@@ -139,6 +139,7 @@ mod tests {
             r#"{"dimensions": 8}"#,
             r#"{"input_type": "query"}"#,
             r#"{"truncate": true}"#,
+            r#"{"encoding": "bit"}"#,
             r#"{"document_prefix": "passage: "}"#,
             r#"{"input_type": "query", "query_prefix": "query: "}"#,
             r#"{"normalize": true}"#,

@@ -21,6 +21,7 @@ use ureq::http::Uri;
 use crate::base::error::{Error, RequestError, Result};
 use crate::base::hash::Digest;
 use crate::base::host::is_loopback;
+use crate::base::vector::Encoding;
 use crate::base::words::{did_you_mean, quoted};
 use crate::local;
 use crate::provider::prefixes::{self, Prefixes};
@@ -113,6 +114,12 @@ impl Client {
         client.prefixes = client.ask(None).model.filter(|_| is_plain).and_then(prefixes::of_model);
         client.check_certificate().map_err(invalid)?;
         client.provider.accepts(&client.ask(None)).map_err(invalid)?;
+        if client.options.normalize && client.encoding() != Encoding::Float32 {
+            let encoding = client.encoding().name();
+            return Err(invalid(format!(
+                "vectors of encoding '{encoding}' cannot be scaled: leave out normalize"
+            )));
+        }
         client.default_request = client.request_id(None);
         // A format may need a type for each request: then its vectors are told apart by it.
         let untyped = client.untyped_request_id().or_else(|_| client.default_request.clone());
@@ -196,6 +203,11 @@ impl Client {
         self.options.dimensions
     }
 
+    /// How the numbers of its vectors are written.
+    pub(crate) fn encoding(&self) -> Encoding {
+        self.options.encoding
+    }
+
     /// The client's options.
     pub(crate) fn options(&self) -> &Options {
         &self.options
@@ -259,6 +271,7 @@ impl Client {
             dimensions: self.options.dimensions,
             input_type: input_type.or(self.options.input_type.as_deref()),
             truncate: self.options.truncate,
+            encoding: self.options.encoding,
             numbers: false,
             input: self.options.input.as_deref(),
             output: self.options.output.as_deref(),

@@ -373,7 +373,8 @@ impl Call {
             Some(model) => self.compute(model, &texts, interrupt)?,
             None => self.send(&texts, retries, interrupt)?,
         };
-        let mut checked = check(reply, texts.len(), client.options().dimensions).map_err(failed)?;
+        let mut checked =
+            check(reply, texts.len(), client.options().dimensions, client.encoding()).map_err(failed)?;
         let now = checked.vectors.width();
         if let Err(first) = self.width.compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed) {
             if first != now {

@@ -1,6 +1,6 @@
 //! Is this reply believable? A failed check is an error, never a wrong vector.
 
-use crate::base::vector::Vectors;
+use crate::base::vector::{Encoding, Vectors};
 use crate::provider::{NO_INDEX, Reply};
 
 /// A reply that was checked.
@@ -16,7 +16,12 @@ pub struct Checked {
 ///
 /// # Errors
 /// Too few or many rows, indexes that are no permutation, another width than `dimensions`, empty vectors.
-pub fn check(reply: Reply, texts: usize, dimensions: Option<usize>) -> Result<Checked, String> {
+pub fn check(
+    reply: Reply,
+    texts: usize,
+    dimensions: Option<usize>,
+    encoding: Encoding,
+) -> Result<Checked, String> {
     let Reply { mut data, width, rows, mut index, nulls, .. } = reply;
     if rows != texts {
         return Err(format!("the reply has {rows} embeddings for {texts} text(s)"));
@@ -25,7 +30,7 @@ pub fn check(reply: Reply, texts: usize, dimensions: Option<usize>) -> Result<Ch
         let what = if nulls.is_empty() { "an empty embedding" } else { "null for an embedding" };
         return Err(format!("the reply has {what} (ollama answers so to an empty text)"));
     }
-    if let Some(wanted) = dimensions.filter(|wanted| *wanted != width) {
+    if let Some(wanted) = dimensions.filter(|wanted| encoding.numbers(*wanted) != width) {
         return Err(format!(
             "the embeddings have {width} dimensions, not the {wanted} asked for: the server ignores the option \
              'dimensions', or the model cannot be cut to that size"
@@ -41,6 +46,9 @@ pub fn check(reply: Reply, texts: usize, dimensions: Option<usize>) -> Result<Ch
     let why = |row: &[f32]| {
         if row.iter().any(|x| !x.is_finite()) {
             return Some("is null, or has a number that is not finite");
+        }
+        if !encoding.holds(row) {
+            return Some("is not in the encoding that was asked for");
         }
         let is_zero = row.iter().all(|x| *x == 0.0);
         is_zero.then_some("is all zeros (is the server's embedding mode on?)")
@@ -109,6 +117,8 @@ fn place(data: &mut [f32], width: usize, index: &mut [u64], rows: usize) -> Resu
 mod tests {
     use super::*;
 
+    const F: Encoding = Encoding::Float32;
+
     fn reply(data: &[f32], width: usize, index: &[u64]) -> Reply {
         let rows = data.len().checked_div(width).unwrap_or(1);
         Reply { data: data.into(), width, rows, index: index.into(), nulls: vec![], tokens: None }
@@ -116,7 +126,7 @@ mod tests {
 
     #[test]
     fn rows_are_placed_by_index() {
-        let v = check(reply(&[1.0, 2.0, 3.0, 4.0], 2, &[1, 0]), 2, Some(2)).unwrap().vectors;
+        let v = check(reply(&[1.0, 2.0, 3.0, 4.0], 2, &[1, 0]), 2, Some(2), F).unwrap().vectors;
         assert_eq!((v.row(0), v.row(1)), (&[3.0, 4.0][..], &[1.0, 2.0][..]));
     }
 
@@ -127,7 +137,7 @@ mod tests {
                 // A permutation of 0..7, as 7 is prime.
                 let index: Vec<u64> = (0..7).map(|i| (i * step + shift) % 7).collect();
                 let data: Vec<f32> = index.iter().flat_map(|i| [*i as f32, *i as f32 + 0.5]).collect();
-                let v = check(reply(&data, 2, &index), 7, None).unwrap().vectors;
+                let v = check(reply(&data, 2, &index), 7, None, F).unwrap().vectors;
                 assert!((0..7).all(|i| v.row(i) == [i as f32, i as f32 + 0.5]), "{index:?}");
             }
         }
@@ -147,7 +157,7 @@ mod tests {
             (reply(&two, 1, &[1, NO_INDEX, NO_INDEX]), 2, None, "1 of 2"),
             (reply(&two, 1, &[5, NO_INDEX]), 2, None, "beyond"),
         ] {
-            let e = check(reply, texts, dimensions).unwrap_err();
+            let e = check(reply, texts, dimensions, F).unwrap_err();
             assert!(e.contains(why), "{e}");
         }
     }
@@ -159,7 +169,7 @@ mod tests {
             ([2, 1, NO_INDEX], [3.0, 2.0, 1.0]),
             ([NO_INDEX; 3], [1.0, 2.0, 3.0]),
         ] {
-            let v = check(reply(&[1.0, 2.0, 3.0], 1, &index), 3, None).unwrap().vectors;
+            let v = check(reply(&[1.0, 2.0, 3.0], 1, &index), 3, None, F).unwrap().vectors;
             assert_eq!([0, 1, 2].map(|i| v.row(i)[0]), first, "{index:?}");
         }
     }
@@ -168,12 +178,27 @@ mod tests {
     fn a_bad_row_leaves_the_others() {
         let data = [1.0, 0.0, f32::NAN, f32::INFINITY, 5.0];
         let nulls = Reply { nulls: vec![0, 3], rows: 7, ..reply(&data, 1, &[6, 5, 4, 3, 2, 1, 0]) };
-        let checked = check(nulls, 7, None).unwrap();
+        let checked = check(nulls, 7, None, F).unwrap();
         let bad: Vec<_> = checked.bad.iter().map(|(row, _)| *row).collect();
         assert_eq!(bad, [1, 2, 3, 4, 6]);
         assert_eq!((checked.vectors.row(0), checked.vectors.row(5)), (&[5.0][..], &[1.0][..]));
         assert!(checked.bad[0].1.contains("embedding 1 of the reply is null"), "{:?}", checked.bad);
         assert!(checked.bad[2].1.contains("embedding 3 of the reply is null"), "{:?}", checked.bad);
         assert!(checked.bad[3].1.contains("all zeros"), "{:?}", checked.bad);
+    }
+
+    #[test]
+    fn a_row_is_in_the_encoding_that_was_asked_for() {
+        let bytes = [-128.0, 127.0, 0.5, 1.0];
+        let checked = check(reply(&bytes, 2, &[]), 2, Some(2), Encoding::Int8).unwrap();
+        assert_eq!(checked.bad.len(), 1);
+        assert!(
+            checked.bad[0].1.contains("embedding 1 of the reply is not in the encoding"),
+            "{:?}",
+            checked.bad
+        );
+        let bits = check(reply(&[255.0, 1.0], 1, &[]), 2, Some(8), Encoding::Bit).unwrap();
+        assert!(bits.bad.is_empty());
+        assert!(check(reply(&[255.0, 1.0], 1, &[]), 2, Some(16), Encoding::Bit).is_err());
     }
 }

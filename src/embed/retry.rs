@@ -282,7 +282,7 @@ fn attempt(
         let go_on = || !interrupt.is_interrupted() && Instant::now() < deadline;
         let reply = match client.options().output.as_deref() {
             Some(place) => provider::read_at(&exchange.body, place, &go_on),
-            None => provider.reply(&exchange.body, &go_on),
+            None => provider.reply_as(client.encoding(), &exchange.body, &go_on),
         };
         return reply.map_err(|wrong| match go_on() {
             true => replied(status, wrong),

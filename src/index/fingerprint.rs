@@ -6,6 +6,7 @@ use std::fmt;
 use serde_json::{Value, json};
 
 use crate::base::error::{Error, Result};
+use crate::base::vector::Encoding;
 use crate::base::words::quoted;
 use crate::embed::call::Call;
 
@@ -24,9 +25,14 @@ impl Fingerprint {
     /// Of the client of a call. A model inside the process is known by its files and not by their folder.
     ///
     /// # Errors
-    /// A format that does not have the input types.
+    /// A format that does not have the input types; vectors that are not f32.
     pub fn of(call: &Call) -> Result<Fingerprint> {
         let client = call.client();
+        if client.encoding() != Encoding::Float32 {
+            return Err(call.bad_input(
+                "an index takes vectors of encoding 'float32', of which it makes bytes by itself: leave out the option encoding",
+            ));
+        }
         let prefix = |input_type| client.prefix(Some(input_type)).map_err(|why| call.bad_input(&why));
         let model = match call.model_hash() {
             Some(hash) => {

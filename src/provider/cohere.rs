@@ -3,7 +3,7 @@
 //! Source: cohere 7.3.1 (`v2/raw_client.py`, `config.py`): 96 texts a request, `input_type` required,
 //! embeddings by type. Floats are asked for: what its type `base64` encodes is not documented.
 
-use super::{BASE, Fixed, Input, InputType, Model, Paths, Provider, Spec, Truncate};
+use super::{BASE, Encodings, Fixed, Input, InputType, Model, Paths, Provider, Spec, Truncate};
 
 const V2: Spec = Spec {
     name: "cohere",
@@ -28,13 +28,19 @@ const V2: Spec = Spec {
         required: true,
     }),
     fixed: &[("embedding_types", Fixed::Words(["float"]))],
+    encodings: Some(Encodings {
+        field: "embedding_types",
+        is_list: true,
+        int8: Some("int8"),
+        bit: Some("ubinary"),
+    }),
     source: "cohere 7.3.1",
     ..BASE
 };
 
 static SPEC_V2: Spec = V2;
 // v1 knows neither output_dimension nor, on old deployments, embedding types.
-static SPEC_V1: Spec = Spec { dimensions: None, fixed: &[], ..V2 };
+static SPEC_V1: Spec = Spec { dimensions: None, fixed: &[], encodings: None, ..V2 };
 
 pub(super) struct Cohere(&'static Spec);
 pub(super) static COHERE: Cohere = Cohere(&SPEC_V2);
@@ -55,6 +61,7 @@ mod tests {
     use super::super::Ask;
     use super::super::testing::{completed, fixture, plain, request};
     use super::*;
+    use crate::base::vector::Encoding;
     use serde_json::json;
 
     #[test]
@@ -69,6 +76,26 @@ mod tests {
             request(COHERE.at("/v1/embed"), ask, &["a"]),
             json!({"model": "m", "truncate": "NONE", "input_type": "search_query", "texts": ["a"]})
         );
+    }
+
+    #[test]
+    fn bytes_and_bits_are_asked_for_by_type_and_read_by_no_other() {
+        for (encoding, word, body) in [
+            (Encoding::Int8, "int8", r#"{"embeddings":{"float":[[0.5]],"int8":[[-128,127]]}}"#),
+            (Encoding::Bit, "ubinary", r#"{"embeddings":{"ubinary":[[0,255]]}}"#),
+        ] {
+            let ask = Ask { encoding, ..plain() };
+            assert_eq!(
+                request(&COHERE, ask, &["a"]),
+                json!({"model": "m", "embedding_types": [word], "input_type": "search_document", "texts": ["a"]})
+            );
+            COHERE.accepts(&ask).unwrap();
+            assert!(COHERE.at("/v1/embed").accepts(&ask).unwrap_err().contains("no option 'encoding'"));
+            assert_eq!(COHERE.reply_as(encoding, body.as_bytes(), &|| true).unwrap().width, 2);
+            let float = br#"{"embeddings":{"float":[[0.5]]}}"#;
+            let e = COHERE.reply_as(encoding, float, &|| true).unwrap_err().message;
+            assert!(e.contains(word), "{e}");
+        }
     }
 
     #[test]

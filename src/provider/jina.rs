@@ -4,7 +4,7 @@
 //! `embedding_type` for the encoding. `normalized` has no documented default, so it is sent.
 
 use super::openai::PATHS;
-use super::{BASE, Fixed, Input, InputType, Model, Plain, Spec, Truncate};
+use super::{BASE, Encodings, Fixed, Input, InputType, Model, Plain, Spec, Truncate};
 
 pub(super) static JINA: Plain = Plain(Spec {
     name: "jina",
@@ -24,6 +24,7 @@ pub(super) static JINA: Plain = Plain(Spec {
         required: false,
     }),
     fixed: &[("embedding_type", Fixed::Text("base64")), ("normalized", Fixed::Flag(true))],
+    encodings: Some(Encodings { field: "embedding_type", is_list: false, int8: None, bit: Some("ubinary") }),
     source: "litellm 1.106.2",
     ..BASE
 });

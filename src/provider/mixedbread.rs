@@ -4,7 +4,7 @@
 //! prompt that its retrieval models were trained with.
 
 use super::openai::PATHS;
-use super::{BASE, Fixed, Input, InputType, Model, Plain, Spec};
+use super::{BASE, Encodings, Fixed, Input, InputType, Model, Plain, Spec};
 
 pub(super) static MIXEDBREAD: Plain = Plain(Spec {
     name: "mixedbread",
@@ -24,6 +24,12 @@ pub(super) static MIXEDBREAD: Plain = Plain(Spec {
         required: false,
     }),
     fixed: &[("encoding_format", Fixed::Text("base64")), ("normalized", Fixed::Flag(true))],
+    encodings: Some(Encodings {
+        field: "encoding_format",
+        is_list: false,
+        int8: Some("int8"),
+        bit: Some("ubinary"),
+    }),
     source: "mixedbread 0.54.0",
     ..BASE
 });

@@ -37,9 +37,11 @@ use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 use serde_json::{Map, Value};
 
+use crate::base::vector::Encoding;
+
 pub use failure::{Failure, HttpReply, Verdict};
 pub use json::GoOn;
-pub use reply::{NO_INDEX, Reply, read, read_at};
+pub use reply::{NO_INDEX, Reply, read, read_as, read_at};
 pub use url::{Paths, complete, endpoint};
 
 /// The formats that have a file of their own.
@@ -108,6 +110,8 @@ pub struct Spec {
     pub fixed: &'static [(&'static str, Fixed)],
     /// The header of the key.
     pub auth: Auth,
+    /// How vectors of fewer bits are asked for.
+    pub encodings: Option<Encodings>,
     /// Where the vectors stand in a reply, as a JSON pointer with `*` for a list; none for the usual places.
     pub output: Option<&'static str>,
     /// The SDK or page that the facts come from.
@@ -129,6 +133,7 @@ const BASE: Spec = Spec {
     input_type: None,
     fixed: &[],
     auth: Auth::Bearer,
+    encodings: None,
     output: None,
     source: "",
 };
@@ -236,6 +241,29 @@ pub struct InputType {
     pub required: bool,
 }
 
+/// How vectors of fewer bits are asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Encodings {
+    /// The field.
+    pub field: &'static str,
+    /// Whether it takes a list of them.
+    pub is_list: bool,
+    /// The word for bytes; none where the provider has none.
+    pub int8: Option<&'static str>,
+    /// The word for bits, eight to a number from 0 to 255.
+    pub bit: Option<&'static str>,
+}
+
+impl Encodings {
+    fn word(&self, encoding: Encoding) -> Option<&'static str> {
+        match encoding {
+            Encoding::Float32 => None,
+            Encoding::Int8 => self.int8,
+            Encoding::Bit => self.bit,
+        }
+    }
+}
+
 /// A constant field's value.
 #[derive(Debug, Clone, Copy, Serialize)]
 #[serde(untagged)]
@@ -261,6 +289,8 @@ pub struct Ask<'a> {
     pub input_type: Option<&'a str>,
     /// Whether over-long text is to be cut.
     pub truncate: Option<bool>,
+    /// How the numbers of a vector are asked for.
+    pub encoding: Encoding,
     /// Whether vectors are not asked for as base64, for servers that refuse a request that does.
     pub numbers: bool,
     /// Where the texts go, for a format that leaves it to the user.
@@ -301,6 +331,20 @@ pub trait Provider: Send + Sync {
         if let (Some(false), Some(Truncate::Word(_, _, None))) = (ask.truncate, spec.truncate) {
             return Err(format!("format '{name}' cannot be asked not to truncate"));
         }
+        if ask.encoding != Encoding::Float32 {
+            let word = ask.encoding.name();
+            if spec.encodings.and_then(|encodings| encodings.word(ask.encoding)).is_none() {
+                let able =
+                    all().map(Provider::spec).filter(|spec| spec.encodings.is_some()).map(|spec| spec.name);
+                return Err(format!(
+                    "format '{name}' has no option 'encoding' = '{word}': leave it out (formats that have the option: {})",
+                    able.collect::<Vec<_>>().join(", ")
+                ));
+            }
+            if ask.encoding == Encoding::Bit && ask.dimensions.is_some_and(|n| n % 8 != 0) {
+                return Err("with encoding 'bit', dimensions must be a multiple of 8".into());
+            }
+        }
         let field = spec.input.field().split('/').next().unwrap_or_default();
         if !matches!(spec.input, Input::Text(path) if path.contains('/')) && ask.body.contains_key(field) {
             return Err(format!("option 'body' may not set '{field}', which holds the texts"));
@@ -333,7 +377,15 @@ pub trait Provider: Send + Sync {
     /// # Errors
     /// A body that holds no embeddings, in words for the user; a stop.
     fn reply(&self, body: &[u8], go_on: GoOn<'_>) -> Result<Reply, Failure> {
-        read_at(body, self.spec().output.unwrap_or_default(), go_on)
+        self.reply_as(Encoding::Float32, body, go_on)
+    }
+
+    /// The same, of vectors that were asked for in this encoding.
+    ///
+    /// # Errors
+    /// As there.
+    fn reply_as(&self, encoding: Encoding, body: &[u8], go_on: GoOn<'_>) -> Result<Reply, Failure> {
+        read_as(body, self.spec().output.unwrap_or_default(), encoding, go_on)
     }
 
     /// Reads any other reply: what it says, and what may be done about it.
@@ -395,9 +447,21 @@ fn write(
     if let (Some(name), Some(model)) = (spec.model.field.filter(|name| ours(name)), ask.model) {
         body.serialize_entry(name, model)?;
     }
-    let wanted = |value: &Fixed| !(ask.numbers && matches!(value, Fixed::Text("base64")));
-    for (name, value) in spec.fixed.iter().filter(|(name, value)| ours(name) && wanted(value)) {
+    // What is asked for as bytes or bits comes as numbers: what base64 of it holds differs.
+    let encoded = spec.encodings.and_then(|all| Some((all, all.word(ask.encoding)?)));
+    let numbers = ask.numbers || encoded.is_some();
+    let wanted = |name: &str, value: &Fixed| {
+        !(numbers && matches!(value, Fixed::Text("base64"))
+            || encoded.is_some_and(|(encodings, _)| encodings.field == name))
+    };
+    for (name, value) in spec.fixed.iter().filter(|(name, value)| ours(name) && wanted(name, value)) {
         body.serialize_entry(name, value)?;
+    }
+    if let Some((encodings, word)) = encoded.filter(|(encodings, _)| ours(encodings.field)) {
+        match encodings.is_list {
+            true => body.serialize_entry(encodings.field, &[word])?,
+            false => body.serialize_entry(encodings.field, word)?,
+        }
     }
     if let (Some(name), Some(n)) = (spec.dimensions.filter(|name| ours(name)), ask.dimensions) {
         body.serialize_entry(name, &n)?;
@@ -468,6 +532,7 @@ pub(crate) mod testing {
             dimensions: None,
             input_type: None,
             truncate: None,
+            encoding: Encoding::Float32,
             numbers: false,
             input: None,
             output: None,

@@ -6,7 +6,7 @@
 //! this machine).
 
 use super::openai::PATHS;
-use super::{Auth, BASE, Fixed, Input, InputType, Model, Plain, Spec, Truncate};
+use super::{Auth, BASE, Encodings, Fixed, Input, InputType, Model, Plain, Spec, Truncate};
 
 const LITELLM: &str = "litellm 1.106.2";
 
@@ -39,6 +39,8 @@ const VOYAGE_TYPES: InputType =
     InputType { field: "input_type", query: Some("query"), document: Some("document"), required: false };
 const NVIDIA_TYPES: InputType =
     InputType { field: "input_type", query: Some("query"), document: Some("passage"), required: true };
+const OUTPUT_DTYPE: Encodings =
+    Encodings { field: "output_dtype", is_list: false, int8: Some("int8"), bit: Some("ubinary") };
 const BASE64: &[(&str, Fixed)] = &[("encoding_format", Fixed::Text("base64"))];
 
 pub(super) static PRESETS: &[Plain] = &[
@@ -47,9 +49,11 @@ pub(super) static PRESETS: &[Plain] = &[
         .types(VOYAGE_TYPES)
         .truncate(Truncate::Flag("truncation"))
         .tokens(120_000)
+        .encodings(OUTPUT_DTYPE)
         .fixed(BASE64),
     preset("mistral", "https://api.mistral.ai/v1/embeddings", &["MISTRAL_API_KEY"], 128, "mistralai 3.7.0")
         .size_field("output_dimension")
+        .encodings(OUTPUT_DTYPE)
         .tokens(16_000),
     preset("together", "https://api.together.ai/v1/embeddings", &["TOGETHER_API_KEY"], 96, "together 3.1.1"),
     preset(
@@ -204,6 +208,11 @@ impl Plain {
         self
     }
 
+    const fn encodings(mut self, encodings: Encodings) -> Plain {
+        self.0.encodings = Some(encodings);
+        self
+    }
+
     const fn fixed(mut self, fixed: &'static [(&'static str, Fixed)]) -> Plain {
         self.0.fixed = fixed;
         self
@@ -214,6 +223,7 @@ impl Plain {
 mod tests {
     use super::super::testing::{plain, request};
     use super::super::{Ask, find};
+    use crate::base::vector::Encoding;
     use serde_json::json;
 
     #[test]
@@ -223,6 +233,12 @@ mod tests {
             request(find("voyage").unwrap(), ask, &["a"]),
             json!({"model": "m", "encoding_format": "base64", "output_dimension": 256, "truncation": true,
                    "input_type": "query", "input": ["a"]})
+        );
+        // No base64: what it holds of bytes or bits differs from one provider to the other.
+        let ask = Ask { encoding: Encoding::Int8, ..plain() };
+        assert_eq!(
+            request(find("voyage").unwrap(), ask, &["a"]),
+            json!({"model": "m", "output_dtype": "int8", "input": ["a"]})
         );
         assert_eq!(
             request(find("nvidia").unwrap(), plain(), &["a"]),

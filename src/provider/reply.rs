@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 use super::failure::{self, Failure, HttpReply, Verdict};
 use super::json::{After, Error, GoOn, Kind, Reader};
 use super::message;
+use crate::base::vector::Encoding;
 use crate::base::words::{PROVIDER_MESSAGE_MAX, bounded};
 
 /// Numbers that any reply may hold, whatever its size: 1 MiB of them.
@@ -54,7 +55,15 @@ pub fn read(body: &[u8], go_on: GoOn<'_>) -> Result<Reply, Failure> {
 /// # Errors
 /// As there, and nothing at that place.
 pub fn read_at(body: &[u8], place: &str, go_on: GoOn<'_>) -> Result<Reply, Failure> {
-    let mut rows = Rows::default();
+    read_as(body, place, Encoding::Float32, go_on)
+}
+
+/// The same, of vectors that were asked for in this encoding. It matters where a reply has them by type.
+///
+/// # Errors
+/// As there.
+pub fn read_as(body: &[u8], place: &str, encoding: Encoding, go_on: GoOn<'_>) -> Result<Reply, Failure> {
+    let mut rows = Rows { encoding, ..Rows::default() };
     let mut stopped = false;
     let read = Reader::new(body, go_on).and_then(|mut reader| {
         let read = match place {
@@ -110,6 +119,7 @@ struct Rows {
     reply: Reply,
     /// How many numbers of `reply.data` are read; behind them is room for base64 to be decoded into.
     filled: usize,
+    encoding: Encoding,
     /// The length of the last string of base64; the next is likely as long.
     encoded: usize,
 }
@@ -206,7 +216,7 @@ impl Rows {
 
     fn list_or_types(&mut self, reader: &mut Reader<'_>) -> Result<(), Error> {
         match reader.peek() {
-            b'{' => by_type(reader, |reader| self.list(reader)),
+            b'{' => by_type(reader, self.encoding, |reader| self.list(reader)),
             _ => self.list(reader),
         }
     }
@@ -245,7 +255,7 @@ impl Rows {
     /// One vector, perhaps nested in an array of one, or by type.
     fn row(&mut self, reader: &mut Reader<'_>) -> Result<(), Error> {
         match reader.peek() {
-            b'{' => by_type(reader, |reader| self.vector(reader)),
+            b'{' => by_type(reader, self.encoding, |reader| self.vector(reader)),
             _ => self.vector(reader),
         }
     }
@@ -395,14 +405,20 @@ impl Rows {
     }
 }
 
-/// Reads the float or base64 entry of an object by type, the first that comes.
+/// Reads the entry of an object by type that was asked for, the first that comes.
 fn by_type<'a>(
     reader: &mut Reader<'a>,
+    encoding: Encoding,
     mut read: impl FnMut(&mut Reader<'a>) -> Result<(), Error>,
 ) -> Result<(), Error> {
+    let types: &[&str] = match encoding {
+        Encoding::Float32 => &["float", "base64"],
+        Encoding::Int8 => &["int8"],
+        Encoding::Bit => &["ubinary"],
+    };
     let mut found = false;
     reader.object(|reader, key| match key {
-        "float" | "base64" if !found => {
+        key if types.contains(&key) && !found => {
             found = true;
             read(reader)
         }
@@ -410,7 +426,7 @@ fn by_type<'a>(
     })?;
     match found {
         true => Ok(()),
-        false => Err(reader.shape("there are no embeddings of type float or base64")),
+        false => Err(reader.shape(format!("there are no embeddings of type {}", types.join(" or ")))),
     }
 }
 

@@ -124,8 +124,9 @@ fn rembed<V: Value>(session: &Session, args: &[V]) -> Result<Output, Error> {
     let asked = Arguments::read(session, &args[0], &args[1], "text", args.get(2))?;
     match &asked.input {
         Some(text) => {
-            let vector = session.embed_one(&asked.client, text, asked.input_type());
-            Ok(Output::Vector(vector.map_err(|e| with_hint(session, text, e))?))
+            let vector = session.embed_one_as(&asked.client, text, asked.input_type());
+            let (vector, encoding) = vector.map_err(|e| with_hint(session, text, e))?;
+            Ok(Output::Vector(vector, encoding))
         }
         None => Ok(Output::Null),
     }

@@ -88,7 +88,7 @@ impl Rows {
         match (column, &row.value) {
             (0, _) => row.key.clone(),
             (1, _) => row.text.as_deref().map_or(Output::Null, |text| Output::Text(text.to_owned().into())),
-            (2, Ok(Some(vector))) => Output::Vector(vector.clone()),
+            (2, Ok(Some(vector))) => Output::Vector(vector.clone(), self.stream.call().client().encoding()),
             (ERROR_COLUMN, Err(e)) => Output::Text(e.to_string().into()),
             _ => Output::Null,
         }

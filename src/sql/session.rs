@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::base::error::{Error, Result};
 use crate::base::interrupt::{Interrupt, Uninterrupted};
+use crate::base::vector::Encoding;
 use crate::client::options::{Cache, Options};
 use crate::client::registry::Registry;
 use crate::client::{CacheKey, Client};
@@ -86,6 +87,20 @@ impl Session {
     /// # Errors
     /// An unknown client, a request that failed, an interrupt.
     pub fn embed_one(&self, client: &str, text: &str, input_type: Option<&str>) -> Result<Vector> {
+        self.embed_one_as(client, text, input_type).map(|(vector, _)| vector)
+    }
+
+    /// The same, with the encoding that the client's vectors have in SQL.
+    ///
+    /// # Errors
+    /// As there.
+    #[doc(hidden)]
+    pub fn embed_one_as(
+        &self,
+        client: &str,
+        text: &str,
+        input_type: Option<&str>,
+    ) -> Result<(Vector, Encoding)> {
         let client = self.registry.get(client)?;
         let known = self.recent().as_ref().and_then(|all| {
             let same = |recent: &&Recent| {
@@ -101,7 +116,7 @@ impl Session {
                 all.insert(0, Recent { client: Arc::downgrade(&client), input_type, key: *call.key() });
             }
         }
-        call.embed_one(text, &self.interrupt)
+        Ok((call.embed_one(text, &self.interrupt)?, client.encoding()))
     }
 
     /// Says that a statement may have begun since [`Session::embed_one`] was last called. Where an engine says so, the variables

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use zeroize::Zeroizing;
 
+use crate::base::vector::Encoding;
 use crate::base::words::quoted;
 use crate::embed::cache::Vector;
 
@@ -106,8 +107,8 @@ pub enum Output {
     Bytes(Vec<u8>),
     /// TEXT that may hold a key: our copy is wiped.
     Private(Zeroizing<String>),
-    /// BLOB of little-endian f32, marked as a vector where the engine can.
-    Vector(Vector),
+    /// BLOB of a vector in its encoding, marked as one where the engine can.
+    Vector(Vector, Encoding),
 }
 
 impl From<serde_json::Value> for Output {

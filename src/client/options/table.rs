@@ -13,6 +13,7 @@ use super::value::{At, Counted};
 use super::{Cache, Key, Scope};
 use crate::base::error::Result;
 use crate::base::hash::Hasher;
+use crate::base::vector::Encoding;
 use crate::client::secret::Secret;
 
 /// Where an option takes part in a vector, and so in the key that the caches know the vector by.
@@ -183,6 +184,15 @@ options! {
         vector: Request,
         sender: true,
         local: true,
+    }
+    /// `float32`, `int8` or `bit`, where the provider offers it: the vectors are what `vec_int8()` and `vec_bit()` of
+    /// sqlite-vec take
+    encoding: Encoding {
+        default: "`float32`",
+        read: |at| at.word(&[Encoding::Float32, Encoding::Int8, Encoding::Bit].map(|e| (e.name(), e))),
+        vector: Request,
+        sender: false,
+        local: false,
     }
     /// text put before each query, for models that want one
     query_prefix: Option<String> {

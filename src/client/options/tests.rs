@@ -14,7 +14,7 @@ fn of(value: Value) -> Result<Options> {
 fn every_documented_option_is_accepted_in_json_and_in_pairs() {
     let examples = json!({
         "format": "openai", "model": "m", "url": "http://localhost", "key": "env:K", "dimensions": 256,
-        "input_type": "query", "normalize": true, "truncate": false, "query_prefix": "q: ",
+        "input_type": "query", "normalize": true, "truncate": false, "encoding": "float32", "query_prefix": "q: ",
         "document_prefix": "d: ", "headers": {"X-A": "1"},
         "client_cert": "/etc/c.pem", "client_key": "/etc/c.key", "body": {"user": "u"}, "input": "/texts", "output": "/vectors/*", "timeout": 1.5, "connect_timeout": 2, "retries": 0, "batch_size": 10,
         "batch_tokens": 1000, "concurrency": 4, "requests_per_minute": 60, "tokens_per_minute": 1000,

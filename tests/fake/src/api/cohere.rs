@@ -31,7 +31,8 @@ pub fn read<'a>(api: Api, body: &'a Value, settings: &Settings) -> Result<Ask<'a
             texts.len()
         ));
     }
-    if let Some(other) = types(body).into_iter().find(|name| !matches!(*name, "float" | "base64")) {
+    const OFFERED: [&str; 4] = ["float", "base64", "int8", "ubinary"];
+    if let Some(other) = types(body).into_iter().find(|name| !OFFERED.contains(name)) {
         return refuse(&format!("invalid request: embedding type {other} is not offered here"));
     }
     let wish = &body["output_dimension"];
@@ -60,7 +61,11 @@ pub fn write(api: Api, ask: &Ask, rows: &[Row], settings: &Settings) -> Vec<u8> 
         for (place, name) in types.iter().enumerate() {
             let opening = if place == 0 { '{' } else { ',' };
             put(&mut out, format_args!(r#"{opening}"{name}":"#));
-            write_list(&mut out, rows, |out, row| write_row(out, row, *name == "base64"));
+            write_list(&mut out, rows, |out, row| match (*name, &row.values) {
+                ("int8", Some(values)) => write_whole(out, values.iter().map(|x| (x * 127.0).round() as i16)),
+                ("ubinary", Some(values)) => write_whole(out, values.chunks(8).map(packed)),
+                _ => write_row(out, row, *name == "base64"),
+            });
         }
         out.push(b'}');
     }
@@ -74,4 +79,13 @@ pub fn write(api: Api, ask: &Ask, rows: &[Row], settings: &Settings) -> Vec<u8> 
     let shape = if types.is_empty() { "floats" } else { "by_type" };
     put(&mut out, format_args!(r#"}},"response_type":"embeddings_{shape}"}}"#));
     out
+}
+
+/// Eight signs as NumPy's packbits has them: the first is the highest bit.
+fn packed(signs: &[f32]) -> i16 {
+    signs.iter().enumerate().fold(0, |bits, (place, x)| bits | i16::from(*x > 0.0) << (7 - place))
+}
+
+fn write_whole(out: &mut Vec<u8>, numbers: impl Iterator<Item = i16>) {
+    write_list(out, &numbers.collect::<Vec<_>>(), |out, n| put(out, format_args!("{n}")));
 }
