@@ -24,8 +24,6 @@ SHORT = "--short" in sys.argv[1:]
 WIDTH, K, QUESTIONS, PLACES, VOCABULARY = 384, 10, 40, 1024, 20_000
 SMALL, LARGE = (10_000, 50_000) if SHORT else (100_000, 1_000_000)
 STEP = 25 * PLACES
-VECTOR = f"SELECT rowid, distance FROM docs_index(?) WHERE mode = 'vector' LIMIT {K}"
-HYBRID = f"SELECT rowid, distance FROM docs_index(?) LIMIT {K}"
 VEC0 = f"SELECT rowid, distance FROM vec WHERE embedding MATCH ? AND k = {K}"
 
 
@@ -44,6 +42,10 @@ class Data:
         for first in range(0, self.rows, STEP):
             ids = np.arange(first, min(first + STEP, self.rows))
             yield ids + 1, self.near(np.random.default_rng(first + 3), ids)
+
+
+def find(mode, per_chunk=0):
+    return f"SELECT rowid, distance FROM docs_index(?) WHERE mode = '{mode}' AND per_chunk = {per_chunk} LIMIT {K}"
 
 
 def connect(path):
@@ -147,11 +149,11 @@ def fill_vec0(path, data):
     return db
 
 
-def truth(data):
-    """The ids of the K nearest, by numpy."""
-    best = [[] for _ in range(QUESTIONS)]
-    asked = data.questions / np.linalg.norm(data.questions, axis=1)[:, None]
-    for ids, vectors in data.steps():
+def truth(questions, steps):
+    """The ids of the K nearest of each question, by numpy. A step is ids and their vectors."""
+    best = [[] for _ in questions]
+    asked = questions / np.linalg.norm(questions, axis=1)[:, None]
+    for ids, vectors in steps:
         cosines = asked @ (vectors / np.linalg.norm(vectors, axis=1)[:, None]).T
         for question, of_all in enumerate(cosines):
             near = np.argpartition(-of_all, K)[:K]
@@ -191,8 +193,8 @@ def search(path, rows):
         db.execute("SELECT count(*) FROM docs").fetchall()
         forget_peak()
         before = memory("VmRSS")
-        vector, found = timed(db, VECTOR, questions)
-        hybrid, _ = timed(db, HYBRID, questions)
+        vector, found = timed(db, find("vector"), questions)
+        hybrid, _ = timed(db, find("hybrid"), questions)
         print(json.dumps({"vector": vector, "hybrid": hybrid, "found": found, "memory": memory("VmHWM") - before}))
 
 
@@ -202,7 +204,7 @@ def measured(path, rows):
 
 
 def recall(found, true):
-    return sum(len(set(rows) & near) for rows, near in zip(found, true)) / (K * QUESTIONS)
+    return sum(len(set(rows) & near) for rows, near in zip(found, true)) / (K * len(true))
 
 
 def main():
@@ -213,7 +215,7 @@ def main():
             with provider(data.questions) as url:
                 fill(path, url, data)
             results[rows] = measured(path, rows)
-            near = truth(data)
+            near = truth(data.questions, data.steps())
             shown = {name: round(results[rows][name], 1) for name in ("vector", "hybrid", "memory")}
             print(f"{rows} x {WIDTH}: by meaning {shown['vector']} ms, hybrid {shown['hybrid']} ms, recall@{K} "
                   f"{recall(results[rows]['found'], near):.3f}, memory {shown['memory']} MiB", flush=True)
