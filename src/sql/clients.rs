@@ -248,7 +248,8 @@ fn settle<T: PartialEq>(
     }
 }
 
-fn no_name() -> Error {
+/// The error of a row without a name.
+pub fn no_name() -> Error {
     Error::Constraint { constraint: "NOT NULL", column: "name", value: String::new() }
 }
 

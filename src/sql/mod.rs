@@ -7,6 +7,7 @@ pub mod input;
 pub mod rows;
 pub mod search;
 pub mod session;
+mod statement;
 pub mod table;
 pub mod value;
 

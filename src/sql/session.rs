@@ -15,6 +15,7 @@ use crate::embed::cache::{self, Vector};
 use crate::embed::call::Call;
 use crate::embed::stream::{Stream, Text};
 use crate::sql::input;
+use crate::sql::statement::Statement;
 
 /// The crate's version as `rembed_version()` gives it.
 pub const VERSION: &str = concat!("v", env!("CARGO_PKG_VERSION"));
@@ -38,6 +39,7 @@ pub struct Session {
     last_error: Mutex<Option<String>>,
     /// The cache keys of the statement that runs, where the engine tells of statements.
     recent: Mutex<Option<Vec<Recent>>>,
+    pub(super) statement: Mutex<Statement>,
 }
 
 /// How many cache keys of a statement are kept. Its clients and input types are few; of more than these, the oldest go.
@@ -72,6 +74,7 @@ impl Session {
             store,
             last_error: Mutex::new(None),
             recent: Mutex::new(None),
+            statement: Mutex::default(),
         }
     }
 

@@ -5,6 +5,7 @@
 //! takes them in this order, so that two threads cannot wait for each other. The clients of `REMBED_CONFIG` never
 //! change, and have no lock.
 
+mod change;
 mod clients;
 mod config;
 mod lock;
@@ -17,6 +18,7 @@ use crate::base::error::{Error, Result};
 use crate::base::process::PerProcess;
 use crate::client::Client;
 use crate::client::options::Scope;
+pub use change::Change;
 pub(crate) use clients::Clients;
 use config::config;
 #[cfg(fuzzing)]

@@ -156,6 +156,8 @@ fn a_panic_is_an_sql_error() {
     );
     run(&db, "DELETE FROM temp.rembed_clients");
     assert!(error(&db, &format!("{insert} 'now')")).contains("internal error"));
+    assert!(error(&db, &format!("{insert} 'm'), ('s', 'panic', 'now')")).contains("internal error"));
+    assert!(error(&db, "SELECT rembed('r', 'x')").contains("was not registered"));
     assert_eq!(text(&db, "SELECT count(*) FROM temp.rembed_clients"), "0");
     assert!(text(&db, "SELECT rembed_version()").starts_with('v'));
 }

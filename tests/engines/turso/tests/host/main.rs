@@ -4,5 +4,6 @@ mod functions;
 mod index;
 mod process;
 mod sessions;
+mod statement;
 mod table;
 mod too_old;

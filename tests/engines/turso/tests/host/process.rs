@@ -103,6 +103,37 @@ fn clients_of_a_file_are_in_the_table() {
 }
 
 #[test]
+fn a_delete_that_fails_removes_no_client() {
+    let config = r#"{"clients": {"shop": {"format": "openai", "model": "m"}}}"#;
+    for loaded in ways() {
+        let line = |sql: &str| json!({"connection": "default", "sql": sql});
+        let answers = ask(
+            Some(config),
+            *loaded,
+            &[
+                line(
+                    "INSERT INTO temp.rembed_clients(name, options) VALUES ('a', 'openai'), ('b', 'openai')",
+                ),
+                // The row of the client that cannot be removed becomes the last one.
+                line("INSERT OR REPLACE INTO temp.rembed_clients(name, options) VALUES ('shop', 'ollama')"),
+                line("SELECT rembed_unregister('shop')"),
+                line("SELECT group_concat(name) FROM (SELECT name FROM temp.rembed_clients ORDER BY rowid)"),
+                line("DELETE FROM temp.rembed_clients"),
+                line("SELECT count(*) FROM temp.rembed_clients"),
+                line("SELECT count(*) FROM json_each(rembed_stats())"),
+                line("DELETE FROM temp.rembed_clients WHERE name <> 'shop'"),
+                line("SELECT count(*) FROM json_each(rembed_stats())"),
+            ],
+        );
+        assert_eq!(answers[4], json!({"rows": [["a,b,shop"]]}));
+        assert!(answers[5]["error"].as_str().unwrap().contains("comes from REMBED_CONFIG"), "{}", answers[5]);
+        assert_eq!(answers[6], json!({"rows": [[3]]}));
+        assert_eq!(answers[7], json!({"rows": [[3]]}));
+        assert_eq!(answers[9], json!({"rows": [[1]]}));
+    }
+}
+
+#[test]
 fn clients_of_the_process() {
     for loaded in ways() {
         let line = |connection: &str, sql: &str| json!({"connection": connection, "sql": sql});

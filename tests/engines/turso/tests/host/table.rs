@@ -160,37 +160,6 @@ fn the_functions_and_the_table() {
 }
 
 #[test]
-fn a_rollback_undoes_the_row_but_not_the_client() {
-    for way in Way::all() {
-        let db = way.open();
-        run(&db, "BEGIN");
-        run(&db, "INSERT INTO temp.rembed_clients(name, options) VALUES ('a', 'openai')");
-        run(&db, "ROLLBACK");
-        assert_eq!((names(&db).as_str(), known(&db).as_str()), ("", "a"));
-        run(&db, "INSERT INTO temp.rembed_clients(name, options) VALUES ('a', 'ollama')");
-        assert_eq!((names(&db).as_str(), known(&db).as_str()), ("a", "a"));
-    }
-}
-
-/// Nothing that a trigger or a function of it sees tells one INSERT of two rows from two of one row.
-#[test]
-fn an_insert_that_fails_undoes_its_rows_but_not_the_clients_before() {
-    for way in Way::all() {
-        let db = way.open();
-        let insert = |last| {
-            format!(
-                "INSERT INTO temp.rembed_clients(name, format) VALUES ('good', 'openai'), ('other', '{last}')"
-            )
-        };
-        assert!(error(&db, &insert("nonsense")).contains("nonsense"));
-        assert_eq!((names(&db).as_str(), known(&db).as_str()), ("", "good"));
-        // The same statement, mended, is not refused for what the first has left.
-        run(&db, &insert("ollama"));
-        assert_eq!((names(&db).as_str(), known(&db).as_str()), ("good,other", "good,other"));
-    }
-}
-
-#[test]
 fn the_helpers_are_safe_to_call() {
     for way in Way::all() {
         let db = way.open();
