@@ -31,6 +31,7 @@ mod rigged;
 mod tree;
 mod url;
 mod vertex;
+mod voyage;
 mod watsonx;
 
 use serde::Serialize;
@@ -63,6 +64,7 @@ static FORMATS: &[&dyn Provider] = &[
     &watsonx::WATSONX,
     &databricks::DATABRICKS,
     &databricks::SNOWFLAKE,
+    &voyage::VOYAGE_AI,
     &custom::Custom,
     #[cfg(feature = "local")]
     &local::Local,
@@ -278,6 +280,13 @@ pub enum Fixed {
     Words([&'static str; 1]),
 }
 
+impl Fixed {
+    /// Whether it asks for vectors as base64.
+    fn is_base64(&self) -> bool {
+        matches!(self, Fixed::Text("base64"))
+    }
+}
+
 /// What a request asks for, besides the texts.
 #[derive(Debug, Clone, Copy)]
 pub struct Ask<'a> {
@@ -451,8 +460,7 @@ fn write(
     let encoded = spec.encodings.and_then(|all| Some((all, all.word(ask.encoding)?)));
     let numbers = ask.numbers || encoded.is_some();
     let wanted = |name: &str, value: &Fixed| {
-        !(numbers && matches!(value, Fixed::Text("base64"))
-            || encoded.is_some_and(|(encodings, _)| encodings.field == name))
+        !(numbers && value.is_base64() || encoded.is_some_and(|(encodings, _)| encodings.field == name))
     };
     for (name, value) in spec.fixed.iter().filter(|(name, value)| ours(name) && wanted(name, value)) {
         body.serialize_entry(name, value)?;

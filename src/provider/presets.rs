@@ -1,6 +1,6 @@
 //! Services that speak OpenAI's format at an address of their own: one line each.
 //!
-//! Sources: voyageai 0.5.0, mistralai 3.7.0, together 3.1.1, huggingface_hub 1.33.0 (DeepInfra's route),
+//! Sources: mistralai 3.7.0, together 3.1.1, huggingface_hub 1.33.0 (DeepInfra's route),
 //! litellm 1.106.2 and the providers' reference pages (Fireworks, NVIDIA NIM). The ceilings are the
 //! documented ones; where none is, what the widely used integrations send, or a size that all of them take (96; 32 on
 //! this machine).
@@ -35,22 +35,11 @@ const fn preset(
     })
 }
 
-const VOYAGE_TYPES: InputType =
-    InputType { field: "input_type", query: Some("query"), document: Some("document"), required: false };
 const NVIDIA_TYPES: InputType =
     InputType { field: "input_type", query: Some("query"), document: Some("passage"), required: true };
 const OUTPUT_DTYPE: Encodings =
     Encodings { field: "output_dtype", is_list: false, int8: Some("int8"), bit: Some("ubinary") };
-const BASE64: &[(&str, Fixed)] = &[("encoding_format", Fixed::Text("base64"))];
-
 pub(super) static PRESETS: &[Plain] = &[
-    preset("voyage", "https://api.voyageai.com/v1/embeddings", &["VOYAGE_API_KEY"], 128, "voyageai 0.5.0")
-        .size_field("output_dimension")
-        .types(VOYAGE_TYPES)
-        .truncate(Truncate::Flag("truncation"))
-        .tokens(120_000)
-        .encodings(OUTPUT_DTYPE)
-        .fixed(BASE64),
     preset("mistral", "https://api.mistral.ai/v1/embeddings", &["MISTRAL_API_KEY"], 128, "mistralai 3.7.0")
         .size_field("output_dimension")
         .encodings(OUTPUT_DTYPE)
@@ -221,25 +210,12 @@ impl Plain {
 
 #[cfg(test)]
 mod tests {
+    use super::super::find;
     use super::super::testing::{plain, request};
-    use super::super::{Ask, find};
-    use crate::base::vector::Encoding;
     use serde_json::json;
 
     #[test]
     fn a_preset_has_its_own_field_names() {
-        let ask = Ask { dimensions: Some(256), input_type: Some("query"), truncate: Some(true), ..plain() };
-        assert_eq!(
-            request(find("voyage").unwrap(), ask, &["a"]),
-            json!({"model": "m", "encoding_format": "base64", "output_dimension": 256, "truncation": true,
-                   "input_type": "query", "input": ["a"]})
-        );
-        // No base64: what it holds of bytes or bits differs from one provider to the other.
-        let ask = Ask { encoding: Encoding::Int8, ..plain() };
-        assert_eq!(
-            request(find("voyage").unwrap(), ask, &["a"]),
-            json!({"model": "m", "output_dtype": "int8", "input": ["a"]})
-        );
         assert_eq!(
             request(find("nvidia").unwrap(), plain(), &["a"]),
             json!({"model": "m", "input_type": "passage", "input": ["a"]})

@@ -18,7 +18,7 @@ pub(super) fn write(
         let prefix = spec.model.prefix;
         all(path, format!("{prefix}{}", model.strip_prefix(prefix).unwrap_or(model)).into());
     }
-    for (path, value) in spec.fixed {
+    for (path, value) in spec.fixed.iter().filter(|(_, value)| !(ask.numbers && value.is_base64())) {
         all(
             path,
             match value {
