@@ -17,6 +17,10 @@ if [ ! -f "$old" ]; then
     target/venv/bench/bin/python3 -m zipfile -e target/bench/sqlite_rembed-0.0.1a9-*.whl target/bench
 fi
 
+nothing=target/bench/nothing.so
+# As ours, it stays mapped when its connection closes.
+cc -shared -fPIC -Wl,-z,nodelete -o $nothing bench/nothing.c
+
 results=bench/results
 for word in "$@"; do
     case $word in
@@ -41,4 +45,4 @@ exec {tls_out}< <("$REMBED_FAKE" --tls $tls/server.pem $tls/server.key --forever
 read -r tls_pid <&"$tls_out"
 read -r tls_url <&"$tls_out"
 trap 'kill "$tls_pid" "${awake[@]}"' EXIT
-SSL_CERT_FILE=$tls/authority.pem bench/target/release/rembed-bench "$url" "$tls_url" target/release/libsqlite_rembed.so "$old" "$results" "$@"
+SSL_CERT_FILE=$tls/authority.pem bench/target/release/rembed-bench "$url" "$tls_url" target/release/libsqlite_rembed.so "$old" $nothing "$results" "$@"

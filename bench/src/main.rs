@@ -1,10 +1,11 @@
-//! Side-by-side runs against one fake provider: `rembed-bench URL TLS_URL LIBRARY OLD_LIBRARY RESULTS [--short]`.
+//! Side-by-side runs against one fake provider: `rembed-bench URL TLS_URL LIBRARY OLD_LIBRARY NOTHING RESULTS [--short]`.
 //! `SSL_CERT_FILE` is the authority of TLS_URL's certificate.
 //!
 //! Every figure is a ratio within one run, since machines are noisy. The table goes to RESULTS/results.md, the
 //! plot to RESULTS/throughput.svg. `--short` runs everything once and small: a smoke test, whose figures say little.
 
 mod batch;
+mod connection;
 mod host;
 mod parse;
 mod plot;
@@ -27,6 +28,8 @@ pub struct Setup {
     pub tls_url: String,
     pub library: String,
     pub old: String,
+    /// An extension that does nothing.
+    pub nothing: String,
     pub short: bool,
 }
 
@@ -73,9 +76,9 @@ fn main() -> Result<()> {
     let mut words: Vec<String> = std::env::args().skip(1).collect();
     let short = words.iter().any(|word| word == "--short");
     words.retain(|word| word != "--short");
-    let [url, tls_url, library, old, results] = <[String; 5]>::try_from(words)
-        .map_err(|_| "usage: rembed-bench URL TLS_URL LIBRARY OLD_LIBRARY RESULTS [--short]")?;
-    let setup = Setup { url, tls_url, library, old, short };
+    let [url, tls_url, library, old, nothing, results] = <[String; 6]>::try_from(words)
+        .map_err(|_| "usage: rembed-bench URL TLS_URL LIBRARY OLD_LIBRARY NOTHING RESULTS [--short]")?;
+    let setup = Setup { url, tls_url, library, old, nothing, short };
 
     let mut bars = Vec::new();
     let calls = single::run(&setup, &mut bars)?;
@@ -84,6 +87,7 @@ fn main() -> Result<()> {
     bars.extend(parse::run(if short { 1 } else { 9 }));
     rows::run(&setup, &mut bars)?;
     host::run(&setup, &mut bars)?;
+    connection::run(&setup, &mut bars)?;
     let throughput = plot::run(&setup, &format!("{results}/throughput.svg"))?;
 
     let mut text =

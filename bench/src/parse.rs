@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Instant;
 
 use base64::Engine;
+use serde::Deserialize;
 use sqlite_rembed::provider;
 
 use crate::{Bar, median};
@@ -65,6 +66,20 @@ fn into_values(body: &[u8]) -> Vec<Vec<f32>> {
     rows.iter().map(floats).collect()
 }
 
+#[derive(Deserialize)]
+struct Typed {
+    data: Vec<Embedding>,
+}
+
+#[derive(Deserialize)]
+struct Embedding {
+    embedding: Vec<f32>,
+}
+
+fn into_floats(body: &[u8]) -> Vec<Embedding> {
+    serde_json::from_slice::<Typed>(body).expect("a reply").data
+}
+
 pub fn run(rounds: usize) -> Vec<Bar> {
     let shortest = |r: usize| {
         let numbers: Vec<String> = (0..WIDTH).map(|c| number(r * WIDTH + c).to_string()).collect();
@@ -84,6 +99,11 @@ pub fn run(rounds: usize) -> Vec<Bar> {
             theirs / ours,
             4.0,
         ));
+        let typed = time(rounds, || {
+            let rows = black_box(into_floats(&body));
+            assert_eq!(rows.last().map(|row| row.embedding.len()), Some(WIDTH));
+        });
+        bars.push(Bar::at_least("the same", "serde_json into Vec<f32>", typed / ours, 2.0));
         PEAK.store(NOW.load(Relaxed), Relaxed);
         let before = NOW.load(Relaxed);
         let reply = provider::read(&body, &|| true).expect("a reply");

@@ -1,16 +1,18 @@
-//! Many rows: what a hit of the memory cache costs, and what memory a million rows take.
+//! Many rows: what a hit of the memory cache costs, what memory many or long texts take, and what wide vectors cost.
 
 use std::time::Instant;
 
+use rusqlite::{Connection, ToSql};
 use serde_json::json;
 
 use crate::batch::{docs, register, slow_server};
-use crate::single::load;
+use crate::single::{load, text};
 use crate::{Bar, Result, Setup, median};
 
 pub fn run(setup: &Setup, bars: &mut Vec<Bar>) -> Result<()> {
     cache_hits(setup, bars)?;
-    million(setup, bars)
+    memory(setup, bars)?;
+    wide(setup, bars)
 }
 
 fn cache_hits(setup: &Setup, bars: &mut Vec<Bar>) -> Result<()> {
@@ -39,42 +41,93 @@ fn cache_hits(setup: &Setup, bars: &mut Vec<Bar>) -> Result<()> {
         "a memory-cache hit in SELECT rembed(…), 768 wide: µs a row more",
         "SELECT length(text)",
         micros,
-        1.5,
+        0.5,
     ));
     Ok(())
 }
 
-fn million(setup: &Setup, bars: &mut Vec<Bar>) -> Result<()> {
-    let n = setup.scale(1_000_000);
+/// What memory statements over many or long texts take.
+fn memory(setup: &Setup, bars: &mut Vec<Bar>) -> Result<()> {
     let url = slow_server(&setup.url, "narrow", json!({"width": 64}))?;
     let db = load(&setup.library)?;
-    register(
-        db,
-        "c",
-        &json!({"format": "openai", "model": "m", "url": format!("{url}/v1"), "cache": "off"}),
-    )?;
-    let select = format!(
-        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {n}) SELECT i, ''text '' || i FROM n"
-    );
-    let mut statement = db.prepare(&format!("SELECT embedding FROM rembed_rows('c', '{select}')"))?;
+    let options = json!({"format": "openai", "model": "m", "url": format!("{url}/v1"), "cache": "off"});
+    register(db, "c", &options)?;
+    for (n, what, text) in [
+        (setup.scale(1_000_000), "short texts", "''text '' || i"),
+        (
+            setup.scale(100_000),
+            "texts of 100 kB",
+            "i || replace(hex(zeroblob(10000)), ''00'', '' word word'')",
+        ),
+    ] {
+        let select = format!(
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {n}) SELECT i, {text} FROM n"
+        );
+        let grown = grown(db, &format!("SELECT embedding FROM rembed_rows('c', '{select}')"), &[], n)?;
+        let work = format!("rembed_rows over {n} {what}, cache off: MiB more");
+        bars.push(Bar::at_most(work, "RSS before", grown / f64::from(1 << 20), 64.0));
+    }
+    let n = setup.scale(1_000_000);
+    let texts: Vec<String> = (0..n).map(|i| format!("{} {i}", text(i))).collect();
+    let list = serde_json::to_string(&texts)?;
+    drop(texts);
+    let grown = grown(db, "SELECT embedding FROM rembed_batch('c', ?)", &[&list], n)?;
+    let work =
+        format!("rembed_batch of {n} texts ({} MB of JSON), cache off: bytes more", list.len() / 1_000_000);
+    bars.push(Bar::at_most(work, "the JSON", grown / list.len() as f64, 2.0));
+    Ok(())
+}
+
+/// By how many bytes the process grows while a statement's `n` rows are read.
+fn grown(db: &Connection, sql: &str, arguments: &[&dyn ToSql], n: usize) -> Result<f64> {
+    let mut statement = db.prepare(sql)?;
     let before = rss()?;
     let (mut most, mut seen) = (before, 0);
-    let mut rows = statement.query([])?;
+    let mut rows = statement.query(arguments)?;
     while rows.next()?.is_some() {
         seen += 1;
-        if seen % 5000 == 0 {
+        if seen % 1000 == 0 {
             most = most.max(rss()?);
         }
     }
     assert_eq!(seen, n);
-    let grown = (most - before) as f64 / f64::from(1 << 20);
-    bars.push(Bar::at_most(
-        format!("rembed_rows over {n} short texts, cache off: MiB more"),
-        "RSS before",
-        grown,
-        64.0,
-    ));
+    Ok((most - before) as f64)
+}
+
+/// What a number costs the processor in wide vectors that come many at once, beside few at once.
+fn wide(setup: &Setup, bars: &mut Vec<Bar>) -> Result<()> {
+    const WIDTH: usize = 8192;
+    let url = slow_server(&setup.url, "wide", json!({"width": WIDTH}))?;
+    let db = load(&setup.library)?;
+    let n = if setup.short { 2048 } else { 8192 };
+    docs(db, n)?;
+    let costs = [256, 2048].map(|batch| -> Result<f64> {
+        let options = json!({"format": "openai", "model": "m", "url": format!("{url}/v1"), "cache": "off",
+                             "batch_size": batch, "batch_tokens": 1_000_000});
+        register(db, "c", &options)?;
+        let embed = || -> Result<()> {
+            let sql = "SELECT sum(length(embedding)) FROM rembed_rows('c', 'SELECT id, body FROM docs')";
+            let bytes: i64 = db.query_row(sql, [], |row| row.get(0))?;
+            assert_eq!(bytes as usize, n * WIDTH * 4);
+            Ok(())
+        };
+        embed()?;
+        let before = processor_time()?;
+        (0..3).try_for_each(|_| embed())?;
+        Ok(processor_time()? - before)
+    });
+    let [few, many] = costs;
+    let work = "8,192 wide, 2,048 texts a request: processor time a number";
+    bars.push(Bar::at_most(work, "256 a request", many? / few?, 1.2));
     Ok(())
+}
+
+/// Seconds that this process has computed.
+fn processor_time() -> Result<f64> {
+    let stat = std::fs::read_to_string("/proc/self/stat")?;
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    let ticks: u64 = fields[11].parse::<u64>()? + fields[12].parse::<u64>()?;
+    Ok(ticks as f64 / 100.0)
 }
 
 /// Resident bytes of this process.

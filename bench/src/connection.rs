@@ -1,0 +1,33 @@
+//! A new connection that loads the library and registers a client, beside one that loads an extension that does nothing:
+//! web workers open thousands.
+
+use std::time::Instant;
+
+use serde_json::json;
+
+use crate::batch::register;
+use crate::single::open;
+use crate::{Bar, Result, Setup, median};
+
+pub fn run(setup: &Setup, bars: &mut Vec<Bar>) -> Result<()> {
+    let options = json!({"format": "openai", "model": "m", "url": setup.url});
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    // The first maps the libraries.
+    for round in 0..=setup.scale(2000) {
+        let start = Instant::now();
+        let db = open(&setup.library, Some("sqlite3_rembed_init"))?;
+        register(&db, "c", &options)?;
+        drop(db);
+        let mine = start.elapsed();
+        let start = Instant::now();
+        drop(open(&setup.nothing, Some("sqlite3_nothing_init"))?);
+        if round > 0 {
+            ours.push(mine);
+            theirs.push(start.elapsed());
+        }
+    }
+    let micros = (median(ours) - median(theirs)) * 1e6;
+    let work = "a new connection: load, register, close: µs more";
+    bars.push(Bar::at_most(work, "an extension that does nothing", micros, 150.0));
+    Ok(())
+}
