@@ -126,7 +126,7 @@ fn text(value: &Argument) -> Result<Option<String>> {
 /// Everything is made anew: words, and a generation of vectors that takes over those of the one before.
 fn rebuild(stored: &Stored) -> Vec<(&'static str, Arg<'_>)> {
     let mut settings = vec![(setting::PASS, Pass::ALL.into()), (setting::PASS_FROM, Arg::Null)];
-    if stored.is_set(setting::WORDS) {
+    if stored.is_with_words() {
         settings.push((setting::WORDS_STALE, 1.into()));
     }
     let copies = stored.next().is_none() || stored.is_set(setting::NEXT_COPIES);
@@ -148,7 +148,7 @@ fn check_tokenizer(stored: &Stored, config: &Config) -> Result<()> {
     if config.tokenize.is_empty() || !stored.has_fts5 {
         return Ok(());
     }
-    match Scratch::open()?.exec(&ddl::create_words("main", "index", &config.tokenize)) {
+    match Scratch::open()?.exec(&ddl::create_words("main", "index", ddl::WORDS[0], &config.tokenize)) {
         Ok(()) => Ok(()),
         Err(failure) if failure.text.contains("no such tokenizer") => Ok(()),
         Err(failure) => Err(wrong_tokenizer(config, failure)),

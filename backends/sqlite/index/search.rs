@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::meaning::Meaning;
-use super::stored::Stored;
+use super::stored::{Stored, setting};
 use super::words::Words;
 use super::{asker, shapes};
 use crate::base::error::{Error, Result};
@@ -58,6 +58,8 @@ pub fn why_no_words(stored: &Stored) -> &'static str {
         "its tokenize is ''"
     } else if !stored.has_fts5 {
         "this SQLite has no FTS5"
+    } else if stored.next_words().is_some() || stored.is_set(setting::WORDS_STALE) {
+        "its words are not synced yet"
     } else {
         "the SQLite that synced it last has no FTS5"
     }
@@ -83,7 +85,7 @@ impl Search {
         asked: Asked,
         question: &str,
     ) -> Result<Search> {
-        if asked.mode == Mode::Words && !opened.stored.has_words() {
+        if asked.mode == Mode::Words && opened.stored.words().is_none() {
             return Err(Error::invalid(format!(
                 "mode is 'words', and the index has none: {}. Ask with mode = 'vector', or without a mode",
                 why_no_words(&opened.stored)

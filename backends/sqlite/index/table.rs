@@ -44,7 +44,7 @@ impl Index {
     fn make(&self, config: &Config) -> Result<()> {
         let (db, schema, name) = (self.db, &*self.schema, &*self.name);
         run_all(db, &ddl::create_tables(schema, name))?;
-        let words = i64::from(create_words(db, schema, name, config)?);
+        let words = i64::from(create_words(db, schema, name, WORDS[0], config)?);
         let rows = config.rows();
         let mut settings: Vec<(&str, Arg<'_>)> =
             rows.iter().map(|(name, value)| (*name, value.into())).collect();
@@ -52,6 +52,7 @@ impl Index {
             (setting::FORMAT, FORMAT.into()),
             (setting::GENERATION, 1.into()),
             (setting::WORDS, words.into()),
+            (setting::WORDS_TOKENIZE, (&config.tokenize).into()),
         ]);
         stored::put(db, schema, name, &settings)?;
         let watched = watched(name, config);
@@ -68,16 +69,16 @@ pub fn watched(name: &str, config: &Config) -> Watched {
     Watched::new(name, &config.content, config.content_rowid.as_deref().unwrap_or_default(), &config.columns)
 }
 
-/// Makes the table of words; false where there are to be none, or where the host has no FTS5.
+/// Makes the table of words `words`; false where there are to be none, or where the host has no FTS5.
 ///
 /// # Errors
 /// A tokenizer that FTS5 does not have or that does not take its arguments.
-pub fn create_words(db: Db, schema: &str, name: &str, config: &Config) -> Result<bool> {
+pub fn create_words(db: Db, schema: &str, name: &str, words: &str, config: &Config) -> Result<bool> {
     // Not by trying: when a statement fails that changes the schema, SQLite forgets the table that it is about to create.
     if config.tokenize.is_empty() || !stored::has_fts5(db)? {
         return Ok(false);
     }
-    match exec(db, &ddl::create_words(schema, name, &config.tokenize)) {
+    match exec(db, &ddl::create_words(schema, name, words, &config.tokenize)) {
         Ok(()) => Ok(true),
         Err(failure) => Err(wrong_tokenizer(config, failure)),
     }
@@ -160,9 +161,12 @@ impl Index {
     fn rename_all(&self, new: &str) -> Result<()> {
         let (db, schema, old) = (self.db, &*self.schema, &*self.name);
         let stored = stored::Stored::read(db, schema, old)?;
+        let sql = format!("SELECT 1 FROM {}.sqlite_master WHERE name = ?1 COLLATE NOCASE", quote(schema));
+        let mut is_there = Statement::prepare(db, &sql)?;
         // The words first: a host without FTS5 cannot do it.
         for suffix in SHADOWS.iter().rev().copied().chain([MARKS]) {
-            if suffix == WORDS && !stored.is_set(setting::WORDS) {
+            let before = format!("{old}_{suffix}");
+            if WORDS.contains(&suffix) && is_there.first(&[(&before).into()], |_| ())?.is_none() {
                 continue;
             }
             let name = quote(&format!("{new}_{suffix}"));

@@ -71,15 +71,15 @@ impl<'a> Writer<'a> {
         let db = stored.db;
         let of =
             |suffix: &str, sql: &str| Statement::prepare(db, &sql.replace("TABLE", &stored.table(suffix)));
-        let words = || {
-            let name = quote(&format!("{}_words", stored.name));
+        let words = |words: &str| {
+            let name = quote(&format!("{}_{words}", stored.name));
             Ok::<_, Failure>(Words {
-                add: of("words", "INSERT INTO TABLE(rowid, chunk) VALUES (?1, ?2)")?,
+                add: of(words, "INSERT INTO TABLE(rowid, chunk) VALUES (?1, ?2)")?,
                 remove: of(
-                    "words",
+                    words,
                     &format!("INSERT INTO TABLE({name}, rowid, chunk) VALUES ('delete', ?1, ?2)"),
                 )?,
-                has: of("words", "SELECT 1 FROM TABLE WHERE rowid = ?1")?,
+                has: of(words, "SELECT 1 FROM TABLE WHERE rowid = ?1")?,
             })
         };
         Ok(Writer {
@@ -89,7 +89,7 @@ impl<'a> Writer<'a> {
             target: target.clone(),
             content: Rows::new(stored, watched)?,
             segments: Segments::new(stored)?,
-            words: if stored.has_words() { Some(words()?) } else { None },
+            words: stored.words().map(words).transpose()?,
             unmark: of("marks", "DELETE FROM TABLE WHERE \"row\" = ?1")?,
             unclaim: of("claims", "DELETE FROM TABLE WHERE \"row\" = ?1 AND owner = ?2")?,
             chunks: of(
