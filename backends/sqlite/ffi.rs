@@ -88,6 +88,7 @@ pub mod code {
     pub const INDEX_CONSTRAINT_EQ: u8 = 2;
     pub const INDEX_CONSTRAINT_GT: u8 = 4;
     pub const INDEX_CONSTRAINT_LE: u8 = 8;
+    pub const INDEX_CONSTRAINT_IS: u8 = 72;
     pub const INDEX_CONSTRAINT_LT: u8 = 16;
     pub const INDEX_CONSTRAINT_GE: u8 = 32;
     pub const INDEX_CONSTRAINT_LIMIT: u8 = 73;

@@ -1,5 +1,7 @@
 //! Is this reply believable? A failed check is an error, never a wrong vector.
 
+use std::collections::HashMap;
+
 use crate::base::vector::Vectors;
 use crate::provider::{NO_INDEX, Reply};
 
@@ -8,7 +10,7 @@ use crate::provider::{NO_INDEX, Reply};
 pub struct Checked {
     /// The rows in the order of the texts.
     pub vectors: Vectors,
-    /// The rows that are no vector, and why: null, a number that is not finite, all zeros.
+    /// The rows that are no vector, and why: null, a number that is not finite, all zeros, another width than most.
     pub bad: Vec<(usize, String)>,
 }
 
@@ -17,7 +19,7 @@ pub struct Checked {
 /// # Errors
 /// Too few or many rows, indexes that are no permutation, another width than `dimensions`, empty vectors.
 pub fn check(reply: Reply, texts: usize, dimensions: Option<usize>) -> Result<Checked, String> {
-    let Reply { mut data, width, rows, mut index, nulls, .. } = reply;
+    let Reply { mut data, width, rows, mut index, nulls, others, .. } = reply;
     if rows != texts {
         return Err(format!("the reply has {rows} embeddings for {texts} text(s)"));
     }
@@ -31,23 +33,34 @@ pub fn check(reply: Reply, texts: usize, dimensions: Option<usize>) -> Result<Ch
              'dimensions', or the model cannot be cut to that size"
         ));
     }
-    if !nulls.is_empty() {
-        data = with_nulls(&data, width, rows, &nulls);
+    if nulls.len() + others.len() > 0 {
+        let mut missing = [nulls, others.iter().map(|(row, _)| *row).collect()].concat();
+        missing.sort_unstable();
+        data = with_nulls(&data, width, rows, &missing);
     }
+    let mut widths: HashMap<usize, usize> =
+        others.iter().map(|(row, width)| (*row as usize, *width)).collect();
     if index.iter().any(|at| *at != NO_INDEX) {
         fill_gap(&mut index, rows)?;
+        widths = widths.into_iter().map(|(row, width)| (index[row] as usize, width)).collect();
         place(&mut data, width, &mut index, rows)?;
     }
-    let why = |row: &[f32]| {
-        if row.iter().any(|x| !x.is_finite()) {
-            return Some("is null, or has a number that is not finite");
+    let why = |i: usize, row: &[f32]| {
+        if let Some(other) = widths.get(&i) {
+            return Some(format!("has {other} numbers, and the others have {width}"));
         }
-        let is_zero = row.iter().all(|x| *x == 0.0);
-        is_zero.then_some("is all zeros (is the server's embedding mode on?)")
+        let why = if row.iter().any(|x| !x.is_finite()) {
+            "is null, or has a number that is not finite"
+        } else if row.iter().all(|x| *x == 0.0) {
+            "is all zeros (is the server's embedding mode on?)"
+        } else {
+            return None;
+        };
+        Some(why.to_owned())
     };
     let rows = data.chunks_exact(width).enumerate();
     let bad =
-        rows.filter_map(|(i, row)| why(row).map(|why| (i, format!("embedding {i} of the reply {why}"))));
+        rows.filter_map(|(i, row)| why(i, row).map(|why| (i, format!("embedding {i} of the reply {why}"))));
     Ok(Checked { bad: bad.collect(), vectors: Vectors::new(data, width) })
 }
 
@@ -111,7 +124,7 @@ mod tests {
 
     fn reply(data: &[f32], width: usize, index: &[u64]) -> Reply {
         let rows = data.len().checked_div(width).unwrap_or(1);
-        Reply { data: data.into(), width, rows, index: index.into(), nulls: vec![], tokens: None }
+        Reply { data: data.into(), width, rows, index: index.into(), ..Reply::default() }
     }
 
     #[test]
@@ -175,5 +188,22 @@ mod tests {
         assert!(checked.bad[0].1.contains("embedding 1 of the reply is null"), "{:?}", checked.bad);
         assert!(checked.bad[2].1.contains("embedding 3 of the reply is null"), "{:?}", checked.bad);
         assert!(checked.bad[3].1.contains("all zeros"), "{:?}", checked.bad);
+    }
+
+    #[test]
+    fn a_row_of_another_width_is_bad_where_it_belongs() {
+        let reply =
+            Reply { nulls: vec![1], others: vec![(0, 3)], rows: 4, ..reply(&[5.0, 6.0], 1, &[2, 3, 1, 0]) };
+        let checked = check(reply, 4, None).unwrap();
+        assert_eq!((checked.vectors.row(0), checked.vectors.row(1)), (&[6.0][..], &[5.0][..]));
+        assert_eq!(
+            checked.bad[0],
+            (2, "embedding 2 of the reply has 3 numbers, and the others have 1".into())
+        );
+        assert!(
+            checked.bad.len() == 2 && checked.bad[1].1.contains("embedding 3 of the reply is null"),
+            "{:?}",
+            checked.bad
+        );
     }
 }

@@ -12,6 +12,7 @@ use crate::client::{CacheKey, Client};
 use crate::embed::cache::disk::{OpenStore, Trouble};
 use crate::embed::cache::{self, Vector};
 use crate::embed::call::Call;
+use crate::embed::seen::Seen;
 use crate::embed::stream::{Stream, Text};
 use crate::sql::input;
 
@@ -101,6 +102,23 @@ impl Session {
                 all.insert(0, Recent { client: Arc::downgrade(&client), input_type, key: *call.key() });
             }
         }
+        call.embed_one(text, &self.interrupt)
+    }
+
+    /// Embeds one text of a statement that has asked for those in `seen`, and keeps none of them longer than that.
+    ///
+    /// # Errors
+    /// As [`Session::embed_one`].
+    #[doc(hidden)]
+    pub fn embed_one_of(
+        &self,
+        client: &str,
+        text: &str,
+        input_type: Option<&str>,
+        seen: &Arc<Seen>,
+    ) -> Result<Vector> {
+        let mut call = self.call(client, input_type)?;
+        call.remember(seen);
         call.embed_one(text, &self.interrupt)
     }
 

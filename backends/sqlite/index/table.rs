@@ -1,14 +1,16 @@
 //! The virtual table `rembed_index`: what makes it, renames it and takes it away.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::ffi::{CStr, CString};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use super::content;
 use super::cursor::Scan;
 use super::stored::{self, FORMAT, run_all, setting};
 use crate::base::error::{Error, Result};
 use crate::base::words::quoted;
+use crate::embed::seen::Seen;
 use crate::index::config::{COLUMNS, Config};
 use crate::index::ddl::{self, MARKS, Mark, SHADOWS, Trigger, WORDS, Watched};
 use crate::index::name::{is_same, quote};
@@ -29,6 +31,8 @@ pub struct Index {
     pub schema: String,
     /// Its name.
     pub name: String,
+    /// See [`Index::seen`].
+    seen: RefCell<Weak<Seen>>,
 }
 
 impl Index {
@@ -37,7 +41,15 @@ impl Index {
             let text = arguments.get(at).and_then(|argument| argument.to_str().ok());
             text.ok_or_else(|| Error::invalid("rembed_index: a name is not valid UTF-8"))
         };
-        Ok(Index { connection: connection.clone(), db, schema: text(1)?.into(), name: text(2)?.into() })
+        let (schema, name) = (text(1)?.into(), text(2)?.into());
+        Ok(Index { connection: connection.clone(), db, schema, name, seen: RefCell::default() })
+    }
+
+    /// The questions that were asked, for as long as a scan of the index is open.
+    pub fn seen(&self) -> Arc<Seen> {
+        let seen = self.seen.borrow().upgrade().unwrap_or_default();
+        self.seen.replace(Arc::downgrade(&seen));
+        seen
     }
 
     /// Makes the tables and triggers, and marks every row.

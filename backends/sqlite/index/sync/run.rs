@@ -125,7 +125,7 @@ impl<'a> Sync<'a> {
             }
             if round.wants_vectors() {
                 self.claims.claim(&mut round, &mut self.transactions)?;
-                round.embed(call, self.claims.renewing())?;
+                round.embed(&reader, source, call, self.claims.renewing())?;
             }
             self.progress.taken += round.rows.len() as u64;
             if let Err(stop) = self.write(&round) {

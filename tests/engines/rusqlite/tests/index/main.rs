@@ -8,6 +8,7 @@ mod point04;
 mod point06;
 mod point07;
 mod point08;
+mod point10;
 mod point12;
 mod point13;
 mod point14;
