@@ -143,6 +143,9 @@ api! {
         tail: *mut *const c_char
     ) -> c_int;
     bind_double, sqlite3_bind_double(stmt: *mut sqlite3_stmt, parameter: c_int, value: f64) -> c_int;
+    bind_pointer, sqlite3_bind_pointer(
+        stmt: *mut sqlite3_stmt, parameter: c_int, value: *mut c_void, kind: *const c_char, destroy: Destructor
+    ) -> c_int;
     bind_null, sqlite3_bind_null(stmt: *mut sqlite3_stmt, parameter: c_int) -> c_int;
     bind_text64, sqlite3_bind_text64(
         stmt: *mut sqlite3_stmt, parameter: c_int, text: *const c_char, bytes: u64, destroy: Destructor, encoding: u8

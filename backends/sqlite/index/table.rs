@@ -13,12 +13,12 @@ use crate::base::words::quoted;
 use crate::embed::seen::Seen;
 use crate::index::config::{COLUMNS, Config};
 use crate::index::ddl::{self, MARKS, Mark, SHADOWS, Trigger, WORDS, Watched};
-use crate::index::name::{is_same, quote};
+use crate::index::name::{self, is_same, quote};
 use crate::sql::functions::Callers;
 use crate::sql::search;
 use crate::sql::table::{Plan, Query, Table};
 use crate::sqlite::connection::{Connection, Db};
-use crate::sqlite::sql::{Arg, Failure, Statement, exec};
+use crate::sqlite::sql::{Arg, Failure, Scratch, Statement, exec, tokenizer};
 use crate::sqlite::vtab::{Argument, VirtualTable};
 
 /// An index. What its file says of it is read when it is used: other connections change it.
@@ -96,8 +96,37 @@ pub fn create_words(db: Db, schema: &str, name: &str, words: &str, config: &Conf
     }
 }
 
+/// Whether FTS5 takes a tokenizer. It is tried in a database of our own, since no table is dropped while a statement writes;
+/// one that the application made for its connection is not known there, and is asked for here.
+///
+/// # Errors
+/// It does not, and why.
+pub fn check_tokenizer(db: Db, config: &Config) -> Result<()> {
+    if config.tokenize.is_empty() || !stored::has_fts5(db)? {
+        return Ok(());
+    }
+    let Err(failure) = Scratch::open()?.exec(&ddl::create_words("main", "index", WORDS[0], &config.tokenize))
+    else {
+        return Ok(());
+    };
+    let is_of_another =
+        ["no such tokenizer", "tokenizer constructor"].iter().any(|part| failure.text.contains(part));
+    let mut words = Vec::new();
+    let mut rest = config.tokenize.trim_start();
+    while let Some((word, after)) = name::word(rest) {
+        words.push(word);
+        rest = after.trim_start();
+    }
+    match words.split_first() {
+        Some((name, args)) if is_of_another && rest.is_empty() && tokenizer::is_made(db, name, args)? => {
+            Ok(())
+        }
+        _ => Err(wrong_tokenizer(config, failure)),
+    }
+}
+
 /// The error of a tokenizer that FTS5 does not take.
-pub fn wrong_tokenizer(config: &Config, failure: Failure) -> Error {
+fn wrong_tokenizer(config: &Config, failure: Failure) -> Error {
     match Error::from(failure) {
         Error::Invalid(why) => Error::invalid(format!("tokenize = {}: {why}", quoted(&config.tokenize))),
         e => e,
@@ -120,6 +149,8 @@ impl VirtualTable for Index {
         let config = Config::parse(&index.name, &options.collect::<Result<Vec<_>>>()?)?;
         let config = content::check(db, &index.schema, &config)?;
         index.check_names(&index.name)?;
+        // Before anything is made: no statement that changes the schema fails then.
+        check_tokenizer(db, &config)?;
         let made = index.make(&config);
         if made.is_err() {
             // SQLite takes back what the statement did only where that is a transaction of its own.

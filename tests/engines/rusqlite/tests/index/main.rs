@@ -13,3 +13,4 @@ mod point12;
 mod point13;
 mod point14;
 mod support;
+mod tokenizers;
