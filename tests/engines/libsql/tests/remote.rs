@@ -173,7 +173,7 @@ async fn a_server_that_trusts_the_extension_syncs_an_index() {
     }
     let sync = "SELECT json_extract(rembed_sync('docs_index'), '$.embedded')";
     let open = remote.transaction().await.unwrap();
-    let refused = open.query(sync, ()).await.err().expect("an error").to_string();
+    let refused = one(&open, sync).await.unwrap_err().to_string();
     assert!(refused.contains("a transaction is open: COMMIT first"), "{refused}");
     open.rollback().await.unwrap();
     assert_eq!(one(&remote, sync).await.unwrap(), 3.into());
