@@ -2,7 +2,9 @@
 
 use rusqlite::Connection;
 
-use crate::support::{Provider, check, error, indexed, list, matches, one, sync, sync_with};
+use crate::support::{
+    File, Provider, check, error, indexed, indexed_in, list, matches, one, sync, sync_with,
+};
 
 fn synced(provider: &Provider) -> Connection {
     let db = indexed(provider);
@@ -217,6 +219,36 @@ fn the_words_of_before_are_found_until_a_rebuild_is_done() {
     assert_eq!((sync(&db).get("pending"), all()), (0, before));
     check(&db);
     say(&db, "integrity-check");
+}
+
+#[test]
+fn two_syncs_make_the_words_anew_together() {
+    let (file, provider) = (File::new(), Provider::new("{\"log\": false}"));
+    let db = indexed_in(&file, &provider);
+    db.execute_batch(
+        "PRAGMA journal_mode = WAL; WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000)
+         INSERT INTO docs(body) SELECT 'number ' || i FROM n",
+    )
+    .unwrap();
+    sync(&db);
+    for tokenize in ["trigram", "porter"] {
+        change(&db, "tokenize", tokenize);
+        db.execute_batch(
+            "UPDATE docs SET body = body || '.' WHERE id % 7 = 0; DELETE FROM docs WHERE id % 11 = 0",
+        )
+        .unwrap();
+        let others: Vec<_> = (0..2)
+            .map(|_| {
+                let other = file.open();
+                provider.register(&other, "c", "");
+                std::thread::spawn(move || sync(&other).get("failed"))
+            })
+            .collect();
+        assert!(others.into_iter().all(|other| other.join().unwrap() == 0));
+        assert_eq!(sync(&db).get("pending"), 0);
+        check(&db);
+        say(&db, "integrity-check");
+    }
 }
 
 #[test]
