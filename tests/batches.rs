@@ -174,7 +174,7 @@ fn a_reply_that_cannot_be_believed_is_an_error() {
         (json!({"count": -1}), "9 embeddings for 10"),
         (json!({"count": 1}), "11 embeddings for 10"),
         (json!({"duplicate_index": true}), "comes twice"),
-        (json!({"row_width": 5}), "row 1 has 5 numbers"),
+        (json!({"row_width": 5}), "embedding 1 of the reply has 5 numbers, and the others have"),
         (json!({"nan": true}), "not finite"),
         (json!({"zero": true}), "all zeros"),
         (json!({"null": true}), "null"),

@@ -88,6 +88,7 @@ pub mod code {
     pub const INDEX_CONSTRAINT_EQ: u8 = 2;
     pub const INDEX_CONSTRAINT_GT: u8 = 4;
     pub const INDEX_CONSTRAINT_LE: u8 = 8;
+    pub const INDEX_CONSTRAINT_IS: u8 = 72;
     pub const INDEX_CONSTRAINT_LT: u8 = 16;
     pub const INDEX_CONSTRAINT_GE: u8 = 32;
     pub const INDEX_CONSTRAINT_LIMIT: u8 = 73;
@@ -142,6 +143,9 @@ api! {
         tail: *mut *const c_char
     ) -> c_int;
     bind_double, sqlite3_bind_double(stmt: *mut sqlite3_stmt, parameter: c_int, value: f64) -> c_int;
+    bind_pointer, sqlite3_bind_pointer(
+        stmt: *mut sqlite3_stmt, parameter: c_int, value: *mut c_void, kind: *const c_char, destroy: Destructor
+    ) -> c_int;
     bind_null, sqlite3_bind_null(stmt: *mut sqlite3_stmt, parameter: c_int) -> c_int;
     bind_text64, sqlite3_bind_text64(
         stmt: *mut sqlite3_stmt, parameter: c_int, text: *const c_char, bytes: u64, destroy: Destructor, encoding: u8

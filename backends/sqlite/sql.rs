@@ -1,6 +1,7 @@
 //! Statements on the connection that calls us.
 
 mod scratch;
+pub mod tokenizer;
 
 use std::cell::Cell;
 use std::ffi::{CStr, CString, c_int};

@@ -37,6 +37,10 @@ pub struct Call {
     disk: Option<OpenStore>,
     interrupt: Arc<dyn Interrupt>,
     width: AtomicUsize,
+    /// Whether `width` is that of vectors that are kept already.
+    is_expected: bool,
+    /// The width of a reply that has another than expected.
+    other_width: AtomicUsize,
     tally: Tally,
     turn: Mutex<()>,
     seen: Option<Arc<Seen>>,
@@ -93,11 +97,24 @@ impl Call {
             disk,
             interrupt: interrupt.clone(),
             width,
+            is_expected: false,
+            other_width: AtomicUsize::new(0),
             tally,
             turn,
             seen: None,
             has_changed,
         })
+    }
+
+    /// Lets it know how wide the vectors are that are kept already: a text whose vector has another width fails by itself.
+    pub fn expect(&mut self, width: usize) {
+        self.width = AtomicUsize::new(width);
+        self.is_expected = true;
+    }
+
+    /// Another width than the one that was expected, if a reply had it.
+    pub fn other_width(&self) -> Option<usize> {
+        Some(self.other_width.load(Ordering::Relaxed)).filter(|width| *width > 0)
     }
 
     /// Lets it know what its statement has asked for already.
@@ -377,7 +394,11 @@ impl Call {
             check(reply, texts.len(), client.options().dimensions, client.encoding()).map_err(failed)?;
         let now = checked.vectors.width();
         if let Err(first) = self.width.compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed) {
-            if first != now {
+            if first != now && self.is_expected {
+                self.other_width.store(now, Ordering::Relaxed);
+                let why = format!("the embedding has {now} numbers, and the vectors before it have {first}");
+                checked.bad = (0..texts.len()).map(|text| (text, why.clone())).collect();
+            } else if first != now {
                 return Err(failed(format!("one reply has {now} dimensions, an earlier one {first}")));
             }
         }

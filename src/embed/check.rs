@@ -1,5 +1,7 @@
 //! Is this reply believable? A failed check is an error, never a wrong vector.
 
+use std::collections::HashMap;
+
 use crate::base::vector::{Encoding, Vectors};
 use crate::provider::{NO_INDEX, Reply};
 
@@ -8,7 +10,7 @@ use crate::provider::{NO_INDEX, Reply};
 pub struct Checked {
     /// The rows in the order of the texts.
     pub vectors: Vectors,
-    /// The rows that are no vector, and why: null, a number that is not finite, all zeros.
+    /// The rows that are no vector, and why: null, a number that is not finite, all zeros, another width than most.
     pub bad: Vec<(usize, String)>,
 }
 
@@ -22,7 +24,7 @@ pub fn check(
     dimensions: Option<usize>,
     encoding: Encoding,
 ) -> Result<Checked, String> {
-    let Reply { mut data, width, rows, mut index, nulls, .. } = reply;
+    let Reply { mut data, width, rows, mut index, nulls, others, .. } = reply;
     if rows != texts {
         return Err(format!("the reply has {rows} embeddings for {texts} text(s)"));
     }
@@ -36,26 +38,36 @@ pub fn check(
              'dimensions', or the model cannot be cut to that size"
         ));
     }
-    if !nulls.is_empty() {
-        data = with_nulls(&data, width, rows, &nulls);
+    if nulls.len() + others.len() > 0 {
+        let mut missing = [nulls, others.iter().map(|(row, _)| *row).collect()].concat();
+        missing.sort_unstable();
+        data = with_nulls(&data, width, rows, &missing);
     }
+    let mut widths: HashMap<usize, usize> =
+        others.iter().map(|(row, width)| (*row as usize, *width)).collect();
     if index.iter().any(|at| *at != NO_INDEX) {
         fill_gap(&mut index, rows)?;
+        widths = widths.into_iter().map(|(row, width)| (index[row] as usize, width)).collect();
         place(&mut data, width, &mut index, rows)?;
     }
-    let why = |row: &[f32]| {
-        if row.iter().any(|x| !x.is_finite()) {
-            return Some("is null, or has a number that is not finite");
+    let why = |i: usize, row: &[f32]| {
+        if let Some(other) = widths.get(&i) {
+            return Some(format!("has {other} numbers, and the others have {width}"));
         }
-        if !encoding.holds(row) {
-            return Some("is not in the encoding that was asked for");
-        }
-        let is_zero = row.iter().all(|x| *x == 0.0);
-        is_zero.then_some("is all zeros (is the server's embedding mode on?)")
+        let why = if row.iter().any(|x| !x.is_finite()) {
+            "is null, or has a number that is not finite"
+        } else if !encoding.holds(row) {
+            "is not in the encoding that was asked for"
+        } else if row.iter().all(|x| *x == 0.0) {
+            "is all zeros (is the server's embedding mode on?)"
+        } else {
+            return None;
+        };
+        Some(why.to_owned())
     };
     let rows = data.chunks_exact(width).enumerate();
     let bad =
-        rows.filter_map(|(i, row)| why(row).map(|why| (i, format!("embedding {i} of the reply {why}"))));
+        rows.filter_map(|(i, row)| why(i, row).map(|why| (i, format!("embedding {i} of the reply {why}"))));
     Ok(Checked { bad: bad.collect(), vectors: Vectors::new(data, width) })
 }
 
@@ -121,7 +133,7 @@ mod tests {
 
     fn reply(data: &[f32], width: usize, index: &[u64]) -> Reply {
         let rows = data.len().checked_div(width).unwrap_or(1);
-        Reply { data: data.into(), width, rows, index: index.into(), nulls: vec![], tokens: None }
+        Reply { data: data.into(), width, rows, index: index.into(), ..Reply::default() }
     }
 
     #[test]
@@ -200,5 +212,22 @@ mod tests {
         let bits = check(reply(&[255.0, 1.0], 1, &[]), 2, Some(8), Encoding::Bit).unwrap();
         assert!(bits.bad.is_empty());
         assert!(check(reply(&[255.0, 1.0], 1, &[]), 2, Some(16), Encoding::Bit).is_err());
+    }
+
+    #[test]
+    fn a_row_of_another_width_is_bad_where_it_belongs() {
+        let reply =
+            Reply { nulls: vec![1], others: vec![(0, 3)], rows: 4, ..reply(&[5.0, 6.0], 1, &[2, 3, 1, 0]) };
+        let checked = check(reply, 4, None, F).unwrap();
+        assert_eq!((checked.vectors.row(0), checked.vectors.row(1)), (&[6.0][..], &[5.0][..]));
+        assert_eq!(
+            checked.bad[0],
+            (2, "embedding 2 of the reply has 3 numbers, and the others have 1".into())
+        );
+        assert!(
+            checked.bad.len() == 2 && checked.bad[1].1.contains("embedding 3 of the reply is null"),
+            "{:?}",
+            checked.bad
+        );
     }
 }

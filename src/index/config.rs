@@ -52,6 +52,8 @@ pub struct Config {
     pub columns: Vec<String>,
     /// How they are cut.
     pub cut: Cut,
+    /// Whether the overlap was said: one that was not goes with the size.
+    pub has_overlap: bool,
     /// FTS5's tokenizer with its arguments; empty for no search by words.
     pub tokenize: String,
 }
@@ -103,13 +105,13 @@ impl Config {
             self.content_rowid.clone(),
             Some(name::quoted_list(&self.columns)),
             Some(self.cut.size().to_string()),
-            Some(self.cut.overlap().to_string()),
+            self.has_overlap.then(|| self.cut.overlap().to_string()),
             Some(self.tokenize.clone()),
         ];
         OPTIONS.iter().zip(values).filter_map(|(name, value)| Some((*name, value?))).collect()
     }
 
-    /// Changes an option. A chunk size takes the overlap with it, where that is the default of the size before.
+    /// Changes an option. A chunk size takes the overlap with it, where that was never said.
     ///
     /// # Errors
     /// No such option, one that no index changes, a value that it does not take; the configuration stays as it was.
@@ -127,8 +129,7 @@ impl Config {
                 )));
             }
         };
-        let follows = option == "chunk_size" && self.cut.overlap() == Cut::default_overlap(self.cut.size());
-        rows.retain(|(name, _)| *name != option && !(follows && *name == "chunk_overlap"));
+        rows.retain(|(name, _)| *name != option);
         rows.push((option, value.to_owned()));
         let changed = Config::of(rows.iter().map(|(name, value)| (*name, &**value)))?;
         if changed == *self {
@@ -157,6 +158,7 @@ impl Config {
             _ => Err(Error::invalid(format!("an index wants {option} = '…', {what}"))),
         };
         let size = characters("chunk_size", size)?.unwrap_or(DEFAULT_SIZE);
+        let has_overlap = overlap.is_some();
         let overlap = characters("chunk_overlap", overlap)?.unwrap_or(Cut::default_overlap(size));
         Ok(Config {
             client: required("client", client, "the name of the client that embeds its texts")?,
@@ -168,6 +170,7 @@ impl Config {
                 "the columns whose texts it finds, as in 'title, body'",
             )?)?,
             cut: Cut::new(size, overlap)?,
+            has_overlap,
             tokenize: tokenize.unwrap_or(TOKENIZE).trim().to_owned(),
         })
     }
@@ -265,6 +268,7 @@ mod tests {
             content_rowid: None,
             columns: vec!["body".into()],
             cut: Cut::new(1000, 100).unwrap(),
+            has_overlap: false,
             tokenize: "porter unicode61".into(),
         };
         assert_eq!(config, expected);
@@ -363,6 +367,19 @@ mod tests {
         assert!(config.change("content", "x").unwrap_err().to_string().contains("make another index"));
         assert!(config.change("chunks", "1").unwrap_err().to_string().contains("has no option 'chunks'"));
         assert_eq!((&*config.client, config.columns.len()), ("other", 2));
+    }
+
+    #[test]
+    fn an_overlap_that_was_said_stays_even_where_it_is_the_default() {
+        let mut config = with(&["chunk_size = 200", "chunk_overlap = 20"]).unwrap();
+        config.change("chunk_size", "50").unwrap();
+        assert_eq!(config.cut, Cut::new(50, 20).unwrap());
+        let mut config = with(&["chunk_size = 200"]).unwrap();
+        config.change("chunk_overlap", "20").unwrap();
+        let rows = config.rows();
+        let mut again = Config::from_rows(rows.iter().map(|(name, value)| (*name, &**value))).unwrap();
+        again.change("chunk_size", "50").unwrap();
+        assert_eq!(again.cut, Cut::new(50, 20).unwrap());
     }
 
     #[test]

@@ -16,10 +16,12 @@
 use super::name::{self, is_same, quote, string};
 
 /// The shadow tables of an index, by what follows its name and `_`. The table of marks is none.
-pub const SHADOWS: &[&str] = &["config", "rows", "chunks", "vectors", "segments", "errors", "claims", WORDS];
+pub const SHADOWS: &[&str] =
+    &["config", "rows", "chunks", "vectors", "segments", "errors", "claims", WORDS[0], WORDS[1]];
 
-/// The shadow table of words, which FTS5 keeps.
-pub const WORDS: &str = "words";
+/// The shadow tables of words, which FTS5 keeps. One answers, and takes turns with the one that is filled to follow it:
+/// ALTER TABLE RENAME would fail where the schema has a view of anybody's that is broken.
+pub const WORDS: [&str; 2] = ["words", "words2"];
 
 /// The table of marks: an ordinary one.
 pub const MARKS: &str = "marks";
@@ -89,12 +91,12 @@ pub fn create_tables(schema: &str, index: &str) -> Vec<String> {
     ]
 }
 
-/// The statement that makes the table of words. It keeps no text, which `chunks` has, and so knows no other table by
+/// The statement that makes a table of words of [`WORDS`]. It keeps no text, which `chunks` has, and so knows no other table by
 /// name: a row is taken out by `INSERT INTO words(words, rowid, chunk) VALUES ('delete', id, text)`.
-pub fn create_words(schema: &str, index: &str, tokenize: &str) -> String {
+pub fn create_words(schema: &str, index: &str, words: &str, tokenize: &str) -> String {
     format!(
         "CREATE VIRTUAL TABLE {} USING fts5(chunk, content = '', tokenize = {})",
-        table(schema, index, WORDS),
+        table(schema, index, words),
         string(tokenize)
     )
 }
@@ -366,7 +368,7 @@ mod tests {
             assert!(words(statement).unwrap().contains(&"a\"b".to_owned()), "{statement}");
         }
         assert_eq!(
-            create_words("main", "i", "unicode61 tokenchars '-'"),
+            create_words("main", "i", WORDS[0], "unicode61 tokenchars '-'"),
             "CREATE VIRTUAL TABLE \"main\".\"i_words\" USING fts5(chunk, content = '', tokenize = 'unicode61 tokenchars ''-''')"
         );
     }

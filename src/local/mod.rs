@@ -168,7 +168,7 @@ impl Loaded {
             }
         }
         let tokens = rows.iter().map(|row| row.len() as u64).sum();
-        Ok(Reply { data, width, rows: count, index: Vec::new(), nulls: Vec::new(), tokens: Some(tokens) })
+        Ok(Reply { data, width, rows: count, tokens: Some(tokens), ..Reply::default() })
     }
 }
 

@@ -7,6 +7,8 @@
 //! Together with the body this takes twice the size of the body at most: vectors are all that is kept, and a body
 //! that spells more of them than that is refused.
 
+mod widths;
+
 use base64_simd::AsOut;
 use zeroize::Zeroizing;
 
@@ -37,6 +39,8 @@ pub struct Reply {
     pub index: Vec<u64>,
     /// The rows that are null: `data` has nothing of them.
     pub nulls: Vec<u32>,
+    /// The rows of another width than most, and their widths: `data` has nothing of them either.
+    pub others: Vec<(u32, usize)>,
     /// Tokens of the request, as reported.
     pub tokens: Option<u64>,
 }
@@ -44,7 +48,7 @@ pub struct Reply {
 /// Reads `body`, as long as `go_on` says so.
 ///
 /// # Errors
-/// JSON that is broken or holds no embeddings, rows of unequal width, vectors per token, a stop.
+/// JSON that is broken or holds no embeddings, vectors per token, a stop.
 pub fn read(body: &[u8], go_on: GoOn<'_>) -> Result<Reply, Failure> {
     read_at(body, "", go_on)
 }
@@ -129,6 +133,9 @@ impl Rows {
         self.reply.data.truncate(self.filled);
         if self.reply.index.iter().all(|at| *at == NO_INDEX) {
             self.reply.index.clear();
+        }
+        if !self.reply.others.is_empty() {
+            self.reply.keep_most();
         }
         self.reply
     }
@@ -280,8 +287,9 @@ impl Rows {
         if reply.rows == reply.nulls.len() {
             reply.width = width;
         } else if width != reply.width {
-            let text = format!("row {} has {width} numbers, the rows before it {}", reply.rows, reply.width);
-            return Err(reader.shape(text));
+            let row =
+                u32::try_from(reply.rows).map_err(|_| reader.shape("too many rows of another width"))?;
+            reply.others.push((row, width));
         }
         reply.rows += 1;
         Ok(())

@@ -30,7 +30,7 @@ pub mod column {
 /// rows a search.
 const COST: f64 = 1e7;
 
-/// What a scan of every chunk costs, where a condition on the question is in an OR: a search for each part of it is meant.
+/// What a scan of every chunk costs, where a condition on the question is in an OR: a scan for each part of it is meant.
 const COST_OF_NONE: f64 = 1e30;
 
 /// The arguments, in their order; the number of a plan has a bit for each that is given.
@@ -52,6 +52,8 @@ const OFFSET: usize = ARGUMENTS.len();
 const ROWID_EQUALS: usize = 4;
 /// Where its value is a list.
 const LIST: i32 = 1 << (OFFSET + 1);
+/// Where the question is given by IS, which compares with NULL too.
+const IS: i32 = 1 << (OFFSET + 2);
 /// The number of a plan before anything is known of it.
 const NONE: Option<Argument> = None;
 
@@ -63,6 +65,7 @@ pub fn plan(query: &Query) -> Option<Plan> {
         let place = match asked.operator {
             Operator::Offset => Some(OFFSET),
             Operator::Limit => Some(OFFSET - 1),
+            Operator::Is => ARGUMENTS[..ROWID_EQUALS].iter().position(|(column, _)| *column == asked.column),
             operator => ARGUMENTS.iter().position(|known| *known == (asked.column, operator)),
         };
         let Some(place) = place else { continue };
@@ -83,6 +86,7 @@ pub fn plan(query: &Query) -> Option<Plan> {
             // What the scan does not take exactly as SQL compares it, the engine looks at again.
             let whole = place == ROWID_EQUALS && is_list;
             number |= if whole { LIST } else { 0 };
+            number |= if place == 0 && asked.operator == Operator::Is { IS } else { 0 };
             given[place] = Some(Argument { constraint, exact: is_argument, whole });
         }
     }
@@ -91,11 +95,12 @@ pub fn plan(query: &Query) -> Option<Plan> {
     }
     let best_first = [Order { column: Some(column::SCORE), descending: true }];
     let is_search = given[0].is_some();
+    let is_of_rows = given[ROWID_EQUALS..OFFSET - 1].iter().any(Option::is_some);
     Some(Plan {
         number,
         arguments: given.into_iter().flatten().collect(),
         unique: false,
-        cost: if !is_search && query.reads(column::QUERY) { COST_OF_NONE } else { COST },
+        cost: if !is_search && !is_of_rows && query.reads(column::QUERY) { COST_OF_NONE } else { COST },
         rows: if is_search { 100 } else { 1_000_000 },
         ordered: is_search && query.order == best_first,
     })
@@ -181,6 +186,7 @@ impl Asked {
             }
             let Some(value) = given.next() else { break };
             match place {
+                0 if number & IS != 0 && value.is_null() => {}
                 0 => asked.question = asked.question(value)?,
                 1 => asked.k = count(value, "k")?,
                 2 => asked.mode = mode(value)?,
@@ -297,6 +303,11 @@ fn mode<V: Value>(value: &V) -> Result<Mode> {
             MODES.join(", ")
         ))),
     }
+}
+
+/// Whether the plan `number` has a question: without one, the column of questions has nothing to compare with.
+pub fn is_asked(number: i32) -> bool {
+    number & 1 != 0
 }
 
 /// Copies of the arguments, for the hidden columns that give them back: in an OR, the engine looks at them again.

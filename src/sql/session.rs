@@ -13,6 +13,7 @@ use crate::client::{CacheKey, Client};
 use crate::embed::cache::disk::{OpenStore, Trouble};
 use crate::embed::cache::{self, Vector};
 use crate::embed::call::Call;
+use crate::embed::seen::Seen;
 use crate::embed::stream::{Stream, Text};
 use crate::sql::input;
 use crate::sql::statement::Statement;
@@ -120,6 +121,23 @@ impl Session {
             }
         }
         Ok((call.embed_one(text, &self.interrupt)?, client.encoding()))
+    }
+
+    /// Embeds one text of a statement that has asked for those in `seen`, and keeps none of them longer than that.
+    ///
+    /// # Errors
+    /// As [`Session::embed_one`].
+    #[doc(hidden)]
+    pub fn embed_one_of(
+        &self,
+        client: &str,
+        text: &str,
+        input_type: Option<&str>,
+        seen: &Arc<Seen>,
+    ) -> Result<Vector> {
+        let mut call = self.call(client, input_type)?;
+        call.remember(seen);
+        call.embed_one(text, &self.interrupt)
     }
 
     /// Says that a statement may have begun since [`Session::embed_one`] was last called. Where an engine says so, the variables

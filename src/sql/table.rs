@@ -155,13 +155,14 @@ impl Constraint {
 #[allow(missing_docs)] // each is the operator of its name
 pub enum Operator {
     Equals,
+    Is,
     Less,
     LessOrEquals,
     Greater,
     GreaterOrEquals,
     Limit,
     Offset,
-    /// MATCH, LIKE, IS and whatever else there is.
+    /// MATCH, LIKE and whatever else there is.
     Other,
 }
 

@@ -1,8 +1,11 @@
 //! Who embeds a question: vectors of two models cannot be compared.
 
+use std::sync::Arc;
+
 use super::stored::{Stored, setting};
 use crate::base::error::{Error, Result};
 use crate::base::words::quoted;
+use crate::embed::seen::Seen;
 use crate::index::fingerprint::Fingerprint;
 use crate::index::name::string;
 use crate::sql::session::Session;
@@ -44,21 +47,32 @@ fn fingerprint(session: &Session, client: &str) -> Result<Fingerprint> {
     Fingerprint::of(&session.call(client, Some(INPUT_TYPE))?)
 }
 
-/// The vector of a question.
+/// The vector of a question, of a statement that has asked those of `seen`.
 ///
 /// # Errors
 /// As `rembed()`; another width than the index has.
-pub fn embed(session: &Session, stored: &Stored, client: &str, question: &str) -> Result<Vec<f32>> {
-    let vector = session.embed_one(client, question, Some(INPUT_TYPE))?;
+pub fn embed(
+    session: &Session,
+    stored: &Stored,
+    client: &str,
+    question: &str,
+    seen: &Arc<Seen>,
+) -> Result<Vec<f32>> {
+    let vector = session.embed_one_of(client, question, Some(INPUT_TYPE), seen)?;
     match stored.dimensions() {
-        Some(dimensions) if dimensions != vector.len() => Err(Error::invalid(format!(
-            "the vectors of the index {} have {dimensions} dimensions, and its client {} gives {}: it has another model behind \
-             the same name. SELECT rembed_sync({}, '{{\"reembed\": true}}') embeds every chunk anew",
-            quoted(&stored.name),
-            quoted(client),
-            vector.len(),
-            string(&stored.qualified())
-        ))),
+        Some(dimensions) if dimensions != vector.len() => Err(wrong_width(stored, vector.len())),
         _ => Ok(vector.to_vec()),
     }
+}
+
+/// The error of a client that gives vectors of `width` dimensions, which the index has not.
+pub fn wrong_width(stored: &Stored, width: usize) -> Error {
+    let dimensions = stored.int(setting::NEXT_DIMENSIONS).or(stored.int(setting::DIMENSIONS)).unwrap_or(0);
+    Error::invalid(format!(
+        "the vectors of the index {} have {dimensions} dimensions, and its client {} gives {width}: it has another model behind \
+         the same name. SELECT rembed_sync({}, '{{\"reembed\": true}}') embeds every chunk anew",
+        quoted(&stored.name),
+        quoted(&stored.config.client),
+        string(&stored.qualified())
+    ))
 }

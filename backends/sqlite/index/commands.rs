@@ -5,15 +5,14 @@
 
 use super::integrity;
 use super::stored::{Pass, Stored, put, setting};
-use super::table::{Index, wrong_tokenizer};
+use super::table::{Index, check_tokenizer};
 use crate::base::error::{Error, Result};
 use crate::base::words::quoted;
-use crate::index::config::{Change, Config};
-use crate::index::ddl;
+use crate::index::config::Change;
 use crate::index::name::{self, quote};
 use crate::sql::value::{Kind, Value};
 use crate::sqlite::index::content;
-use crate::sqlite::sql::{Arg, Scratch};
+use crate::sqlite::sql::Arg;
 use crate::sqlite::vtab::Argument;
 
 /// The column that has the command, and the one that has its value.
@@ -94,7 +93,7 @@ impl Index {
                 settings.extend([(setting::PASS, self.pass(&stored)), (setting::PASS_FROM, Arg::Null)]);
             }
             Change::Words => {
-                check_tokenizer(&stored, &config)?;
+                check_tokenizer(self.db, &config)?;
                 settings.push((setting::WORDS_STALE, 1.into()));
             }
         }
@@ -126,7 +125,7 @@ fn text(value: &Argument) -> Result<Option<String>> {
 /// Everything is made anew: words, and a generation of vectors that takes over those of the one before.
 fn rebuild(stored: &Stored) -> Vec<(&'static str, Arg<'_>)> {
     let mut settings = vec![(setting::PASS, Pass::ALL.into()), (setting::PASS_FROM, Arg::Null)];
-    if stored.is_set(setting::WORDS) {
+    if stored.is_with_words() {
         settings.push((setting::WORDS_STALE, 1.into()));
     }
     let copies = stored.next().is_none() || stored.is_set(setting::NEXT_COPIES);
@@ -140,17 +139,4 @@ fn rebuild(stored: &Stored) -> Vec<(&'static str, Arg<'_>)> {
         ]);
     }
     settings
-}
-
-/// Whether FTS5 takes a tokenizer. It is asked elsewhere, since no table is dropped while a statement writes. One that the
-/// application made for its connection is not known there: the next sync tries it.
-fn check_tokenizer(stored: &Stored, config: &Config) -> Result<()> {
-    if config.tokenize.is_empty() || !stored.has_fts5 {
-        return Ok(());
-    }
-    match Scratch::open()?.exec(&ddl::create_words("main", "index", &config.tokenize)) {
-        Ok(()) => Ok(()),
-        Err(failure) if failure.text.contains("no such tokenizer") => Ok(()),
-        Err(failure) => Err(wrong_tokenizer(config, failure)),
-    }
 }

@@ -6,9 +6,12 @@ use super::candidates::is_shown;
 use super::search::{Opened, Search};
 use super::table::Index;
 use crate::base::error::{Error, Result};
+use crate::base::words::quoted;
+use crate::embed::seen::Seen;
 use crate::index::fuse::Hit;
+use crate::index::name::quote;
 use crate::index::snippet::{DEFAULT_LENGTH, Marker};
-use crate::sql::search::{Asked, Bound, Rows, column, echoes};
+use crate::sql::search::{Asked, Bound, Rows, column, echoes, is_asked};
 use crate::sql::table::Cursor;
 use crate::sql::value::Output;
 use crate::sqlite::connection::{Connection, Db};
@@ -26,7 +29,11 @@ pub struct Scan {
     name: String,
     /// Lives as long as the statement: a join filters the cursor again for each row of another table.
     opened: Option<Opened>,
+    /// The questions of all scans of the index that are open: a statement may have several.
+    seen: Arc<Seen>,
     state: State,
+    /// Whether there is a question, or NULL for one.
+    is_asked: bool,
     /// What the hidden columns give back.
     echoes: [Output; ARGUMENTS],
     /// The rows before this one.
@@ -52,7 +59,9 @@ impl Scan {
             schema: index.schema.clone(),
             name: index.name.clone(),
             opened: None,
+            seen: index.seen(),
             state: State::Done,
+            is_asked: false,
             echoes: [const { Output::Null }; ARGUMENTS],
             place: 0,
             chunk: None,
@@ -111,6 +120,7 @@ impl Scan {
 impl Cursor<Argument> for Scan {
     fn filter(&mut self, plan: i32, arguments: &[Argument]) -> Result<()> {
         self.place = 0;
+        self.is_asked = is_asked(plan);
         self.echoes = echoes(plan, arguments, Argument::to_output)?;
         let asked =
             Asked::read(plan, arguments, |list, each| list.each_of_list(|value| each(Bound::of(value))))?;
@@ -122,7 +132,7 @@ impl Cursor<Argument> for Scan {
             }
         }
         if self.opened.is_none() {
-            self.opened = Some(Opened::new(self.db, &self.schema, &self.name)?);
+            self.opened = Some(Opened::new(self.db, &self.schema, &self.name, self.seen.clone())?);
         }
         if asked.is_empty {
             return Ok(());
@@ -147,6 +157,14 @@ impl Cursor<Argument> for Scan {
     }
 
     fn column(&mut self, column: usize) -> Result<Output> {
+        if column == column::QUERY && !self.is_asked {
+            return Err(Error::invalid(format!(
+                "the index {} is not asked where this reads its column query: write {}('…'), or compare query by = or IS, in each part \
+                 of an OR. In a join, the table that has the questions stands before the index",
+                quoted(&self.name),
+                quote(&self.name)
+            )));
+        }
         if let Some(echo) = column.checked_sub(column::QUERY).and_then(|place| self.echoes.get(place)) {
             return Ok(echo.clone());
         }

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::stored::Stored;
+use super::stored::{Stored, setting};
 use super::sync::rows::{Content, Rows};
 use crate::base::error::{Error, Result};
 use crate::base::words::quoted;
-use crate::index::name::quote;
+use crate::index::name::{quote, string};
 use crate::index::plan::key_of;
 use crate::index::quant::Quantised;
 use crate::index::rescore::vector_of;
@@ -18,11 +18,21 @@ use crate::sqlite::sql::{Statement, exec};
 /// # Errors
 /// The first thing that is wrong.
 pub fn check(stored: &Stored) -> Result<()> {
-    let done = chunks(stored)
-        .and_then(|()| words(stored))
-        .and_then(|()| vectors(stored, stored.generation()))
-        .and_then(|()| content(stored));
+    let is_rebuilt = stored.is_set(setting::NEXT_COPIES);
+    said(stored, chunks(stored), is_rebuilt)?;
+    said(stored, words(stored), stored.words_are_due())?;
+    said(stored, vectors(stored, stored.generation()), is_rebuilt)?;
+    said(stored, content(stored), false)
+}
+
+/// What is wrong, and what to do: a sync where it `is_due` to be made anew.
+fn said(stored: &Stored, done: Result<()>, is_due: bool) -> Result<()> {
     done.map_err(|e| match e {
+        Error::Invalid(why) if is_due => Error::invalid(format!(
+            "the index {} is not synced yet, and until then {why}: SELECT rembed_sync({})",
+            quoted(&stored.name),
+            string(&stored.qualified())
+        )),
         Error::Invalid(why) => Error::invalid(format!(
             "the index {} is damaged: {why}. INSERT INTO {name}({name}) VALUES ('rebuild'), and sync it",
             quoted(&stored.name),
@@ -52,10 +62,8 @@ fn chunks(stored: &Stored) -> Result<()> {
 
 /// There are words of each chunk, and of no other.
 fn words(stored: &Stored) -> Result<()> {
-    if !stored.has_words() {
-        return Ok(());
-    }
-    let (chunks, words) = (stored.table("chunks"), stored.table("words"));
+    let Some(suffix) = stored.words() else { return Ok(()) };
+    let (chunks, words) = (stored.table("chunks"), stored.table(suffix));
     for (sql, what) in [
         (format!("SELECT id FROM {chunks} EXCEPT SELECT rowid FROM {words}"), "has no words"),
         (format!("SELECT rowid FROM {words} EXCEPT SELECT id FROM {chunks}"), "has words and is not there"),
@@ -64,7 +72,7 @@ fn words(stored: &Stored) -> Result<()> {
             return wrong(format!("chunk {id} {what}"));
         }
     }
-    let name = quote(&format!("{}_words", stored.name));
+    let name = quote(&format!("{}_{suffix}", stored.name));
     match exec(stored.db, &format!("INSERT INTO {words}({name}) VALUES ('integrity-check')")) {
         Ok(()) => Ok(()),
         Err(failure) => match Error::from(failure) {

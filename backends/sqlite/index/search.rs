@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use super::meaning::Meaning;
-use super::stored::Stored;
+use super::stored::{Stored, setting};
 use super::words::Words;
 use super::{asker, shapes};
 use crate::base::error::{Error, Result};
+use crate::embed::seen::Seen;
 use crate::index::ddl::Watched;
 use crate::index::fuse::Hit;
 use crate::index::lazy::Lazy;
@@ -23,6 +24,8 @@ pub struct Opened {
     pub watched: Watched,
     /// The question and its vector; `None` where words alone answer.
     asked: Option<(String, Option<Vec<f32>>)>,
+    /// The questions before.
+    seen: Arc<Seen>,
 }
 
 impl Opened {
@@ -30,21 +33,21 @@ impl Opened {
     ///
     /// # Errors
     /// Tables that are missing or damaged; triggers that are missing.
-    pub fn new(db: Db, schema: &str, name: &str) -> Result<Opened> {
+    pub fn new(db: Db, schema: &str, name: &str, seen: Arc<Seen>) -> Result<Opened> {
         shapes::check(db, schema, name)?;
         let stored = Stored::read(db, schema, name)?;
         let watched = stored.searchable()?.clone();
-        Ok(Opened { stored, watched, asked: None })
+        Ok(Opened { stored, watched, asked: None, seen })
     }
 
-    /// The vector of a question, which is embedded once.
+    /// The vector of a question, which is embedded once a statement.
     fn vector(&mut self, connection: &Arc<Connection>, question: &str) -> Result<Option<Vec<f32>>> {
         if let Some((_, vector)) = self.asked.as_ref().filter(|(asked, _)| asked == question) {
             return Ok(vector.clone());
         }
         let session = &connection.session;
         let vector = match asker::find(session, &self.stored)? {
-            Some(client) => Some(asker::embed(session, &self.stored, &client, question)?),
+            Some(client) => Some(asker::embed(session, &self.stored, &client, question, &self.seen)?),
             None => None,
         };
         self.asked = Some((question.to_owned(), vector.clone()));
@@ -58,6 +61,8 @@ pub fn why_no_words(stored: &Stored) -> &'static str {
         "its tokenize is ''"
     } else if !stored.has_fts5 {
         "this SQLite has no FTS5"
+    } else if stored.next_words().is_some() || stored.is_set(setting::WORDS_STALE) {
+        "its words are not synced yet"
     } else {
         "the SQLite that synced it last has no FTS5"
     }
@@ -83,7 +88,7 @@ impl Search {
         asked: Asked,
         question: &str,
     ) -> Result<Search> {
-        if asked.mode == Mode::Words && !opened.stored.has_words() {
+        if asked.mode == Mode::Words && opened.stored.words().is_none() {
             return Err(Error::invalid(format!(
                 "mode is 'words', and the index has none: {}. Ask with mode = 'vector', or without a mode",
                 why_no_words(&opened.stored)

@@ -18,7 +18,7 @@ pub fn check(db: Db, schema: &str, index: &str) -> Result<()> {
     for suffix in SHADOWS.iter().copied().chain([MARKS]) {
         let table = format!("{index}_{suffix}");
         for (kind, sql) in find.all(&[(&table).into()], |row| (row.text(0), row.text(1)))? {
-            if kind != "table" || name::module(&sql).as_deref() != (suffix == WORDS).then_some("fts5") {
+            if kind != "table" || name::module(&sql).as_deref() != WORDS.contains(&suffix).then_some("fts5") {
                 return Err(Error::invalid(format!(
                     "the index {} is damaged: {} is not the table that the index made. DROP TABLE {0}, and make it anew",
                     quoted(index),

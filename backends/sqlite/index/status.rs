@@ -53,8 +53,8 @@ impl Status {
             sum("vectors", "length(vector)"),
             sum("segments", "length(data)"),
         ];
-        if self.stored.has_words() {
-            parts.push(sum("words_data", "length(block)"));
+        if let Some(words) = self.stored.words() {
+            parts.push(sum(&format!("{words}_data"), "length(block)"));
         }
         self.value(&format!("SELECT CAST({} AS INTEGER)", parts.join(" + ")))
     }
@@ -78,7 +78,7 @@ impl Status {
     /// A table of options that is damaged; an interrupt.
     pub fn answers(&self) -> Result<Output> {
         let stored = &self.stored;
-        let has_words = stored.has_words();
+        let has_words = stored.words().is_some();
         let meaning = || -> Result<Option<&str>> {
             if stored.dimensions().is_none() {
                 return Ok(Some("nothing is embedded yet"));

@@ -31,10 +31,16 @@ pub mod setting {
     pub const NEXT_DIMENSIONS: &str = "next_dimensions";
     /// 1 where the next generation takes over the vectors of the one before: a rebuild.
     pub const NEXT_COPIES: &str = "next_copies";
-    /// 1 where there is a table of words.
+    /// Which table of words answers: 1 for the first of [`WORDS`](crate::index::ddl::WORDS), 2 for the second, 0 for none.
     pub const WORDS: &str = "words";
+    /// The tokenizer that it was made with.
+    pub const WORDS_TOKENIZE: &str = "words_tokenize";
     /// 1 where the next sync is to make the table of words anew.
     pub const WORDS_STALE: &str = "words_stale";
+    /// Which table of words is being filled, to answer next.
+    pub const NEXT_WORDS: &str = "next_words";
+    /// The last chunk whose words it has.
+    pub const NEXT_WORDS_FROM: &str = "next_words_from";
     /// 1 where the next sync is to make triggers for other columns.
     pub const COLUMNS_STALE: &str = "columns_stale";
     /// What a sync has to do with every row: see [`Pass`](super::Pass).
@@ -202,9 +208,26 @@ impl Stored {
         self.int(setting) == Some(1)
     }
 
-    /// Whether it has a table of words that this host can read and write.
-    pub fn has_words(&self) -> bool {
-        self.is_set(setting::WORDS) && self.has_fts5
+    /// The table of words that answers, if this host can read and write it.
+    pub fn words(&self) -> Option<&'static str> {
+        words_of(self.int(setting::WORDS)).filter(|_| self.has_fts5)
+    }
+
+    /// The table of words that is being filled, whatever the host.
+    pub fn next_words(&self) -> Option<&'static str> {
+        words_of(self.int(setting::NEXT_WORDS))
+    }
+
+    /// Whether there is a table of words, which another host than this may have made.
+    pub fn is_with_words(&self) -> bool {
+        words_of(self.int(setting::WORDS)).is_some() || self.next_words().is_some()
+    }
+
+    /// Whether the next sync is to make the words anew, or to go on with that.
+    pub fn words_are_due(&self) -> bool {
+        self.is_set(setting::WORDS_STALE)
+            || self.next_words().is_some()
+            || words_of(self.int(setting::WORDS)).is_some() == self.config.tokenize.is_empty()
     }
 
     /// What the next sync has to do with every row, and from which on.
@@ -299,6 +322,11 @@ impl Stored {
         let watched = Watched::read(&self.name, triggers.iter().map(|(name, sql)| (&**name, sql)));
         Ok(watched.filter(|watched| is_same(&watched.marks, &format!("{}_{}", self.name, ddl::MARKS))))
     }
+}
+
+fn words_of(number: Option<i64>) -> Option<&'static str> {
+    let place = usize::try_from(number?).ok()?.checked_sub(1)?;
+    ddl::WORDS.get(place).copied()
 }
 
 /// Whether the host has FTS5.

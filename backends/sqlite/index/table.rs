@@ -1,22 +1,24 @@
 //! The virtual table `rembed_index`: what makes it, renames it and takes it away.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::ffi::{CStr, CString};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use super::content;
 use super::cursor::Scan;
 use super::stored::{self, FORMAT, run_all, setting};
 use crate::base::error::{Error, Result};
 use crate::base::words::quoted;
+use crate::embed::seen::Seen;
 use crate::index::config::{COLUMNS, Config};
 use crate::index::ddl::{self, MARKS, Mark, SHADOWS, Trigger, WORDS, Watched};
-use crate::index::name::{is_same, quote};
+use crate::index::name::{self, is_same, quote};
 use crate::sql::functions::Callers;
 use crate::sql::search;
 use crate::sql::table::{Plan, Query, Table};
 use crate::sqlite::connection::{Connection, Db};
-use crate::sqlite::sql::{Arg, Failure, Statement, exec};
+use crate::sqlite::sql::{Arg, Failure, Scratch, Statement, exec, tokenizer};
 use crate::sqlite::vtab::{Argument, VirtualTable};
 
 /// An index. What its file says of it is read when it is used: other connections change it.
@@ -29,6 +31,8 @@ pub struct Index {
     pub schema: String,
     /// Its name.
     pub name: String,
+    /// See [`Index::seen`].
+    seen: RefCell<Weak<Seen>>,
 }
 
 impl Index {
@@ -37,14 +41,22 @@ impl Index {
             let text = arguments.get(at).and_then(|argument| argument.to_str().ok());
             text.ok_or_else(|| Error::invalid("rembed_index: a name is not valid UTF-8"))
         };
-        Ok(Index { connection: connection.clone(), db, schema: text(1)?.into(), name: text(2)?.into() })
+        let (schema, name) = (text(1)?.into(), text(2)?.into());
+        Ok(Index { connection: connection.clone(), db, schema, name, seen: RefCell::default() })
+    }
+
+    /// The questions that were asked, for as long as a scan of the index is open.
+    pub fn seen(&self) -> Arc<Seen> {
+        let seen = self.seen.borrow().upgrade().unwrap_or_default();
+        self.seen.replace(Arc::downgrade(&seen));
+        seen
     }
 
     /// Makes the tables and triggers, and marks every row.
     fn make(&self, config: &Config) -> Result<()> {
         let (db, schema, name) = (self.db, &*self.schema, &*self.name);
         run_all(db, &ddl::create_tables(schema, name))?;
-        let words = i64::from(create_words(db, schema, name, config)?);
+        let words = i64::from(create_words(db, schema, name, WORDS[0], config)?);
         let rows = config.rows();
         let mut settings: Vec<(&str, Arg<'_>)> =
             rows.iter().map(|(name, value)| (*name, value.into())).collect();
@@ -52,6 +64,7 @@ impl Index {
             (setting::FORMAT, FORMAT.into()),
             (setting::GENERATION, 1.into()),
             (setting::WORDS, words.into()),
+            (setting::WORDS_TOKENIZE, (&config.tokenize).into()),
         ]);
         stored::put(db, schema, name, &settings)?;
         let watched = watched(name, config);
@@ -68,23 +81,52 @@ pub fn watched(name: &str, config: &Config) -> Watched {
     Watched::new(name, &config.content, config.content_rowid.as_deref().unwrap_or_default(), &config.columns)
 }
 
-/// Makes the table of words; false where there are to be none, or where the host has no FTS5.
+/// Makes the table of words `words`; false where there are to be none, or where the host has no FTS5.
 ///
 /// # Errors
 /// A tokenizer that FTS5 does not have or that does not take its arguments.
-pub fn create_words(db: Db, schema: &str, name: &str, config: &Config) -> Result<bool> {
+pub fn create_words(db: Db, schema: &str, name: &str, words: &str, config: &Config) -> Result<bool> {
     // Not by trying: when a statement fails that changes the schema, SQLite forgets the table that it is about to create.
     if config.tokenize.is_empty() || !stored::has_fts5(db)? {
         return Ok(false);
     }
-    match exec(db, &ddl::create_words(schema, name, &config.tokenize)) {
+    match exec(db, &ddl::create_words(schema, name, words, &config.tokenize)) {
         Ok(()) => Ok(true),
         Err(failure) => Err(wrong_tokenizer(config, failure)),
     }
 }
 
+/// Whether FTS5 takes a tokenizer. It is tried in a database of our own, since no table is dropped while a statement writes;
+/// one that the application made for its connection is not known there, and is asked for here.
+///
+/// # Errors
+/// It does not, and why.
+pub fn check_tokenizer(db: Db, config: &Config) -> Result<()> {
+    if config.tokenize.is_empty() || !stored::has_fts5(db)? {
+        return Ok(());
+    }
+    let Err(failure) = Scratch::open()?.exec(&ddl::create_words("main", "index", WORDS[0], &config.tokenize))
+    else {
+        return Ok(());
+    };
+    let is_of_another =
+        ["no such tokenizer", "tokenizer constructor"].iter().any(|part| failure.text.contains(part));
+    let mut words = Vec::new();
+    let mut rest = config.tokenize.trim_start();
+    while let Some((word, after)) = name::word(rest) {
+        words.push(word);
+        rest = after.trim_start();
+    }
+    match words.split_first() {
+        Some((name, args)) if is_of_another && rest.is_empty() && tokenizer::is_made(db, name, args)? => {
+            Ok(())
+        }
+        _ => Err(wrong_tokenizer(config, failure)),
+    }
+}
+
 /// The error of a tokenizer that FTS5 does not take.
-pub fn wrong_tokenizer(config: &Config, failure: Failure) -> Error {
+fn wrong_tokenizer(config: &Config, failure: Failure) -> Error {
     match Error::from(failure) {
         Error::Invalid(why) => Error::invalid(format!("tokenize = {}: {why}", quoted(&config.tokenize))),
         e => e,
@@ -107,6 +149,8 @@ impl VirtualTable for Index {
         let config = Config::parse(&index.name, &options.collect::<Result<Vec<_>>>()?)?;
         let config = content::check(db, &index.schema, &config)?;
         index.check_names(&index.name)?;
+        // Before anything is made: no statement that changes the schema fails then.
+        check_tokenizer(db, &config)?;
         let made = index.make(&config);
         if made.is_err() {
             // SQLite takes back what the statement did only where that is a transaction of its own.
@@ -160,9 +204,12 @@ impl Index {
     fn rename_all(&self, new: &str) -> Result<()> {
         let (db, schema, old) = (self.db, &*self.schema, &*self.name);
         let stored = stored::Stored::read(db, schema, old)?;
+        let sql = format!("SELECT 1 FROM {}.sqlite_master WHERE name = ?1 COLLATE NOCASE", quote(schema));
+        let mut is_there = Statement::prepare(db, &sql)?;
         // The words first: a host without FTS5 cannot do it.
         for suffix in SHADOWS.iter().rev().copied().chain([MARKS]) {
-            if suffix == WORDS && !stored.is_set(setting::WORDS) {
+            let before = format!("{old}_{suffix}");
+            if WORDS.contains(&suffix) && is_there.first(&[(&before).into()], |_| ())?.is_none() {
                 continue;
             }
             let name = quote(&format!("{new}_{suffix}"));

@@ -3,9 +3,9 @@
 use std::collections::HashSet;
 
 use super::candidates::{few, is_shown};
-use super::stored::Stored;
+use super::stored::{Stored, setting};
 use crate::base::error::{Error, Result};
-use crate::index::ddl::{WORDS, Watched};
+use crate::index::ddl::Watched;
 use crate::index::fuse::Chunk;
 use crate::index::lazy::Source;
 use crate::index::name::{self, is_same, quote};
@@ -53,18 +53,18 @@ impl Words {
         wanted: &Rows,
         common: bool,
     ) -> Result<Option<Words>> {
-        if !stored.has_words() {
-            return Ok(None);
-        }
-        let tokenizer = name::word(stored.config.tokenize.trim_start()).map(|(word, _)| word);
+        let Some(suffix) = stored.words() else { return Ok(None) };
+        // Until a sync has filled the table that is to follow, the words are those of the tokenizer before.
+        let tokenize = stored.text(setting::WORDS_TOKENIZE).unwrap_or(&stored.config.tokenize);
+        let tokenizer = name::word(tokenize.trim_start()).map(|(word, _)| word);
         let is_trigram = tokenizer.is_some_and(|word| is_same(&word, "trigram"));
         let Some(query) = fts_query(question, is_trigram) else { return Ok(None) };
-        let (words, chunks) = (stored.table(WORDS), stored.table("chunks"));
-        let name = quote(&format!("{}_{WORDS}", stored.name));
+        let (words, chunks) = (stored.table(suffix), stored.table("chunks"));
+        let name = quote(&format!("{}_{suffix}", stored.name));
         let prepare = |sql: &str| Statement::prepare(stored.db, sql);
         let is_shown = is_shown(stored, watched);
         let few = few(wanted);
-        let telling = if few.is_none() { telling(stored, &query)? } else { None };
+        let telling = if few.is_none() { telling(stored, suffix, &query)? } else { None };
         let (query, with_common) = match telling {
             Some(telling) => (telling, common.then_some(query)),
             None => (query, None),
@@ -117,17 +117,17 @@ impl Words {
 
 /// The query without the words that more than half of all chunks have, where others are left. BM25 gives them no weight, and takes
 /// longest with them.
-fn telling(stored: &Stored, query: &str) -> Result<Option<String>, Failure> {
+fn telling(stored: &Stored, suffix: &str, query: &str) -> Result<Option<String>, Failure> {
     // A word has no blanks.
     let words: Vec<&str> = query.split(" OR ").collect();
     let half = stored.number(&format!("SELECT max(id) FROM {}", stored.table("chunks")))? / 2;
     if words.len() < 2 || half < MANY / 2 {
         return Ok(None);
     }
-    let name = quote(&format!("{}_{WORDS}", stored.name));
+    let name = quote(&format!("{}_{suffix}", stored.name));
     let mut is_common = Statement::prepare(
         stored.db,
-        &format!("SELECT 1 FROM {} WHERE {name} MATCH ?1 LIMIT 1 OFFSET ?2", stored.table(WORDS)),
+        &format!("SELECT 1 FROM {} WHERE {name} MATCH ?1 LIMIT 1 OFFSET ?2", stored.table(suffix)),
     )?;
     let mut telling = Vec::new();
     for word in &words {

@@ -53,6 +53,7 @@ unsafe fn values(info: *mut sqlite3_index_info, constraint: c_int) -> Values {
 fn operator(op: u8) -> Operator {
     match op {
         code::INDEX_CONSTRAINT_EQ => Operator::Equals,
+        code::INDEX_CONSTRAINT_IS => Operator::Is,
         code::INDEX_CONSTRAINT_LT => Operator::Less,
         code::INDEX_CONSTRAINT_LE => Operator::LessOrEquals,
         code::INDEX_CONSTRAINT_GT => Operator::Greater,

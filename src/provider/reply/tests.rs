@@ -30,7 +30,8 @@ fn base64_without_padding_is_read() {
     assert_eq!(reply.data, [1.0]);
     let reply = read(br#"["AACAPwAAgD8=","AACAPwAAgD8=","AACAP\/8AgD8="]"#, &|| true).unwrap();
     assert_eq!((reply.rows, reply.width, reply.data[0]), (3, 2, 1.0));
-    assert!(error(r#"["AACAPwAAgD8=","AACAPw=="  ,"x"]"#).contains("row 1 has 1"));
+    let reply = read(br#"["AACAPwAAgD8=","AACAPw=="  ,"AACAPwAAAEA="]"#, &|| true).unwrap();
+    assert_eq!((reply.data, reply.others), (vec![1.0, 1.0, 1.0, 2.0], vec![(1, 1)]));
     assert!(error(r#"{"data":[{"embedding":"AACA"}]}"#).contains("3 bytes"));
     assert!(error(r#"{"data":[{"embedding":"A*CA"}]}"#).contains("not base64"));
 }
@@ -47,7 +48,6 @@ fn what_is_no_vector_is_an_error() {
         (r#"{"embedding":[[[1]]]}"#, "nested"),
         (r#"{"embedding":[1,[2,3]]}"#, "mixes"),
         (r#"{"embedding":[[2,3],1]}"#, "mixes"),
-        (r#"{"embeddings":[[1,2],[3]]}"#, "row 1 has 1 numbers"),
         (r#"{"embeddings":{"int8":[[1]]}}"#, "float or base64"),
         (r#"{"embeddings":{"float":{"input_tokens":4}}}"#, "a list of embeddings expected, not {"),
         (r#"{"embeddings":{"base64":"AACAPw=="}}"#, "a list of embeddings expected, not \"AACAPw==\""),
@@ -74,6 +74,30 @@ fn a_row_that_is_no_vector_leaves_the_others() {
     assert!(reply.data[2..].iter().all(|x| x.is_nan()), "{:?}", reply.data);
     let reply = read(br#"{"data":[{"embedding":[1]},{"embedding":[2],"index":null}]}"#, &|| true).unwrap();
     assert!(reply.index.is_empty());
+}
+
+#[test]
+fn a_row_of_another_width_leaves_the_others() {
+    for (body, width, data, nulls, others) in [
+        ("[[1,2],[3],[4,5]]", 2, vec![1.0, 2.0, 4.0, 5.0], vec![], vec![(1, 1)]),
+        (
+            "[[1],null,[2,3],[4,5,6],[],[7,8]]",
+            2,
+            vec![2.0, 3.0, 7.0, 8.0],
+            vec![1],
+            vec![(0, 1), (3, 3), (4, 0)],
+        ),
+        // Of as many the first counts.
+        ("[[1,2],[3],[4],[5,6]]", 2, vec![1.0, 2.0, 5.0, 6.0], vec![], vec![(1, 1), (2, 1)]),
+        ("[[1,2],[3]]", 2, vec![1.0, 2.0], vec![], vec![(1, 1)]),
+    ] {
+        let reply = read(body.as_bytes(), &|| true).unwrap();
+        assert_eq!(
+            (reply.width, reply.data, reply.nulls, reply.others),
+            (width, data, nulls, others),
+            "{body}"
+        );
+    }
 }
 
 #[test]

@@ -89,6 +89,24 @@ fn an_argument_of_a_later_table_makes_no_plan_and_a_rowid_of_one_is_left() {
 }
 
 #[test]
+fn is_asks_as_equals_does_and_null_asks_nothing() {
+    let is = |column, value| read(vec![(of(column, Operator::Is), value)]).unwrap();
+    assert_eq!(is(column::QUERY, V::Text("a")).question.as_deref(), Some("a"));
+    let nothing = is(column::QUERY, V::Null);
+    assert!(nothing.question.is_none() && !nothing.is_empty);
+    assert!(read(vec![(of(column::QUERY, Operator::Equals), V::Null)]).unwrap().is_empty);
+    assert_eq!(is(column::K, V::Int(3)).k, Some(3));
+    // A rowid is the engine's to compare.
+    assert!(plan(&ask(vec![of(column::ROWID, Operator::Is)])).unwrap().arguments.is_empty());
+}
+
+#[test]
+fn a_scan_without_a_question_is_dear_where_one_is_compared_but_for_its_rows() {
+    let asked = |constraints| plan(&Query { columns: 1 << column::QUERY, ..ask(constraints) }).unwrap().cost;
+    assert!(asked(vec![]) > 1e3 * asked(vec![of(column::ROWID, Operator::Equals)]));
+}
+
+#[test]
 fn a_list_is_taken_whole_or_not_at_all() {
     let rows = |values| Constraint { values, ..of(column::ROWID, Operator::Equals) };
     let whole = plan(&ask(vec![rows(Values::List)])).unwrap();

@@ -86,7 +86,7 @@ run() {
 
 export REMBED_README=$root/README.md REMBED_STRANGERS=$root/tests/engines/strangers.txt
 for way in before after system; do
-    host "own-$way" 120 linkage pipeline readme scopes lock errors client load lifetime strangers
+    host "own-$way" 120 linkage pipeline readme scopes lock errors client index load lifetime strangers
 done
 unset REMBED_README REMBED_STRANGERS
 

@@ -15,6 +15,7 @@ use crate::embed::call::Call;
 use crate::embed::stream::{Stream, Text};
 use crate::index::ddl::{MARKS, Watched};
 use crate::index::plan::{Key, Piece, key_of, pieces};
+use crate::sqlite::index::asker::wrong_width;
 use crate::sqlite::index::stored::Stored;
 use crate::sqlite::sql::Statement;
 
@@ -202,13 +203,23 @@ impl Round {
         self.missing.retain(|(key, _)| wanted.contains(key));
     }
 
-    /// Asks the client for the vectors that are missing. Nothing is open meanwhile, but as `interrupt` says.
+    /// Asks the client for the vectors that are missing, of the dimensions of `target` where they are known. Nothing is open
+    /// meanwhile, but as `interrupt` says.
     ///
     /// # Errors
-    /// An interrupt; what fails for every text, as a server that cannot be reached.
-    pub fn embed(&mut self, call: Call, interrupt: Arc<dyn Interrupt>) -> Result<()> {
+    /// An interrupt; what fails for every text, as a server that cannot be reached; a model of other dimensions.
+    pub fn embed(
+        &mut self,
+        reader: &Reader<'_>,
+        source: Source,
+        mut call: Call,
+        interrupt: Arc<dyn Interrupt>,
+    ) -> Result<()> {
         if self.missing.is_empty() {
             return Ok(());
+        }
+        if let Some(dimensions) = reader.target.dimensions {
+            call.expect(dimensions);
         }
         let missing = std::mem::take(&mut self.missing);
         let count = missing.len();
@@ -226,9 +237,12 @@ impl Round {
                 }
             }
         }
-        match last {
+        match (last, stream.call().other_width()) {
+            // These have failed before, and perhaps for themselves.
+            (Some(_), Some(_)) if source == Source::Failed => Ok(()),
+            (Some(_), Some(other)) if self.vectors.is_empty() => Err(wrong_width(reader.stored, other)),
             // Where nothing came, it is most likely not the texts.
-            Some(e) if self.vectors.is_empty() && !is_of_the_text(&e) => Err(e),
+            (Some(e), _) if self.vectors.is_empty() && !is_of_the_text(&e) => Err(e),
             _ => Ok(()),
         }
     }

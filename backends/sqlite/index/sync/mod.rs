@@ -9,15 +9,19 @@ mod gather;
 mod generations;
 mod optimize;
 mod pass;
+mod release;
 pub mod rows;
 mod run;
 mod segments;
 mod settle;
 mod transaction;
 mod version;
+mod words;
 mod write;
 
+use std::cell::RefCell;
 use std::collections::HashMap;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -36,6 +40,7 @@ use crate::sql::value::{Output, Value};
 use crate::sqlite::connection::{Connection, Db};
 use crate::sqlite::sql::{Failure, is_autocommit, is_in_transaction, patiently};
 use crate::sqlite::vtab::Argument;
+use release::Release;
 use run::Sync;
 
 /// How often a sync begins anew since the index was changed meanwhile.
@@ -140,9 +145,24 @@ pub fn rembed_sync(connection: &Arc<Connection>, db: Db, args: &[Argument]) -> R
              where no lock is"
         )));
     }
+    let release = Rc::new(RefCell::new(Release::new(db)?));
+    let done = synced(connection, db, asked, &name, &release);
+    if done.is_err() {
+        release.borrow_mut().end();
+    }
+    done
+}
+
+fn synced(
+    connection: &Arc<Connection>,
+    db: Db,
+    asked: Asked,
+    name: &str,
+    release: &Rc<RefCell<Release>>,
+) -> Result<Output> {
     let start = Instant::now();
     let patient = patiently(PATIENCE);
-    let stored = Stored::find(db, &name)?;
+    let stored = Stored::find(db, name)?;
     let client = connection.session.client(&stored.config.client)?;
     drop(patient);
     let _patient = patiently(client.timeout());
@@ -159,7 +179,7 @@ pub fn rembed_sync(connection: &Arc<Connection>, db: Db, args: &[Argument]) -> R
     for restart in 0.. {
         shapes::check(db, &schema, &name)?;
         let stored = Stored::read(db, &schema, &name)?;
-        match Sync::new(connection, stored, asked, &mut progress).and_then(Sync::run) {
+        match Sync::new(connection, stored, asked, &mut progress, release).and_then(Sync::run) {
             Ok(()) => break,
             Err(Stop::Stale) if restart < RESTARTS => {}
             Err(stop) => return Err(stop.into()),

@@ -23,8 +23,8 @@ pub fn optimize(sync: &mut Sync<'_>) -> Result<(), Stop> {
     if !sync.stored.is_set(setting::OPTIMIZE) {
         return Ok(());
     }
-    if sync.stored.has_words() {
-        merge_words(sync)?;
+    if let Some(words) = sync.stored.words() {
+        merge_words(sync, words)?;
     }
     while move_some(sync)? {}
     let (db, schema, name) = (sync.stored.db, &*sync.stored.schema, &*sync.stored.name);
@@ -32,9 +32,9 @@ pub fn optimize(sync: &mut Sync<'_>) -> Result<(), Stop> {
 }
 
 /// <https://www.sqlite.org/fts5.html#the_merge_command>: a negative number first, and positive ones until nothing changes.
-fn merge_words(sync: &mut Sync<'_>) -> Result<(), Stop> {
-    let name = quote(&format!("{}_words", sync.stored.name));
-    let sql = format!("INSERT INTO {}({name}, rank) VALUES ('merge', ?1)", sync.stored.table("words"));
+fn merge_words(sync: &mut Sync<'_>, words: &str) -> Result<(), Stop> {
+    let name = quote(&format!("{}_{words}", sync.stored.name));
+    let sql = format!("INSERT INTO {}({name}, rank) VALUES ('merge', ?1)", sync.stored.table(words));
     let mut merge = Statement::prepare(sync.stored.db, &sql)?;
     let mut changes = Statement::prepare(sync.stored.db, "SELECT total_changes()")?;
     let mut pages = -PAGES;

@@ -1,15 +1,18 @@
 //! A sync from its beginning to its end, in steps that each leave the index whole.
 
+use std::cell::RefCell;
 use std::collections::HashSet;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::claims::Claims;
 use super::gather::{Reader, Round, Source};
 use super::generations::Target;
+use super::release::Release;
 use super::transaction::Transactions;
 use super::write::Writer;
-use super::{Counts, Progress, Stop, after, generations, now, optimize, pass, settle};
+use super::{Counts, Progress, Stop, after, generations, now, optimize, pass, settle, words};
 use crate::index::asked::Asked;
 use crate::index::ddl::Watched;
 use crate::index::fingerprint::Fingerprint;
@@ -40,9 +43,10 @@ impl<'a> Sync<'a> {
         stored: Stored,
         asked: Asked,
         progress: &'a mut Progress,
+        release: &Rc<RefCell<Release>>,
     ) -> Result<Sync<'a>, Stop> {
         let call = connection.session.call(&stored.config.client, Some("document"))?;
-        let mut transactions = Transactions::new(&stored, call.client().timeout())?;
+        let mut transactions = Transactions::new(&stored, call.client().timeout(), release)?;
         let (stored, watched) = settle::settle(stored, &mut transactions)?;
         let model = Fingerprint::of(&call)?;
         let stored = if asked.reembed && !progress.has_begun {
@@ -75,6 +79,10 @@ impl<'a> Sync<'a> {
     }
 
     fn steps(&mut self) -> Result<(), Stop> {
+        // Before any chunk changes.
+        if words::fill(self)? {
+            self.read_again()?;
+        }
         pass::pass(self)?;
         pass::sweep(self)?;
         self.take_up(Source::Marked)?;
@@ -83,8 +91,7 @@ impl<'a> Sync<'a> {
             self.take_up(Source::Unfilled)?;
             if generations::swap(self)? {
                 // The rest is of the generation that answers now.
-                self.stored = Stored::read(self.stored.db, &self.stored.schema, &self.stored.name)?;
-                self.transactions.watch(&self.stored, &self.watched)?;
+                self.read_again()?;
             }
         }
         let has_seen_all = self.progress.taken < self.limit;
@@ -92,6 +99,12 @@ impl<'a> Sync<'a> {
         optimize::optimize(self)?;
         let (db, schema, name) = (self.stored.db, &*self.stored.schema, &*self.stored.name);
         self.transactions.run(|_| Ok(put(db, schema, name, &[(setting::SYNCED, now().into())])?))
+    }
+
+    /// Goes on with the index as this sync has just changed it.
+    fn read_again(&mut self) -> Result<(), Stop> {
+        self.stored = Stored::read(self.stored.db, &self.stored.schema, &self.stored.name)?;
+        Ok(self.transactions.watch(&self.stored, &self.watched)?)
     }
 
     /// Does the rows of `source`, round by round.
@@ -112,7 +125,7 @@ impl<'a> Sync<'a> {
             }
             if round.wants_vectors() {
                 self.claims.claim(&mut round, &mut self.transactions)?;
-                round.embed(call, self.claims.renewing())?;
+                round.embed(&reader, source, call, self.claims.renewing())?;
             }
             self.progress.taken += round.rows.len() as u64;
             if let Err(stop) = self.write(&round) {

@@ -1,30 +1,31 @@
-//! The triggers and the table of words, as they are to be: before a sync looks at rows.
+//! The triggers and the tables of words, as they are to be: before a sync looks at rows.
 
 use super::Stop;
 use super::transaction::Transactions;
+use super::words;
 use crate::index::config::Config;
-use crate::index::ddl::{self, Trigger, WORDS, Watched};
+use crate::index::ddl::{self, Trigger, Watched};
 use crate::index::name::quoted_list;
 use crate::sqlite::index::content;
 use crate::sqlite::index::stored::{Pass, Stored, put, run_all, setting};
 use crate::sqlite::index::table::{create_words, watched};
 use crate::sqlite::sql::{Arg, exec};
 
-/// Makes triggers that are missing or that watch other columns than they are to, and a table of words that is to be
-/// another one; every row is looked at after that. Gives the index as it is then.
+/// Makes triggers that are missing or that watch other columns than they are to, after which every row is looked at, and
+/// an empty table of words where they are to be others. Gives the index as it is then.
 ///
 /// # Errors
 /// A content table that is none any more; as [`Transactions::run`].
 pub fn settle(stored: Stored, transactions: &mut Transactions) -> Result<(Stored, Watched), Stop> {
-    if stored.is_set(setting::WORDS) && !stored.has_fts5 && !stored.is_set(setting::WORDS_STALE) {
+    if stored.is_with_words() && !stored.has_fts5 && !stored.is_set(setting::WORDS_STALE) {
         // The words of what is synced here will be missing, and those of what goes will be there.
         let stale = [(setting::WORDS_STALE, 1.into())];
         transactions.run(|_| Ok(put(stored.db, &stored.schema, &stored.name, &stale)?))?;
     }
     let columns = stored.is_set(setting::COLUMNS_STALE);
-    let words = wants_words(&stored);
+    let is_other = wants_words(&stored);
     match &stored.watched {
-        Some(watched) if !columns && !words => {
+        Some(watched) if !columns && !is_other => {
             let watched = watched.clone();
             keep_names(&stored, &watched, transactions)?;
             return Ok((stored, watched));
@@ -55,24 +56,21 @@ pub fn settle(stored: Stored, transactions: &mut Transactions) -> Result<(Stored
             run_all(db, &again)?;
             run_all(db, &Trigger::ALL.map(|trigger| trigger.create(schema, name, &watched)))?;
         }
-        let pass = match (now.pass(), now.watched.is_none()) {
-            // A row that nobody marked, or one that is about to be: the first needs to be found before a search.
-            (Some((Pass::Compare, _)), _) | (_, true) => Pass::COMPARE,
-            _ => Pass::ALL,
-        };
-        settings.push((setting::PASS, pass.into()));
-        settings.push((setting::PASS_FROM, Arg::Null));
-        if words {
-            if now.has_words() {
-                exec(db, &format!("DROP TABLE {}", ddl::table(schema, name, WORDS)))?;
+        if columns || now.watched.is_none() {
+            let pass = match (now.pass(), now.watched.is_none()) {
+                // A row that nobody marked, or one that is about to be: the first needs to be found before a search.
+                (Some((Pass::Compare, _)), _) | (_, true) => Pass::COMPARE,
+                _ => Pass::ALL,
+            };
+            settings.push((setting::PASS, pass.into()));
+            settings.push((setting::PASS_FROM, Arg::Null));
+            if pass == Pass::COMPARE && columns {
+                // The chunks of every row have other texts, whatever their hashes say.
+                exec(db, &format!("UPDATE {} SET hash = x''", ddl::table(schema, name, "rows")))?;
             }
-            let made = create_words(db, schema, name, &config)?;
-            settings.push((setting::WORDS, i64::from(made).into()));
-            settings.push((setting::WORDS_STALE, Arg::Null));
         }
-        if pass == Pass::COMPARE && (words || columns) {
-            // The chunks of every row lack words or have other texts, whatever their hashes say.
-            exec(db, &format!("UPDATE {} SET hash = x''", ddl::table(schema, name, "rows")))?;
+        if is_other {
+            settings.extend(other_words(&now, &config)?);
         }
         settings.push((setting::COLUMNS_STALE, Arg::Null));
         let rows = config.rows();
@@ -84,11 +82,30 @@ pub fn settle(stored: Stored, transactions: &mut Transactions) -> Result<(Stored
     Ok((stored, watched))
 }
 
-/// Whether the table of words is to be made, or taken away, which a host without FTS5 cannot do.
+/// Whether a table of words is to be made, or taken away, which a host without FTS5 cannot do.
 fn wants_words(stored: &Stored) -> bool {
-    let is_other = stored.is_set(setting::WORDS_STALE)
-        || stored.is_set(setting::WORDS) == stored.config.tokenize.is_empty();
+    let is_other =
+        stored.is_set(setting::WORDS_STALE) || stored.is_with_words() == stored.config.tokenize.is_empty();
     is_other && stored.has_fts5
+}
+
+/// Makes the table of words that is to follow, and takes away the one that was to. The one that answers goes where there
+/// are to be none.
+fn other_words(now: &Stored, config: &Config) -> Result<Vec<(&'static str, Arg<'static>)>, Stop> {
+    let next = words::other(now);
+    let drop = |words: &str| exec(now.db, &format!("DROP TABLE IF EXISTS {}", now.table(words)));
+    drop(next)?;
+    let is_made = create_words(now.db, &now.schema, &now.name, next, config)?;
+    let mut settings = vec![
+        (setting::WORDS_STALE, Arg::Null),
+        (setting::NEXT_WORDS, is_made.then(|| words::number_of(next)).into()),
+        (setting::NEXT_WORDS_FROM, Arg::Null),
+    ];
+    if let (false, Some(before)) = (is_made, now.words()) {
+        drop(before)?;
+        settings.push((setting::WORDS, 0.into()));
+    }
+    Ok(settings)
 }
 
 /// Writes down the names that the triggers have, for when they are lost.

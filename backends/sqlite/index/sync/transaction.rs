@@ -1,9 +1,12 @@
 //! A batch's transaction: it waits for a lock by itself, ends whatever happens, and gives others their turn.
 
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Stop;
+use super::release::Release;
 use super::version::Version;
 use crate::base::error::{Error, Result};
 use crate::base::interrupt::Interrupt;
@@ -11,7 +14,7 @@ use crate::index::ddl::{MARKS, Watched};
 use crate::index::pace::{Pace, away, backoff};
 use crate::sqlite::connection::{Db, Handle};
 use crate::sqlite::index::stored::Stored;
-use crate::sqlite::sql::{Failure, Statement, fail_to_write, is_autocommit};
+use crate::sqlite::sql::{Failure, Statement, is_autocommit};
 
 /// How long a commit waits for readers (of a rollback journal) before it gives way.
 const COMMIT_WAIT: Duration = Duration::from_millis(60);
@@ -29,7 +32,7 @@ pub struct Transactions {
     /// The table that it writes.
     marks: (String, String),
     commit: Statement,
-    rollback: Statement,
+    release: Rc<RefCell<Release>>,
     /// How long to ask for a lock.
     patience: Duration,
     /// Whether others may wait for the lock.
@@ -44,7 +47,11 @@ impl Transactions {
     ///
     /// # Errors
     /// What SQLite says.
-    pub fn new(stored: &Stored, patience: Duration) -> Result<Transactions, Failure> {
+    pub fn new(
+        stored: &Stored,
+        patience: Duration,
+        release: &Rc<RefCell<Release>>,
+    ) -> Result<Transactions, Failure> {
         let db = stored.db;
         let mut file = Statement::prepare(db, "SELECT file FROM pragma_database_list WHERE name = ?1")?;
         let file = file.first(&[(&stored.schema).into()], |row| row.text(0))?;
@@ -55,7 +62,7 @@ impl Transactions {
             first: Statement::prepare(db, &format!("DELETE FROM {} WHERE 0", stored.table(MARKS)))?,
             marks: (stored.schema.clone(), format!("{}_{MARKS}", stored.name)),
             commit: Statement::prepare(db, "COMMIT")?,
-            rollback: Statement::prepare(db, "ROLLBACK")?,
+            release: release.clone(),
             patience,
             is_shared: file.is_some_and(|file| !file.is_empty()),
             pace: Pace::default(),
@@ -114,9 +121,6 @@ impl Transactions {
         since: &mut Option<Instant>,
         work: &mut impl FnMut(Instant) -> Result<T, Stop>,
     ) -> Result<T, Stop> {
-        // Alone, so that it is prepared anew here where another connection has changed the schema. Within the transaction an
-        // interrupt would keep it from that, and leave nothing that can end the transaction.
-        self.first.run(&[])?;
         self.begin.run(&[])?;
         let done = self.first.run(&[]).map_err(Stop::from).and_then(|()| {
             let start = Instant::now();
@@ -129,8 +133,10 @@ impl Transactions {
             Ok(done)
         });
         if done.is_err() {
-            self.end();
+            let (schema, table) = &self.marks;
+            self.release.borrow_mut().end_with(schema, table, "kind");
         }
+        self.release.borrow_mut().refresh()?;
         done
     }
 
@@ -146,19 +152,6 @@ impl Transactions {
                 }
                 done => return done,
             }
-        }
-    }
-
-    /// Ends the transaction, also after an interrupt: then no ROLLBACK begins, but a write that is interrupted is one. The
-    /// statement that is prepared is of no use where the schema has changed since.
-    fn end(&mut self) {
-        let is_open = || !is_autocommit(self.db);
-        if is_open() && self.rollback.run(&[]).is_err() && is_open() {
-            let _ = self.first.run(&[]);
-        }
-        if is_open() {
-            let (schema, table) = &self.marks;
-            fail_to_write(self.db, schema, table, "kind");
         }
     }
 

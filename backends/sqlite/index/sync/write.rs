@@ -5,15 +5,14 @@ use super::generations::Target;
 use super::rows::{Content, Rows};
 use super::segments::Segments;
 use super::{Counts, Stop, now};
-use crate::base::error::Error;
 use crate::base::vector::to_bytes;
-use crate::base::words::quoted;
 use crate::index::ddl::Watched;
 use crate::index::name::quote;
 use crate::index::pace::pause;
 use crate::index::plan::{Old, Piece, Plan, key_of};
 use crate::index::quant::Quantised;
 use crate::index::rescore::vector_of;
+use crate::sqlite::index::asker::wrong_width;
 use crate::sqlite::index::stored::{self, Stored};
 use crate::sqlite::sql::{Failure, Statement, last_rowid};
 
@@ -71,15 +70,15 @@ impl<'a> Writer<'a> {
         let db = stored.db;
         let of =
             |suffix: &str, sql: &str| Statement::prepare(db, &sql.replace("TABLE", &stored.table(suffix)));
-        let words = || {
-            let name = quote(&format!("{}_words", stored.name));
+        let words = |words: &str| {
+            let name = quote(&format!("{}_{words}", stored.name));
             Ok::<_, Failure>(Words {
-                add: of("words", "INSERT INTO TABLE(rowid, chunk) VALUES (?1, ?2)")?,
+                add: of(words, "INSERT INTO TABLE(rowid, chunk) VALUES (?1, ?2)")?,
                 remove: of(
-                    "words",
+                    words,
                     &format!("INSERT INTO TABLE({name}, rowid, chunk) VALUES ('delete', ?1, ?2)"),
                 )?,
-                has: of("words", "SELECT 1 FROM TABLE WHERE rowid = ?1")?,
+                has: of(words, "SELECT 1 FROM TABLE WHERE rowid = ?1")?,
             })
         };
         Ok(Writer {
@@ -89,7 +88,7 @@ impl<'a> Writer<'a> {
             target: target.clone(),
             content: Rows::new(stored, watched)?,
             segments: Segments::new(stored)?,
-            words: if stored.has_words() { Some(words()?) } else { None },
+            words: stored.words().map(words).transpose()?,
             unmark: of("marks", "DELETE FROM TABLE WHERE \"row\" = ?1")?,
             unclaim: of("claims", "DELETE FROM TABLE WHERE \"row\" = ?1 AND owner = ?2")?,
             chunks: of(
@@ -328,14 +327,7 @@ impl<'a> Writer<'a> {
     fn note_width(&mut self, width: usize) -> Result<(), Stop> {
         match self.target.dimensions {
             Some(before) if before == width => Ok(()),
-            Some(before) => Err(Error::invalid(format!(
-                "the vectors of the index {} have {before} dimensions, and its client {} gives {width}: it has another model \
-                 behind the same name. SELECT rembed_sync({}, '{{\"reembed\": true}}') embeds every chunk anew",
-                quoted(&self.stored.name),
-                quoted(&self.stored.config.client),
-                crate::index::name::string(&self.stored.qualified())
-            ))
-            .into()),
+            Some(_) => Err(wrong_width(self.stored, width).into()),
             None => {
                 let (model, dimensions) = self.target.settings();
                 self.put_setting.run(&[model.into(), (&self.target.model.to_json()).into()])?;

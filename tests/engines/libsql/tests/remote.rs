@@ -157,6 +157,36 @@ async fn a_server_that_trusts_the_extension_embeds_by_itself() {
     assert_eq!(one(&remote, sql).await.unwrap(), TEXTS[1].into());
 }
 
+/// The server runs a statement alone in autocommit mode, where a sync may run, and not within a client's transaction.
+#[tokio::test]
+async fn a_server_that_trusts_the_extension_syncs_an_index() {
+    let fake = Fake::start();
+    let (folder, config) = trusted(&fake);
+    let server = Server::start(Some(folder.path()), &[("REMBED_CONFIG", &config)]).await;
+    let remote = server.remote().await.connect().unwrap();
+    let index = "CREATE VIRTUAL TABLE docs_index USING rembed_index(client = 'c', content = 'docs', columns = 'body')";
+    for sql in ["CREATE TABLE docs(id INTEGER PRIMARY KEY, body TEXT)", index] {
+        remote.execute(sql, ()).await.unwrap();
+    }
+    for text in TEXTS {
+        remote.execute("INSERT INTO docs(body) VALUES (?1)", [text]).await.unwrap();
+    }
+    let sync = "SELECT json_extract(rembed_sync('docs_index'), '$.embedded')";
+    let open = remote.transaction().await.unwrap();
+    let refused = one(&open, sync).await.unwrap_err().to_string();
+    assert!(refused.contains("a transaction is open: COMMIT first"), "{refused}");
+    open.rollback().await.unwrap();
+    assert_eq!(one(&remote, sync).await.unwrap(), 3.into());
+    assert_eq!(
+        one(&remote, "SELECT pending FROM rembed_index_status('docs_index')").await.unwrap(),
+        0.into()
+    );
+    let found = "SELECT chunk FROM docs_index WHERE query = 'jury selected' AND mode = 'words'";
+    assert_eq!(one(&remote, found).await.unwrap(), TEXTS[1].into());
+    let found = "SELECT count(*) FROM docs_index('jury selected')";
+    assert_eq!(one(&remote, found).await.unwrap(), 3.into());
+}
+
 /// What a stranger's listener heard, and what the stranger was told.
 async fn attack(server: &Server, key: &str) -> (String, Result<Value, libsql::Error>) {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -36,6 +36,7 @@ std::vector<Case> lock_cases();
 std::vector<Case> locked_process_cases();
 std::vector<Case> stranger_cases();
 std::vector<Case> client_cases();
+std::vector<Case> index_cases();
 
 #define REQUIRE(condition)                                                                             \
     do {                                                                                               \

@@ -26,7 +26,7 @@ int main(int argc, char **argv) {
         {"errors", error_cases()},    {"load", load_cases()},         {"lifetime", lifetime_cases()},
         {"config", config_cases()},   {"readme", readme_cases()},     {"client", client_cases()},
         {"lock", lock_cases()},       {"locked", locked_process_cases()},
-        {"strangers", stranger_cases()},
+        {"strangers", stranger_cases()}, {"index", index_cases()},
     };
     int failed = 0;
     {

@@ -2,7 +2,9 @@
 
 use rusqlite::Connection;
 
-use crate::support::{Provider, check, error, indexed, list, one, sync};
+use crate::support::{
+    File, Provider, check, error, indexed, indexed_in, list, matches, one, sync, sync_with,
+};
 
 fn synced(provider: &Provider) -> Connection {
     let db = indexed(provider);
@@ -42,6 +44,14 @@ fn what_is_no_command_says_what_there_is_and_changes_nothing() {
             "INSERT INTO docs_index(docs_index, rank) VALUES ('tokenize', 'unicode61 colour red')",
             "tokenize = 'unicode61 colour red': error in tokenizer constructor",
         ),
+        (
+            "INSERT INTO docs_index(docs_index, rank) VALUES ('tokenize', 'nope')",
+            "tokenize = 'nope': no such tokenizer: nope",
+        ),
+        (
+            "INSERT INTO docs_index(docs_index, rank) VALUES ('tokenize', 'porter nope')",
+            "tokenize = 'porter nope': ",
+        ),
         ("INSERT INTO docs_index(docs_index, rank) VALUES ('colour', 'red')", "has no option 'colour'"),
         (
             "INSERT INTO docs_index(chunk) VALUES ('x')",
@@ -77,7 +87,7 @@ fn rebuild_sends_nothing_and_makes_everything_anew() {
     say(&db, "integrity-check");
     assert_eq!(one::<i64>(&db, "SELECT count(*) FROM docs_index_segments"), 1);
     assert_eq!(one::<i64>(&db, "SELECT count(*) FROM docs_index_vectors"), 3);
-    assert_eq!(list(&db, "SELECT rowid FROM docs_index_words WHERE docs_index_words MATCH 'team'"), "1");
+    assert_eq!(matches(&db, "team"), "1");
 }
 
 #[test]
@@ -149,24 +159,110 @@ fn other_columns_have_other_triggers() {
 fn another_tokenizer_makes_other_words() {
     let provider = Provider::new("{}");
     let db = synced(&provider);
-    let matches = |word: &str| {
-        list(&db, &format!("SELECT rowid FROM docs_index_words WHERE docs_index_words MATCH '{word}'"))
+    let both = || (matches(&db, "matches"), matches(&db, "atc"));
+    let before = ("1".into(), String::new());
+    let found = |question: &str| {
+        list(&db, &format!("SELECT rowid FROM docs_index('{question}') WHERE mode = 'words'"))
     };
-    assert_eq!((matches("matches"), matches("atc")), ("1".into(), String::new()));
+    assert_eq!((both(), found("matches")), (before, "1".into()));
     change(&db, "tokenize", "trigram");
-    assert_eq!(sync(&db).all(), [0, 3, 0, 0, 0]);
+    // Until the sync the words are those of before, and so is how they are asked.
+    assert_eq!((found("matches"), found("atc")), ("1".into(), String::new()));
+    say(&db, "integrity-check");
+    assert_eq!(sync(&db).all(), [0; 5]);
     check(&db);
-    assert_eq!((matches("matches"), matches("atc")), (String::new(), "1".into()));
-    change(&db, "tokenize", "nonesuch");
-    let e = error(&db, "SELECT rembed_sync('docs_index')");
-    assert!(e.contains("tokenize = 'nonesuch': no such tokenizer") && matches("atc") == "1", "{e}");
+    say(&db, "integrity-check");
+    assert_eq!(both(), (String::new(), "1".into()));
+    assert_eq!((found("matches"), found("atc")), (String::new(), "1".into()));
     change(&db, "tokenize", "");
     sync(&db);
     assert_eq!(list(&db, "SELECT name FROM sqlite_master WHERE name LIKE '%words%'"), "");
     change(&db, "tokenize", "porter");
+    let status = "SELECT answers FROM rembed_index_status('docs_index')";
+    assert_eq!(list(&db, status), "meaning alone: its words are not synced yet");
     sync(&db);
     check(&db);
-    assert_eq!(provider.texts(), 3);
+    assert_eq!((list(&db, status), provider.texts()), ("meaning and words".into(), 3));
+}
+
+#[test]
+fn the_words_of_before_are_found_until_a_rebuild_is_done() {
+    let provider = Provider::new("{\"log\": false}");
+    let db = synced(&provider);
+    db.execute_batch(
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500)
+         INSERT INTO docs(body) SELECT 'number ' || i FROM n",
+    )
+    .unwrap();
+    assert_eq!(sync(&db).get("embedded"), 500);
+    let found = || {
+        list(
+            &db,
+            "SELECT rowid FROM docs_index WHERE query = 'third 400 team' AND mode = 'words' ORDER BY rowid",
+        )
+    };
+    let all = || {
+        (
+            found(),
+            one::<i64>(&db, "SELECT count(*) FROM docs_index WHERE query = 'number' AND mode = 'words'"),
+        )
+    };
+    let before = ("1|3|403".to_owned(), 500);
+    assert_eq!(all(), before);
+    say(&db, "rebuild");
+    assert_eq!(all(), before);
+    say(&db, "integrity-check");
+    // Some rows are done, and the others are not.
+    let synced = sync_with(&db, "{\"limit\": 50}");
+    assert_eq!((synced.get("embedded"), synced.get("pending"), all()), (0, 453, before.clone()));
+    say(&db, "integrity-check");
+    assert_eq!((sync(&db).get("pending"), all()), (0, before));
+    check(&db);
+    say(&db, "integrity-check");
+}
+
+#[test]
+fn two_syncs_make_the_words_anew_together() {
+    let (file, provider) = (File::new(), Provider::new("{\"log\": false}"));
+    let db = indexed_in(&file, &provider);
+    db.execute_batch(
+        "PRAGMA journal_mode = WAL; WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000)
+         INSERT INTO docs(body) SELECT 'number ' || i FROM n",
+    )
+    .unwrap();
+    sync(&db);
+    for tokenize in ["trigram", "porter"] {
+        change(&db, "tokenize", tokenize);
+        db.execute_batch(
+            "UPDATE docs SET body = body || '.' WHERE id % 7 = 0; DELETE FROM docs WHERE id % 11 = 0",
+        )
+        .unwrap();
+        let others: Vec<_> = (0..2)
+            .map(|_| {
+                let other = file.open();
+                provider.register(&other, "c", "");
+                std::thread::spawn(move || sync(&other).get("failed"))
+            })
+            .collect();
+        assert!(others.into_iter().all(|other| other.join().unwrap() == 0));
+        assert_eq!(sync(&db).get("pending"), 0);
+        check(&db);
+        say(&db, "integrity-check");
+    }
+}
+
+#[test]
+fn words_that_are_to_be_made_anew_are_not_damaged() {
+    let db = synced(&Provider::new("{}"));
+    let check_says = || error(&db, "INSERT INTO docs_index(docs_index) VALUES ('integrity-check')");
+    db.execute_batch("INSERT INTO docs_index_words(docs_index_words) VALUES ('delete-all')").unwrap();
+    assert!(check_says().contains("the index 'docs_index' is damaged: chunk 1 has no words"));
+    say(&db, "rebuild");
+    let e = check_says();
+    let expected = "the index 'docs_index' is not synced yet, and until then chunk 1 has no words: SELECT rembed_sync('\"docs_index\"')";
+    assert_eq!(e, expected);
+    sync(&db);
+    say(&db, "integrity-check");
 }
 
 #[test]

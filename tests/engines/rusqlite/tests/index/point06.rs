@@ -1,6 +1,6 @@
 //! Point 6: an interrupt or a kill at any moment leaves an index whole, and no lock behind.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::ffi::{c_int, c_uint, c_void};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -12,11 +12,20 @@ use crate::support::{DOCS, File, INDEX, Provider, check, one, sync};
 thread_local! {
     /// The statements until the connection is interrupted.
     static LEFT: Cell<i64> = const { Cell::new(-1) };
+    /// Who changes the schema right before that, where the lock lets it.
+    static OTHER: RefCell<Option<Connection>> = const { RefCell::new(None) };
+    /// How often it did.
+    static CHANGES: Cell<u32> = const { Cell::new(0) };
 }
 
 unsafe extern "C" fn traced(_: c_uint, db: *mut c_void, _: *mut c_void, _: *mut c_void) -> c_int {
     LEFT.set(LEFT.get() - 1);
     if LEFT.get() == 0 {
+        OTHER.with_borrow(|other| {
+            let changed =
+                other.as_ref().map(|other| other.execute_batch("CREATE TABLE other(x); DROP TABLE other"));
+            CHANGES.set(CHANGES.get() + u32::from(matches!(changed, Some(Ok(())))));
+        });
         // SAFETY: the context is the connection, which runs the statement.
         unsafe { ffi::sqlite3_interrupt(db.cast()) };
     }
@@ -42,7 +51,8 @@ fn sync_interrupted(db: &Connection, n: i64) -> bool {
     is_over
 }
 
-fn interrupt_everywhere(journal: &str, prepare: &str) {
+/// Interrupts a sync before each of its statements; by `has_other` while another connection changes the schema.
+fn interrupt_everywhere(journal: &str, prepare: &str, has_other: bool) {
     let provider = Provider::new("{\"log\": false}");
     let mut n = 1;
     loop {
@@ -56,8 +66,17 @@ fn interrupt_everywhere(journal: &str, prepare: &str) {
             sync(&db);
             db.execute_batch(prepare).unwrap();
         }
+        let other = file.open();
+        other.busy_timeout(Duration::ZERO).unwrap();
+        if has_other {
+            OTHER.set(Some(other));
+        }
         let is_over = sync_interrupted(&db, n);
         assert!(db.is_autocommit(), "before statement {n}");
+        // SAFETY: the connection is open.
+        let lock = unsafe { ffi::sqlite3_txn_state(db.handle(), std::ptr::null()) };
+        assert_eq!(lock, ffi::SQLITE_TXN_NONE, "before statement {n}");
+        OTHER.take();
         let other = file.open();
         other.busy_timeout(Duration::ZERO).unwrap();
         let write = other.execute_batch("BEGIN IMMEDIATE; UPDATE docs SET lang = 'x'; COMMIT");
@@ -66,6 +85,7 @@ fn interrupt_everywhere(journal: &str, prepare: &str) {
         check(&db);
         if is_over {
             assert!(n > 60, "only {n} statements");
+            assert!(!has_other || CHANGES.get() > 20, "{} changes of the schema", CHANGES.get());
             return;
         }
         n += 1;
@@ -74,17 +94,28 @@ fn interrupt_everywhere(journal: &str, prepare: &str) {
 
 #[test]
 fn an_interrupt_before_any_statement_leaves_no_lock() {
-    interrupt_everywhere("WAL", "");
+    interrupt_everywhere("WAL", "", false);
 }
+
+/// What gives a second sync everything to do that one may have.
+const EVERYTHING: &str =
+    "UPDATE docs SET body = 'x' WHERE id = 1; UPDATE docs SET id = 20 WHERE id = 2; DELETE FROM docs WHERE id = 3;
+     DROP TRIGGER docs_index_move; INSERT INTO docs_index(docs_index) VALUES ('rebuild');
+     INSERT INTO docs_index(docs_index) VALUES ('optimize')";
 
 #[test]
 fn an_interrupt_of_a_second_sync_leaves_no_lock() {
-    interrupt_everywhere(
-        "DELETE",
-        "UPDATE docs SET body = 'x' WHERE id = 1; UPDATE docs SET id = 20 WHERE id = 2; DELETE FROM docs WHERE id = 3;
-         DROP TRIGGER docs_index_move; INSERT INTO docs_index(docs_index) VALUES ('rebuild');
-         INSERT INTO docs_index(docs_index) VALUES ('optimize')",
-    );
+    interrupt_everywhere("DELETE", EVERYTHING, false);
+}
+
+#[test]
+fn an_interrupt_leaves_no_lock_where_another_has_just_changed_the_schema() {
+    interrupt_everywhere("WAL", EVERYTHING, true);
+}
+
+#[test]
+fn it_leaves_none_in_a_rollback_journal_either() {
+    interrupt_everywhere("DELETE", "", true);
 }
 
 /// The child of the test below, which is killed.

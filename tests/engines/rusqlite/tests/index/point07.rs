@@ -135,6 +135,31 @@ fn a_row_with_one_chunk_that_fails_has_its_others() {
 }
 
 #[test]
+fn a_vector_of_another_width_fails_its_row_alone() {
+    for text in ["Match", "Third"] {
+        let provider =
+            Provider::new(&format!("{{\"faults\": [{{\"row_width\": 5, \"text\": \"{text}\"}}]}}"));
+        let db = indexed(&provider);
+        assert_eq!(sync(&db).all(), [2, 0, 0, 1, 0], "{text}");
+        check(&db);
+        assert_eq!(one::<i64>(&db, "SELECT dimensions FROM rembed_index_status('docs_index')"), 8);
+        let message = "SELECT message FROM rembed_index_errors('docs_index')";
+        let e = list(&db, message);
+        assert!(e.contains("has 5 numbers, and the others have 8"), "{e}");
+        // Alone in its request too, and others come meanwhile.
+        db.execute_batch("UPDATE docs_index_errors SET again = 0").unwrap();
+        assert_eq!(sync(&db).all(), [0, 0, 0, 1, 0]);
+        let e = list(&db, message);
+        assert!(e.contains("has 5 numbers, and the vectors before it have 8"), "{e}");
+        provider.set("{}");
+        db.execute_batch("UPDATE docs_index_errors SET again = 0; INSERT INTO docs(title) VALUES ('New')")
+            .unwrap();
+        assert_eq!(sync(&db).all(), [2, 0, 0, 0, 0]);
+        check(&db);
+    }
+}
+
+#[test]
 fn what_fails_for_every_text_is_an_error_and_leaves_the_marks() {
     let provider = Provider::new("{\"faults\": [{\"status\": 401}]}");
     let db = indexed(&provider);

@@ -204,6 +204,19 @@ pub fn sync_with(db: &Connection, options: &str) -> Synced {
     Synced(db.query_row(sql, [options], |row| row.get(0)).unwrap_or_else(|e| panic!("{e}")))
 }
 
+/// The table of words that answers.
+pub fn words(db: &Connection, index: &str) -> String {
+    let sql =
+        "SELECT iif(value = 2, 'INDEX_words2', 'INDEX_words') FROM \"INDEX_config\" WHERE name = 'words'";
+    one(db, &sql.replace("INDEX", index))
+}
+
+/// The rows that the table of words which answers has for a query of FTS5, in order.
+pub fn matches(db: &Connection, query: &str) -> String {
+    let words = words(db, "docs_index");
+    list(db, &format!("SELECT rowid FROM {words} WHERE {words} MATCH '{query}' ORDER BY rowid"))
+}
+
 /// Whether everything is in step: the chunks are those of the rows, each with its words and its vector at its place.
 pub fn check(db: &Connection) {
     check_of(db, "docs_index");
@@ -213,11 +226,16 @@ pub fn check(db: &Connection) {
 pub fn check_of(db: &Connection, index: &str) {
     let count = |sql: &str| one::<i64>(db, &sql.replace("INDEX", index));
     let chunks = count("SELECT count(*) FROM \"INDEX_chunks\"");
-    assert_eq!(
-        count("SELECT count(*) FROM \"INDEX_words\" WHERE rowid IN (SELECT id FROM \"INDEX_chunks\")"),
-        chunks
+    let words = words(db, index);
+    let with_words =
+        format!("SELECT count(*) FROM \"{words}\" WHERE rowid IN (SELECT id FROM \"INDEX_chunks\")");
+    assert_eq!(count(&with_words), chunks);
+    assert_eq!(count(&format!("SELECT count(*) FROM \"{words}_docsize\"")), chunks);
+    let tables = format!(
+        "SELECT count(*) FROM sqlite_master WHERE name IN ('{0}_words', '{0}_words2')",
+        index.replace("\"\"", "\"")
     );
-    assert_eq!(count("SELECT count(*) FROM \"INDEX_words_docsize\""), chunks);
+    assert_eq!(count(&tables), 1, "tables of words");
     let generation = "(SELECT value FROM \"INDEX_config\" WHERE name = 'generation')";
     let failed = count("SELECT count(*) FROM \"INDEX_errors\" WHERE seq >= 0");
     let vectors =
