@@ -22,8 +22,15 @@ fuzz_target!(|data: &[u8]| {
             let bits = |data: &[f32]| data.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
             assert_eq!(bits(&ours.data), bits(&reference.data));
             assert_eq!(
-                (ours.width, ours.rows, &ours.index, &ours.nulls, ours.tokens),
-                (reference.width, reference.rows, &reference.index, &reference.nulls, reference.tokens)
+                (ours.width, ours.rows, &ours.index, &ours.nulls, &ours.others, ours.tokens),
+                (
+                    reference.width,
+                    reference.rows,
+                    &reference.index,
+                    &reference.nulls,
+                    &reference.others,
+                    reference.tokens
+                )
             );
         }
         (Err(e), None) => {

@@ -6,9 +6,43 @@ use sqlite_rembed::provider::{NO_INDEX, Reply};
 
 use crate::json::Json;
 
+/// A reply as it is read.
+#[derive(Default)]
+struct Rows {
+    /// The numbers of each row; none of a null.
+    rows: Vec<Option<Vec<f32>>>,
+    index: Vec<u64>,
+    tokens: Option<u64>,
+}
+
+impl Rows {
+    /// The rows of the width that most have, of equally many that of the first or else the largest.
+    fn finish(self) -> Reply {
+        let widths: Vec<usize> = self.rows.iter().flatten().map(Vec::len).collect();
+        let count = |width: usize| widths.iter().filter(|other| **other == width).count();
+        let first = widths.first().copied().unwrap_or_default();
+        let width = widths.iter().copied().max_by_key(|w| (count(*w), *w == first, *w)).unwrap_or(first);
+        let mut reply = Reply {
+            width,
+            rows: self.rows.len(),
+            index: self.index,
+            tokens: self.tokens,
+            ..Reply::default()
+        };
+        for (at, row) in (0..).zip(self.rows) {
+            match row {
+                None => reply.nulls.push(at),
+                Some(row) if row.len() == width => reply.data.extend(row),
+                Some(row) => reply.others.push((at, row.len())),
+            }
+        }
+        reply
+    }
+}
+
 /// The reply that `json` is; `None` if it is none.
 pub fn read(json: &Json) -> Option<Reply> {
-    let mut reply = Reply::default();
+    let mut reply = Rows::default();
     match json {
         Json::Array(items) => list(items, &mut reply)?,
         Json::Object(fields) => {
@@ -43,12 +77,12 @@ pub fn read(json: &Json) -> Option<Reply> {
     if reply.index.iter().all(|at| *at == NO_INDEX) {
         reply.index.clear();
     }
-    Some(reply)
+    Some(reply.finish())
 }
 
 /// The same, where the vectors stand at `place`: a JSON pointer in which `*` is each item of a list.
 pub fn read_at(json: &Json, place: &str) -> Option<Reply> {
-    let mut reply = Reply::default();
+    let mut reply = Rows::default();
     if let Json::Object(fields) = json {
         let top = place[1..].split('/').next();
         for (key, value) in fields.iter().filter(|(key, _)| Some(key.as_str()) != top) {
@@ -60,7 +94,7 @@ pub fn read_at(json: &Json, place: &str) -> Option<Reply> {
     for value in places(json, place)? {
         row(value, &mut reply)?;
     }
-    Some(reply)
+    Some(reply.finish())
 }
 
 fn places<'a>(json: &'a Json, place: &str) -> Option<Vec<&'a Json>> {
@@ -76,7 +110,7 @@ fn places<'a>(json: &'a Json, place: &str) -> Option<Vec<&'a Json>> {
     }
 }
 
-fn list(items: &[Json], reply: &mut Reply) -> Option<()> {
+fn list(items: &[Json], reply: &mut Rows) -> Option<()> {
     for item in items {
         let Json::Object(fields) = item else {
             row(item, reply)?;
@@ -99,14 +133,13 @@ fn by_type(types: &[(String, Json)]) -> Option<&Json> {
     types.iter().find(|(key, _)| key == "float" || key == "base64").map(|(_, value)| value)
 }
 
-fn row(value: &Json, reply: &mut Reply) -> Option<()> {
+fn row(value: &Json, reply: &mut Rows) -> Option<()> {
     let value = match value {
         Json::Object(types) => by_type(types)?,
         other => other,
     };
     if let Json::Null = value {
-        reply.nulls.push(reply.rows as u32);
-        reply.rows += 1;
+        reply.rows.push(None);
         return Some(());
     }
     let numbers = match value {
@@ -126,12 +159,7 @@ fn row(value: &Json, reply: &mut Reply) -> Option<()> {
         }
         _ => return None,
     };
-    if reply.rows > reply.nulls.len() && numbers.len() != reply.width {
-        return None;
-    }
-    reply.width = numbers.len();
-    reply.rows += 1;
-    reply.data.extend(numbers);
+    reply.rows.push(Some(numbers));
     Some(())
 }
 
