@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// How long a batch may hold the lock. It aims at less, for what it cannot foresee.
 pub const HELD_MOST: Duration = Duration::from_millis(15);
-const AIM: Duration = Duration::from_millis(7);
+const AIM: Duration = Duration::from_millis(11);
 const LEAST: Duration = Duration::from_micros(200);
 
 /// The most attempts that the pause after a failure grows by.
@@ -40,7 +40,7 @@ impl Pace {
 /// How long a batch that held the lock so long stays away from it. Whoever waits by SQLite's busy timeout asks again after 1,
 /// 2, 5, 10, 15, 20 ms and so on: one in a hundred would find the lock taken six times where it is free half of the time.
 pub fn away(held: Duration) -> Duration {
-    held.mul_f64(1.5)
+    held.mul_f64(1.1)
 }
 
 /// The seconds until a row that has failed so often is tried again.

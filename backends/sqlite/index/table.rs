@@ -78,7 +78,10 @@ pub fn create_words(db: Db, schema: &str, name: &str, config: &Config) -> Result
         return Ok(false);
     }
     match exec(db, &ddl::create_words(schema, name, &config.tokenize)) {
-        Ok(()) => Ok(true),
+        Ok(()) => {
+            stored::run_all(db, &ddl::settle_words(schema, name))?;
+            Ok(true)
+        }
         Err(failure) => Err(wrong_tokenizer(config, failure)),
     }
 }

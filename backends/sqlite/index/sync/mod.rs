@@ -1,12 +1,13 @@
 //! `SELECT rembed_sync(index [, options])`: embeds what has changed, and lets others write meanwhile.
 //!
-//! A round reads rows that are marked and cuts them into chunks, looks their vectors up by hash, asks the client for the
-//! others with nothing open, and writes in short transactions, each of which reads its rows again: one that changed
-//! meanwhile stays marked.
+//! A round reads rows that are marked and cuts them into chunks, looks their vectors up by hash, and asks the client for the
+//! others. While the requests of some rounds travel, one that has all of its vectors is written, in short transactions. A
+//! row that changed since it was read stays marked. Replies are waited for with nothing open.
 
 mod claims;
 mod gather;
 mod generations;
+mod journal;
 mod optimize;
 mod pass;
 pub mod rows;
@@ -28,7 +29,6 @@ use super::shapes;
 use super::stored::Stored;
 use crate::base::error::{Error, Result};
 use crate::base::words::quoted;
-use crate::embed::cache::Vector;
 use crate::index::asked::Asked;
 use crate::index::fingerprint::Fingerprint;
 use crate::index::plan::Key;
@@ -36,6 +36,7 @@ use crate::sql::value::{Output, Value};
 use crate::sqlite::connection::{Connection, Db};
 use crate::sqlite::sql::{Failure, is_autocommit, is_in_transaction, patiently};
 use crate::sqlite::vtab::Argument;
+use gather::Came;
 use run::Sync;
 
 /// How often a sync begins anew since the index was changed meanwhile.
@@ -108,7 +109,7 @@ pub struct Progress {
     /// The rows that it took up.
     taken: u64,
     /// Vectors that came and were not written, and their model.
-    spare: Option<(Fingerprint, HashMap<Key, Vector>)>,
+    spare: Option<(Fingerprint, HashMap<Key, Came>)>,
     /// Whether the second generation that the call asks for was begun.
     has_begun: bool,
 }

@@ -1,15 +1,17 @@
 //! A sync from its beginning to its end, in steps that each leave the index whole.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::claims::Claims;
-use super::gather::{Reader, Round, Source};
+use super::gather::{self, Reader, Requests, Round, Source};
 use super::generations::Target;
 use super::transaction::Transactions;
 use super::write::Writer;
 use super::{Counts, Progress, Stop, after, generations, now, optimize, pass, settle};
+use crate::base::error::Error;
+use crate::base::interrupt::Interrupt;
 use crate::index::asked::Asked;
 use crate::index::ddl::Watched;
 use crate::index::fingerprint::Fingerprint;
@@ -91,49 +93,113 @@ impl<'a> Sync<'a> {
         pass::tidy(self, has_seen_all, self.progress.number)?;
         optimize::optimize(self)?;
         let (db, schema, name) = (self.stored.db, &*self.stored.schema, &*self.stored.name);
+        self.transactions.durably();
         self.transactions.run(|_| Ok(put(db, schema, name, &[(setting::SYNCED, now().into())])?))
     }
 
     /// Does the rows of `source`, round by round.
     fn take_up(&mut self, source: Source) -> Result<(), Stop> {
-        let mut from = i64::MIN;
-        while self.progress.taken < self.limit {
-            let call = self.connection.session.call(&self.stored.config.client, Some("document"))?;
-            if Fingerprint::of(&call)? != self.target.model {
-                return Err(Stop::Stale);
-            }
-            let reader = Reader { stored: &self.stored, watched: &self.watched, target: &self.target };
-            let most = self.limit - self.progress.taken;
-            let mut round = reader.read(call.client(), source, from, most, &self.claims)?;
-            let Some(last) = round.last() else { break };
-            let next = after(&self.stored, from, last)?;
-            if let Some((_, spare)) = &self.progress.spare {
-                round.use_spare(spare);
-            }
-            if round.wants_vectors() {
-                self.claims.claim(&mut round, &mut self.transactions)?;
-                round.embed(call, self.claims.renewing())?;
-            }
-            self.progress.taken += round.rows.len() as u64;
-            if let Err(stop) = self.write(&round) {
-                if matches!(stop, Stop::Stale) {
-                    self.progress.spare = Some((self.target.model.clone(), round.vectors));
+        let call = self.connection.session.call(&self.stored.config.client, Some("document"))?;
+        let meanwhile = self.claims.renewing();
+        let mut requests = Requests::fed(call, true, meanwhile.clone());
+        let mut rounds = VecDeque::new();
+        let done = self.rounds(source, &mut requests, &*meanwhile, &mut rounds);
+        if matches!(done, Err(Stop::Stale)) {
+            // What is on its way has its price: the sync that begins anew needs it.
+            let mut spare = HashMap::new();
+            for mut round in rounds {
+                if round.wait(&mut requests).is_ok() {
+                    spare.extend(round.vectors);
                 }
-                return Err(stop);
             }
-            let Some(next) = next else { break };
-            from = next;
+            self.progress.spare = Some((self.target.model.clone(), spare));
         }
-        Ok(())
+        done
+    }
+
+    fn rounds(
+        &mut self,
+        source: Source,
+        requests: &mut Requests,
+        meanwhile: &dyn Interrupt,
+        rounds: &mut VecDeque<Round>,
+    ) -> Result<(), Stop> {
+        let (window, texts) = gather::window(requests.call().client());
+        let mut writer = Writer::new(&self.stored, &self.watched, &self.target, self.claims.owner())?;
+        let mut next = Some(i64::MIN);
+        loop {
+            // The requests of these travel while the one before is written.
+            while let Some(from) = next {
+                if rounds.iter().map(Round::awaited).sum::<usize>() + texts > window
+                    || rounds.len() > gather::ROUNDS
+                {
+                    break;
+                }
+                next = self.ask(source, from, texts, requests, rounds)?;
+            }
+            requests.send()?;
+            if let Some(round) = rounds.front().filter(|round| round.is_here()) {
+                self.write(&mut writer, round, meanwhile)?;
+                rounds.pop_front();
+                if writer.has_many_words() {
+                    optimize::merge_words(self)?;
+                }
+            }
+            match rounds.pop_front() {
+                Some(mut first) => {
+                    let done = first.wait(requests);
+                    rounds.iter_mut().for_each(|round| round.borrow(&first));
+                    rounds.push_front(first);
+                    done?;
+                }
+                None if next.is_none() => return Ok(()),
+                None => {}
+            }
+        }
+    }
+
+    /// Reads a round from the rowid `from` on, and asks for its vectors. Gives where the next one begins.
+    fn ask(
+        &mut self,
+        source: Source,
+        from: i64,
+        texts: usize,
+        requests: &mut Requests,
+        rounds: &mut VecDeque<Round>,
+    ) -> Result<Option<i64>, Stop> {
+        let call = self.connection.session.call(&self.stored.config.client, Some("document"))?;
+        if Fingerprint::of(&call)? != self.target.model {
+            return Err(Stop::Stale);
+        }
+        let most = self.limit - self.progress.taken;
+        if most == 0 {
+            return Ok(None);
+        }
+        let reader = Reader { stored: &self.stored, watched: &self.watched, target: &self.target };
+        let mut round = reader.read(texts, source, from, most, &self.claims, rounds)?;
+        let Some(last) = round.last() else { return Ok(None) };
+        if let Some((_, spare)) = &self.progress.spare {
+            round.use_spare(spare);
+        }
+        if round.wants_vectors() {
+            self.claims.claim(&mut round, &mut self.transactions)?;
+            round.ask(requests)?;
+        }
+        self.progress.taken += round.rows.len() as u64;
+        rounds.iter().filter(|before| before.is_here()).for_each(|before| round.borrow(before));
+        rounds.push_back(round);
+        Ok(after(&self.stored, from, last)?)
     }
 
     /// Writes the rows of a round.
-    fn write(&mut self, round: &Round) -> Result<(), Stop> {
-        let mut writer = Writer::new(&self.stored, &self.watched, &self.target, self.claims.owner())?;
+    fn write(&mut self, writer: &mut Writer, round: &Round, meanwhile: &dyn Interrupt) -> Result<(), Stop> {
         let number = self.progress.number;
         let mut lost = HashSet::new();
         let mut next = 0;
         while next < round.rows.len() {
+            if meanwhile.is_interrupted() {
+                return Err(Error::Interrupted.into());
+            }
             let written = self.transactions.run(|until| {
                 writer.begin(&self.target, number)?;
                 let (mut done, mut counts) = (next, Counts::default());
@@ -143,10 +209,11 @@ impl<'a> Sync<'a> {
                     }
                     done += 1;
                 }
-                Ok((done, counts, writer.end()?))
+                Ok((done, counts, writer.end(&round.rows[next..done])?))
             });
             match written {
                 Ok((done, counts, target)) => {
+                    writer.is_written();
                     next = done;
                     self.progress.counts += counts;
                     self.target = target;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Stop;
+use super::journal::Journal;
 use super::version::Version;
 use crate::base::error::{Error, Result};
 use crate::base::interrupt::Interrupt;
@@ -35,6 +36,9 @@ pub struct Transactions {
     /// Whether others may wait for the lock.
     is_shared: bool,
     pace: Pace,
+    /// Until then the lock is left to others.
+    away: Instant,
+    journal: Journal,
     /// What the index was when the sync began.
     version: Option<Version>,
 }
@@ -59,6 +63,8 @@ impl Transactions {
             patience,
             is_shared: file.is_some_and(|file| !file.is_empty()),
             pace: Pace::default(),
+            away: Instant::now(),
+            journal: Journal::new(stored)?,
             version: None,
         })
     }
@@ -72,12 +78,18 @@ impl Transactions {
         Ok(())
     }
 
+    /// From now on a commit is as durable as the connection says.
+    pub fn durably(&mut self) {
+        self.journal.restore();
+    }
+
     /// Runs `work` in a transaction, which it ends by `true` where it has anything to be kept. `work` is told until when
     /// it may go on. Whatever it counted is void where this fails. It may run again.
     ///
     /// # Errors
     /// What `work` says; an interrupt; a lock that others keep for too long.
     pub fn run<T>(&mut self, mut work: impl FnMut(Instant) -> Result<T, Stop>) -> Result<T, Stop> {
+        self.sleep(self.away.saturating_duration_since(Instant::now()))?;
         let deadline = Instant::now() + self.patience;
         let mut tries = 0;
         loop {
@@ -87,8 +99,9 @@ impl Transactions {
                     let held = since.map_or(Duration::ZERO, |since| since.elapsed());
                     self.pace.held(held);
                     if self.is_shared {
-                        self.sleep(away(held))?;
+                        self.away = Instant::now() + away(held);
                     }
+                    self.journal.written();
                     return Ok(done);
                 }
                 Err(Stop::Failed(failure)) if failure.is_busy() => {

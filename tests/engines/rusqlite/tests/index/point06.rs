@@ -42,6 +42,11 @@ fn sync_interrupted(db: &Connection, n: i64) -> bool {
     is_over
 }
 
+/// What a sync changes of its connection while it is at work.
+fn settings(db: &Connection) -> (i64, i64) {
+    (one(db, "PRAGMA synchronous"), one(db, "PRAGMA wal_autocheckpoint"))
+}
+
 fn interrupt_everywhere(journal: &str, prepare: &str) {
     let provider = Provider::new("{\"log\": false}");
     let mut n = 1;
@@ -49,7 +54,9 @@ fn interrupt_everywhere(journal: &str, prepare: &str) {
         let file = File::new();
         let db = file.open();
         provider.register(&db, "c", "");
-        db.execute_batch(&format!("PRAGMA journal_mode = {journal}; PRAGMA synchronous = OFF")).unwrap();
+        let durable = if journal == "WAL" { "EXTRA" } else { "OFF" };
+        db.execute_batch(&format!("PRAGMA journal_mode = {journal}; PRAGMA synchronous = {durable}")).unwrap();
+        let before = settings(&db);
         db.execute_batch(DOCS).unwrap();
         db.execute_batch(INDEX).unwrap();
         if !prepare.is_empty() {
@@ -58,6 +65,7 @@ fn interrupt_everywhere(journal: &str, prepare: &str) {
         }
         let is_over = sync_interrupted(&db, n);
         assert!(db.is_autocommit(), "before statement {n}");
+        assert_eq!(settings(&db), before, "before statement {n}");
         let other = file.open();
         other.busy_timeout(Duration::ZERO).unwrap();
         let write = other.execute_batch("BEGIN IMMEDIATE; UPDATE docs SET lang = 'x'; COMMIT");
