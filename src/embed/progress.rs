@@ -24,6 +24,11 @@ impl Progress {
         Progress(None)
     }
 
+    /// Whether one is drawn at all.
+    pub fn is_wanted() -> bool {
+        *WANTED
+    }
+
     /// A bar for `total` of what is counted, or a counter where the number is not known.
     pub fn new(client: &Client, what: &str, total: Option<u64>) -> Progress {
         if !*WANTED {
@@ -55,7 +60,7 @@ impl Progress {
         }
     }
 
-    /// The statement waits for `busy` requests.
+    /// The statement has so many requests on their way.
     pub fn waiting(&self, busy: usize) {
         if let Some((bar, stats)) = &self.0 {
             bar.set_message(format!("{busy} in flight, {} retries", stats.retries.load(Relaxed)));

@@ -112,6 +112,36 @@ pub struct Reader<'a> {
 }
 
 impl Reader<'_> {
+    /// How many rows `source` has for this sync.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn count(&self, source: Source, claims: &Claims) -> Result<u64, Stop> {
+        let sql = format!("SELECT count(*) FROM ({})", self.ids(source, claims));
+        let count = Statement::prepare(self.stored.db, &sql)?.first(&[i64::MIN.into()], |row| row.int(0))?;
+        Ok(count.and_then(|count| u64::try_from(count).ok()).unwrap_or(0))
+    }
+
+    /// The query of the rows of `source` from the rowid `?1` on.
+    fn ids(&self, source: Source, claims: &Claims) -> String {
+        let stored = self.stored;
+        let sql = match source {
+            Source::Marked => {
+                format!("SELECT m.\"row\" FROM {} AS m WHERE m.\"row\" >= ?1", stored.table(MARKS))
+            }
+            Source::Failed => format!(
+                "SELECT DISTINCT m.\"row\" FROM {} AS m WHERE m.\"row\" >= ?1 AND m.again <= {}",
+                stored.table("errors"),
+                now()
+            ),
+            Source::Unfilled => format!(
+                "SELECT DISTINCT m.\"row\" FROM (SELECT c.\"row\" {} AND c.\"row\" >= ?1) AS m WHERE 1",
+                from_unfilled(stored, self.target.generation)
+            ),
+        };
+        format!("{sql} AND {}", claims.condition("m.\"row\""))
+    }
+
     /// Reads the rows of `source` from the rowid `from` on, at most `limit`, and so many that about `texts` are to be asked
     /// for. `before` are rounds that were read and are not written yet.
     ///
@@ -130,21 +160,7 @@ impl Reader<'_> {
         let db = stored.db;
         let limit = i64::try_from(limit).unwrap_or(i64::MAX).min(ROWS_MOST);
         let version = data_version(stored)?.first(&[], |row| row.int(0))?.unwrap_or(0);
-        let sql = match source {
-            Source::Marked => {
-                format!("SELECT m.\"row\" FROM {} AS m WHERE m.\"row\" >= ?1", stored.table(MARKS))
-            }
-            Source::Failed => format!(
-                "SELECT DISTINCT m.\"row\" FROM {} AS m WHERE m.\"row\" >= ?1 AND m.again <= {}",
-                stored.table("errors"),
-                now()
-            ),
-            Source::Unfilled => format!(
-                "SELECT DISTINCT m.\"row\" FROM (SELECT c.\"row\" {} AND c.\"row\" >= ?1) AS m WHERE 1",
-                from_unfilled(stored, target.generation)
-            ),
-        };
-        let sql = format!("{sql} AND {} ORDER BY m.\"row\" LIMIT ?2", claims.condition("m.\"row\""));
+        let sql = format!("{} ORDER BY m.\"row\" LIMIT ?2", self.ids(source, claims));
         let ids = Statement::prepare(db, &sql)?.all(&[from.into(), limit.into()], |row| row.int(0))?;
         let mut content = Rows::new(stored, watched)?;
         let mut by_hash = Statement::prepare(

@@ -13,7 +13,7 @@ use crate::sqlite::sql::{Failure, Statement};
 const NORMAL: i64 = 1;
 
 /// The transactions between two checkpoints. One more often writes the same pages of the database again and again.
-const TRANSACTIONS: u32 = 4;
+const TRANSACTIONS: u32 = 8;
 
 /// The log of a schema, until this is dropped.
 pub struct Journal {

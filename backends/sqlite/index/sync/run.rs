@@ -12,6 +12,8 @@ use super::write::Writer;
 use super::{Counts, Progress, Stop, after, generations, now, optimize, pass, settle};
 use crate::base::error::Error;
 use crate::base::interrupt::Interrupt;
+use crate::client::Client;
+use crate::embed::progress::Progress as Bar;
 use crate::index::asked::Asked;
 use crate::index::ddl::Watched;
 use crate::index::fingerprint::Fingerprint;
@@ -126,6 +128,7 @@ impl<'a> Sync<'a> {
     ) -> Result<(), Stop> {
         let (window, texts) = gather::window(requests.call().client());
         let mut writer = Writer::new(&self.stored, &self.watched, &self.target, self.claims.owner())?;
+        let bar = self.bar(source, requests.call().client())?;
         let mut next = Some(i64::MIN);
         loop {
             // The requests of these travel while the one before is written.
@@ -138,8 +141,9 @@ impl<'a> Sync<'a> {
                 next = self.ask(source, from, texts, requests, rounds)?;
             }
             requests.send()?;
+            bar.waiting(requests.in_flight());
             if let Some(round) = rounds.front().filter(|round| round.is_here()) {
-                self.write(&mut writer, round, meanwhile)?;
+                self.write(&mut writer, round, meanwhile, &bar)?;
                 rounds.pop_front();
                 if writer.has_many_words() {
                     optimize::merge_words(self)?;
@@ -156,6 +160,16 @@ impl<'a> Sync<'a> {
                 None => {}
             }
         }
+    }
+
+    /// The bar of the rows of `source`.
+    fn bar(&self, source: Source, client: &Client) -> Result<Bar, Stop> {
+        if !Bar::is_wanted() {
+            return Ok(Bar::none());
+        }
+        let reader = Reader { stored: &self.stored, watched: &self.watched, target: &self.target };
+        let total = reader.count(source, &self.claims)?.min(self.limit - self.progress.taken);
+        Ok(if total > 0 { Bar::new(client, "rows", Some(total)) } else { Bar::none() })
     }
 
     /// Reads a round from the rowid `from` on, and asks for its vectors. Gives where the next one begins.
@@ -192,7 +206,13 @@ impl<'a> Sync<'a> {
     }
 
     /// Writes the rows of a round.
-    fn write(&mut self, writer: &mut Writer, round: &Round, meanwhile: &dyn Interrupt) -> Result<(), Stop> {
+    fn write(
+        &mut self,
+        writer: &mut Writer,
+        round: &Round,
+        meanwhile: &dyn Interrupt,
+        bar: &Bar,
+    ) -> Result<(), Stop> {
         let number = self.progress.number;
         let mut lost = HashSet::new();
         let mut next = 0;
@@ -214,6 +234,7 @@ impl<'a> Sync<'a> {
             match written {
                 Ok((done, counts, target)) => {
                     writer.is_written();
+                    bar.done((done - next) as u64);
                     next = done;
                     self.progress.counts += counts;
                     self.target = target;

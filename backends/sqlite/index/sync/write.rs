@@ -20,7 +20,7 @@ use crate::sqlite::sql::{Failure, Statement, last_rowid};
 const OF_THE_ROW: i64 = -1;
 
 /// The most pieces of words before they are merged: a search reads each. Merging fewer writes each word more often.
-const PIECES_MOST: u32 = 64;
+const PIECES_MOST: u32 = 256;
 
 /// The statements that write an index.
 pub struct Writer {

@@ -55,7 +55,8 @@ fn interrupt_everywhere(journal: &str, prepare: &str) {
         let db = file.open();
         provider.register(&db, "c", "");
         let durable = if journal == "WAL" { "EXTRA" } else { "OFF" };
-        db.execute_batch(&format!("PRAGMA journal_mode = {journal}; PRAGMA synchronous = {durable}")).unwrap();
+        db.execute_batch(&format!("PRAGMA journal_mode = {journal}; PRAGMA synchronous = {durable}"))
+            .unwrap();
         let before = settings(&db);
         db.execute_batch(DOCS).unwrap();
         db.execute_batch(INDEX).unwrap();
