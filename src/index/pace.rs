@@ -38,9 +38,10 @@ impl Pace {
 }
 
 /// How long a batch that held the lock so long stays away from it. Whoever waits by SQLite's busy timeout asks again after 1, 3,
-/// 8, 18 ms and so on: where batches of 10 to 15 ms come and go evenly, it finds the lock free by then.
+/// 8, 18 ms and so on: where batches of 10 to 15 ms come and go evenly, it finds the lock free by then. A little more, since
+/// they do not come evenly.
 pub fn away(held: Duration) -> Duration {
-    held
+    held.mul_f64(1.2)
 }
 
 /// The seconds until a row that has failed so often is tried again.

@@ -213,6 +213,22 @@ pub fn put_at(blob: &mut [u8], at: usize, place: &Place<'_>) -> Result<()> {
     Ok(())
 }
 
+/// Frees a place that has the chunk `id`, and wipes its vector: nothing else of the segment is looked at. False where it has
+/// another or is none.
+pub fn free_at(blob: &mut [u8], at: usize, chunk: i64) -> bool {
+    let dimensions = blob.get(4..8).map_or(0, number);
+    if at >= PLACES_MAX || dimensions > DIMENSIONS_MAX {
+        return false;
+    }
+    match blob.get_mut(Segment::range(dimensions, at)).filter(|place| chunk != 0 && id(place) == chunk) {
+        Some(place) => {
+            place.fill(0);
+            true
+        }
+        None => false,
+    }
+}
+
 /// Adds free places to a segment whose places are all taken: as many as it has, so that its BLOB seldom gets another
 /// length. SQLite then writes the pages alone that have changed.
 ///
@@ -332,6 +348,17 @@ mod tests {
         assert!((nine.score + 1.0).abs() < 1e-5, "{nine:?}");
         let segment = Segment::read(&blob, 3).unwrap();
         assert_eq!((segment.len(), segment.live()), (3, 3));
+    }
+
+    #[test]
+    fn a_place_is_freed_of_its_own_chunk_alone() {
+        let mut blob = filled(3);
+        for (at, id) in [(1, 3), (3, 4), (usize::MAX, 1), (0, 0)] {
+            assert!(!free_at(&mut blob, at, id) && !free_at(&mut [], at, id));
+        }
+        assert_eq!(blob, filled(3));
+        assert!(free_at(&mut blob, 1, 2) && !free_at(&mut blob, 1, 2) && !free_at(&mut blob, 1, 0));
+        assert_eq!(Segment::read(&blob, 3).unwrap().free_places(), [1]);
     }
 
     #[test]

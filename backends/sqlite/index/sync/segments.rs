@@ -116,12 +116,9 @@ impl Segments {
             return Ok(());
         }
         let Some(loaded) = self.loaded.get_mut(&segment) else { return Ok(()) };
-        let width = loaded.data.get(4..8).and_then(|b| b.try_into().ok()).map_or(0, u32::from_le_bytes);
-        let read = Segment::read(&loaded.data, width as usize)?;
         let place = usize::try_from(place).unwrap_or(usize::MAX);
-        if place < read.len() && read.id(place) == id {
-            segment::free(&mut loaded.data, place)?;
-            loaded.free = None;
+        if segment::free_at(&mut loaded.data, place, id) {
+            loaded.free.iter_mut().for_each(|free| free.push(place));
             loaded.live = loaded.live.saturating_sub(1);
             loaded.is_changed = true;
         }
