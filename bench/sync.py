@@ -1,10 +1,11 @@
 """The semantic index: what a sync takes, who waits beside one, what the triggers cost, and what a kill loses.
 
 usage: bench/sync.py [--short] [PART …], with Debian's python3. REMBED_LIB is the library, by default
-target/release/libsqlite_rembed.so. PARTS are sync, writer, triggers and kill; without one, all of them. Every figure is of
+target/release/libsqlite_rembed.so. PARTS are sync, floor, writer, triggers and kill; without one, all of them. Every figure is of
 one run: ratios, since machines are noisy.
 """
 
+import hashlib
 import json
 import os
 import shutil
@@ -80,6 +81,27 @@ def syncs(fake, work):
     sent, asked = after["texts"] - before["texts"], after["requests"] - before["requests"]
     row("second sync with 50 rows changed: texts sent", "50", sent, "50")
     row("… s besides its requests", f"{asked} requests", f"{took - LATENCY * asked:.3f}", "≤ 0.2")
+
+
+def floor(fake, work):
+    """What the tables of an index take, written in one transaction and with nothing else."""
+    url = fake.scenario(width=WIDTH) + "/v1"
+    _, db = filled(work, "floor.db", url)
+    vector, segment = os.urandom(4 * WIDTH), os.urandom(16 + 1024 * (24 + WIDTH))
+    rows = [(n, hashlib.md5(body(n).encode()).digest(), body(n)) for n in range(1, ROWS + 1)]
+    start = time.perf_counter()
+    db.execute("BEGIN")
+    db.executemany("INSERT INTO docs_index_rows VALUES (?, ?)", ((n, key) for n, key, _ in rows))
+    db.executemany("INSERT INTO docs_index_chunks VALUES (?1, ?1, 0, 0, 100, ?2, ?3)", rows)
+    db.executemany(
+        "INSERT INTO docs_index_vectors VALUES (?1, 1, ?1, ?2, 1, 1, ?3)", ((n, key, vector) for n, key, _ in rows)
+    )
+    db.executemany("INSERT INTO docs_index_words(rowid, chunk) VALUES (?, ?)", ((n, text) for n, _, text in rows))
+    db.executemany("INSERT INTO docs_index_segments VALUES (?, 1, 1024, ?)", ((n + 1, segment) for n in range(ROWS // 1024)))
+    db.execute("DELETE FROM docs_index_marks")
+    db.execute("COMMIT")
+    took, ideal = time.perf_counter() - start, -(-ROWS // BATCH) / AT_ONCE * LATENCY
+    row(f"the same {ROWS:,} rows in one transaction", f"the ideal schedule, {ideal:.2f} s", f"{took / ideal:.2f}", "–")
 
 
 def writer(fake, work):
@@ -184,7 +206,7 @@ def main():
     try:
         with Fake() as fake:
             print("| work | against | figure | bar |\n| --- | --- | ---: | ---: |")
-            for name, part in [("sync", syncs), ("writer", writer), ("triggers", triggers), ("kill", kill)]:
+            for name, part in [("sync", syncs), ("floor", floor), ("writer", writer), ("triggers", triggers), ("kill", kill)]:
                 if not PARTS or name in PARTS:
                     part(fake, work)
     finally:

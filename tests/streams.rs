@@ -15,7 +15,7 @@ use sqlite_rembed::Session;
 use sqlite_rembed::base::error::{Error, Result};
 use sqlite_rembed::base::interrupt::{Interrupt, Uninterrupted};
 use sqlite_rembed::embed::cache::Vector;
-use sqlite_rembed::embed::stream::{Outcome, Text};
+use sqlite_rembed::embed::stream::{Outcome, Stream, Text};
 use support::{Scenario, texts};
 
 /// A scenario with narrow vectors.
@@ -155,6 +155,40 @@ fn rows_come_in_order_while_later_requests_are_in_flight() {
     assert_true(&outcomes, &texts);
     assert_eq!(server.batches(), [4; 20]);
     assert!(stream.next_row().unwrap().is_none(), "the end stays the end");
+}
+
+#[test]
+fn what_is_sent_travels_while_its_statement_does_something_else() {
+    let server = server("fed", json!({"latency_ms": 30}));
+    let session = client(
+        Arc::new(Uninterrupted),
+        json!({"format": "openai", "url": server.url(), "model": "m",
+        "batch_size": 4, "concurrency": 2, "cache": "off"}),
+    );
+    let call = session.call("c", None).unwrap();
+    let texts = texts(18);
+    let mut stream = Stream::fed(call, true, Arc::new(Uninterrupted));
+    let mut outcomes = Vec::new();
+    for (i, some) in texts.chunks(9).enumerate() {
+        for text in some {
+            stream.push(i, Text::Text(text.as_str().into())).unwrap();
+        }
+        stream.send().unwrap();
+        // Nobody asks for an answer.
+        eventually("all were answered", || {
+            server.report()["texts"] == 9 * (i as u64 + 1) && stream.in_flight() == 0
+        });
+        while outcomes.len() < 9 * i + 5 {
+            let row = stream.next_row().unwrap().unwrap();
+            assert_eq!(row.key, outcomes.len() / 9);
+            outcomes.push(row.value);
+        }
+    }
+    while let Some(row) = stream.next_row().unwrap() {
+        outcomes.push(row.value);
+    }
+    assert_true(&outcomes, &texts);
+    assert_eq!(sent(&server).len(), 18);
 }
 
 #[test]

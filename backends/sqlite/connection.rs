@@ -1,8 +1,12 @@
 //! What a connection holds while our functions and tables are registered in it.
 
+use std::ffi::CString;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Mutex, PoisonError};
 use std::thread::ThreadId;
 
-use super::ffi::{self, sqlite3};
+use super::ffi::{self, code, sqlite3};
 use super::in_use::InUse;
 use crate::base::guard::guard;
 use crate::base::interrupt::Interrupt;
@@ -13,8 +17,43 @@ pub(crate) struct Connection {
     pub(super) session: Session,
     /// By this number other connections know it, in this process and in others.
     pub(super) number: u64,
+    pub(super) unsettled: Unsettled,
     // Dropped last: until then the API table may not change.
     pub(super) in_use: InUse,
+}
+
+/// Pragmas that give the application its settings back, which SQLite did not take: the connection was interrupted, and its
+/// schema was another. They are tried again by the next function of ours, which runs when the interrupt is over.
+#[derive(Default)]
+pub(super) struct Unsettled {
+    is_any: AtomicBool,
+    pragmas: Mutex<Vec<CString>>,
+}
+
+impl Unsettled {
+    /// Runs a pragma now or later, of those that do their work when they are prepared.
+    pub fn settle(&self, db: Db, pragma: CString) {
+        let (mut statement, rest) = (std::ptr::null_mut(), std::ptr::null_mut());
+        // SAFETY: the connection is open, and the text ends in a NUL. A statement that was not prepared is null, which is no error.
+        let rc = unsafe {
+            let rc = ffi::prepare_v2(db.0, pragma.as_ptr(), -1, &mut statement, rest);
+            ffi::finalize(statement);
+            rc
+        };
+        if rc != code::OK {
+            self.pragmas.lock().unwrap_or_else(PoisonError::into_inner).push(pragma);
+            self.is_any.store(true, Relaxed);
+        }
+    }
+
+    /// Runs those that are left.
+    pub fn try_again(&self, db: Db) {
+        // The flag and the list are of one connection, whose functions run one after the other.
+        if self.is_any.swap(false, Relaxed) {
+            let left = std::mem::take(&mut *self.pragmas.lock().unwrap_or_else(PoisonError::into_inner));
+            left.into_iter().for_each(|pragma| self.settle(db, pragma));
+        }
+    }
 }
 
 /// Asks SQLite whether the statement is interrupted.

@@ -154,6 +154,7 @@ unsafe extern "C" fn call(context: *mut sqlite3_context, argc: c_int, argv: *mut
     // SAFETY: SQLite passes the context of this call, its arguments, and what register() gave it.
     unsafe {
         let registered = &*ffi::user_data(context).cast::<Registered>();
+        registered.connection.unsettled.try_again(Db::new(ffi::context_db_handle(context)));
         // A mark that SQLite drops when the statement ends: where there is none, a new one may have begun.
         if registered.function.gives_vector && ffi::get_auxdata(context, 0).is_null() {
             registered.connection.session.begin_statement();

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use super::batch_table::{Batch, OfJson, OfSelect};
 use super::chunks_table::Chunks;
 use super::clients_table::Clients;
-use super::connection::{Connection, Db};
+use super::connection::{Connection, Db, Unsettled};
 use super::ffi::{
     code, sqlite3, sqlite3_api_routines, sqlite3_context, sqlite3_index_info, sqlite3_module, sqlite3_stmt,
     sqlite3_value, sqlite3_vtab, sqlite3_vtab_cursor,
@@ -211,7 +211,7 @@ fn connection() -> (Arc<Connection>, MutexGuard<'static, ()>) {
     // SAFETY: a table of routines that stays.
     let in_use = unsafe { in_use::attach(DB, std::ptr::from_ref(api).cast_mut()) }.unwrap().unwrap();
     let session = Session::new("played", Arc::new(Uninterrupted), None);
-    (Arc::new(Connection { session, number: 0, in_use }), one)
+    (Arc::new(Connection { session, number: 0, unsettled: Unsettled::default(), in_use }), one)
 }
 
 const DB: *mut sqlite3 = std::ptr::without_provenance_mut(16);

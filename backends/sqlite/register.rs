@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::batch_table::{Batch, OfJson, OfSelect};
 use super::chunks_table::Chunks;
 use super::clients_table::Clients;
-use super::connection::{Connection, Handle};
+use super::connection::{Connection, Handle, Unsettled};
 use super::ffi::{self, OUT_OF_MEMORY, code, sqlite3, sqlite3_stmt};
 use super::in_use::InUse;
 use super::index::report::{Errors, OfIndex, Reports};
@@ -38,7 +38,12 @@ pub unsafe fn register(db: *mut sqlite3, in_use: InUse) -> Result<(), String> {
             return Ok(());
         }
         let session = Session::new(engine(db)?, Arc::new(Handle(db)), Some(store::open));
-        let connection = Arc::new(Connection { session, number: fastrand::u64(..), in_use });
+        let connection = Arc::new(Connection {
+            session,
+            number: fastrand::u64(..),
+            unsettled: Unsettled::default(),
+            in_use,
+        });
         // First: a registration that fails halfway must not leave a parsed schema that was never checked. Nothing from
         // here on parses one.
         schema::forget(db)?;

@@ -112,9 +112,9 @@ impl Call {
         self.is_expected = true;
     }
 
-    /// Another width than the one that was expected, if a reply had it.
-    pub fn other_width(&self) -> Option<usize> {
-        Some(self.other_width.load(Ordering::Relaxed)).filter(|width| *width > 0)
+    /// Another width than the one that was expected, if a reply has had it since this was last asked.
+    pub fn take_other_width(&self) -> Option<usize> {
+        Some(self.other_width.swap(0, Ordering::Relaxed)).filter(|width| *width > 0)
     }
 
     /// Lets it know what its statement has asked for already.

@@ -19,22 +19,33 @@ static WANTED: PerProcess<bool> = PerProcess::new(|_| {
 pub struct Progress(Option<(ProgressBar, Arc<Stats>)>);
 
 impl Progress {
-    /// A bar for `total` rows, or a counter where the number is not known.
-    pub fn new(client: &Client, total: Option<u64>) -> Progress {
+    /// No bar.
+    pub fn none() -> Progress {
+        Progress(None)
+    }
+
+    /// Whether one is drawn at all.
+    pub fn is_wanted() -> bool {
+        *WANTED
+    }
+
+    /// A bar for `total` of what is counted, or a counter where the number is not known.
+    pub fn new(client: &Client, what: &str, total: Option<u64>) -> Progress {
         if !*WANTED {
             return Progress(None);
         }
         let (bar, template) = match total {
             Some(total) => (
                 ProgressBar::new(total),
-                "{prefix} [{bar:30}] {human_pos}/{human_len} texts, {per_sec}, {msg}, {eta} left",
+                "{prefix} [{bar:30}] {human_pos}/{human_len} WHAT, {per_sec}, {msg}, {eta} left",
             ),
             None => (
                 ProgressBar::new_spinner(),
-                "{prefix} {spinner} {human_pos} texts, {per_sec}, {msg}, {elapsed}",
+                "{prefix} {spinner} {human_pos} WHAT, {per_sec}, {msg}, {elapsed}",
             ),
         };
-        let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+        let style = ProgressStyle::with_template(&template.replace("WHAT", what))
+            .unwrap_or_else(|_| ProgressStyle::default_bar());
         bar.set_style(style.progress_chars("=> "));
         bar.set_prefix(client.name().to_owned());
         bar.set_message("0 in flight");
@@ -42,14 +53,14 @@ impl Progress {
         Progress(Some((bar, client.stats().clone())))
     }
 
-    /// A row has left.
-    pub fn done(&self) {
+    /// So many more are done.
+    pub fn done(&self, more: u64) {
         if let Some((bar, _)) = &self.0 {
-            bar.inc(1);
+            bar.inc(more);
         }
     }
 
-    /// The statement waits for `busy` requests.
+    /// The statement has so many requests on their way.
     pub fn waiting(&self, busy: usize) {
         if let Some((bar, stats)) = &self.0 {
             bar.set_message(format!("{busy} in flight, {} retries", stats.retries.load(Relaxed)));

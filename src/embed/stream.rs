@@ -139,11 +139,21 @@ impl<K, I: Iterator<Item = Result<(K, Text)>>> Stream<K, I> {
         total: Option<u64>,
         interrupt: Arc<dyn Interrupt>,
     ) -> Stream<K, I> {
+        let progress = Progress::new(call.client(), "texts", total);
+        Stream::with(call, source, isolate, progress, interrupt)
+    }
+
+    fn with(
+        call: Call,
+        source: I,
+        isolate: bool,
+        progress: Progress,
+        interrupt: Arc<dyn Interrupt>,
+    ) -> Stream<K, I> {
         static OWNERS: AtomicU64 = AtomicU64::new(1);
         let client = call.client();
         let concurrency = client.concurrency();
         let most_ahead = client.ceilings().texts.saturating_mul(concurrency).saturating_mul(2);
-        let progress = Progress::new(client, total);
         let cancelled = Arc::new(Cancelled(AtomicBool::new(false)));
         let (queue, wake) = (Mutex::default(), Condvar::new());
         Stream {
@@ -224,7 +234,7 @@ impl<K, I: Iterator<Item = Result<(K, Text)>>> Stream<K, I> {
             if let (Some(text), Err(e)) = (&text, &value) {
                 self.call().note_failure(text, e);
             }
-            self.progress.done();
+            self.progress.done(1);
             self.ahead = (self.ahead + AHEAD_GROWTH).min(self.most_ahead);
             return Ok(Some(Row { key, text, value }));
         }
@@ -285,18 +295,36 @@ impl<K, I: Iterator<Item = Result<(K, Text)>>> Stream<K, I> {
                 break;
             };
             let (key, text) = item?;
-            let (text, value) = match text {
-                Text::Null => (None, State::Done(Ok(None))),
-                Text::Bad(why) => (None, State::Done(Err(self.call().bad_input(&why)))),
-                Text::Text(text) => {
-                    let state = self.place(&text)?;
-                    (Some(text), state)
-                }
-            };
-            self.bytes += size(text.as_ref());
-            self.rows.push_back(Row { key, text, value });
+            self.push(key, text)?;
         }
         Ok(())
+    }
+
+    /// Takes a row that is not of the source, after those that were read. A request is sent when it is full, when its answer
+    /// is waited for, or by [`Stream::send`].
+    ///
+    /// # Errors
+    /// No thread for a request.
+    pub fn push(&mut self, key: K, text: Text) -> Result<()> {
+        let (text, value) = match text {
+            Text::Null => (None, State::Done(Ok(None))),
+            Text::Bad(why) => (None, State::Done(Err(self.call().bad_input(&why)))),
+            Text::Text(text) => {
+                let state = self.place(&text)?;
+                (Some(text), state)
+            }
+        };
+        self.bytes += size(text.as_ref());
+        self.rows.push_back(Row { key, text, value });
+        Ok(())
+    }
+
+    /// Sends what is not sent yet: its requests travel while the caller does something else.
+    ///
+    /// # Errors
+    /// No thread for a request.
+    pub fn send(&mut self) -> Result<()> {
+        self.submit()
     }
 
     /// Whether the last text that was read is in a request that another statement is filling. The texts that follow may
@@ -403,13 +431,25 @@ impl<K, I: Iterator<Item = Result<(K, Text)>>> Stream<K, I> {
         if let Some(outcome) = flight.outcome() {
             return Ok(Waited::Landed(outcome));
         }
-        let idle = self.workers.lock().idle;
-        self.progress.waiting(self.threads.len() - idle.min(self.threads.len()));
+        self.progress.waiting(self.in_flight());
         flight.wait(deadline, &self.interrupt)
     }
 }
 
+impl<K> Stream<K, std::iter::Empty<Result<(K, Text)>>> {
+    /// One that is given all of its rows by [`Stream::push`]. It draws no bar: its caller does, who knows what they are of.
+    pub fn fed(call: Call, isolate: bool, interrupt: Arc<dyn Interrupt>) -> Self {
+        Stream::with(call, std::iter::empty(), isolate, Progress::none(), interrupt)
+    }
+}
+
 impl<K, I> Stream<K, I> {
+    /// How many requests are on their way.
+    pub fn in_flight(&self) -> usize {
+        let idle = self.workers.lock().idle;
+        self.threads.len() - idle.min(self.threads.len())
+    }
+
     /// Writes to disk what came since the last time.
     fn flush(&mut self) {
         self.workers.call.keep(&self.fresh);

@@ -101,6 +101,14 @@ pub fn create_words(schema: &str, index: &str, words: &str, tokenize: &str) -> S
     )
 }
 
+/// The statements that keep FTS5 from merging within the transactions that write words: see the sync's own merges. It would
+/// still, where a thousand pieces are left.
+pub fn settle_words(schema: &str, index: &str, words: &str) -> [String; 2] {
+    let (table, words) = (table(schema, index, words), quote(&format!("{index}_{words}")));
+    [("automerge", 0), ("crisismerge", 1000)]
+        .map(|(name, value)| format!("INSERT INTO {table}({words}, rank) VALUES ('{name}', {value})"))
+}
+
 /// The statements that take an index's triggers and tables away, as far as they are there.
 pub fn drop_all(schema: &str, index: &str) -> Vec<String> {
     let tables = SHADOWS.iter().rev().copied().chain([MARKS]);

@@ -115,6 +115,12 @@ impl<'a> Segment<'a> {
         self.places().filter(|place| id(place) != 0).count()
     }
 
+    /// The places that are free.
+    pub fn free_places(&self) -> Vec<usize> {
+        let free = self.places().enumerate().filter(|(_, place)| id(place) == 0);
+        free.map(|(at, _)| at).collect()
+    }
+
     /// The chunk at a place; 0 where it is free.
     ///
     /// # Panics
@@ -188,6 +194,39 @@ pub fn put(blob: &mut Vec<u8>, place: &Place<'_>) -> Result<usize> {
         blob[Segment::range(dimensions, at)].copy_from_slice(&bytes);
     }
     Ok(at)
+}
+
+/// Puts a vector at a place of a segment that is known to be free: nothing else of the segment is looked at.
+///
+/// # Errors
+/// A BLOB without that place; a vector of another width; an id that is not over 0.
+pub fn put_at(blob: &mut [u8], at: usize, place: &Place<'_>) -> Result<()> {
+    let dimensions = place.vector.bytes.len();
+    let bytes = encode(place)?;
+    let is_as_wide = blob.get(4..8).map_or(0, number) == dimensions;
+    match blob.get_mut(Segment::range(dimensions, at)).filter(|_| is_as_wide) {
+        Some(free) => free.copy_from_slice(&bytes),
+        None => {
+            return Err(damaged(&format!("it has no place {at} for a vector of {dimensions} dimensions")));
+        }
+    }
+    Ok(())
+}
+
+/// Frees a place that has the chunk `id`, and wipes its vector: nothing else of the segment is looked at. False where it has
+/// another or is none.
+pub fn free_at(blob: &mut [u8], at: usize, chunk: i64) -> bool {
+    let dimensions = blob.get(4..8).map_or(0, number);
+    if at >= PLACES_MAX || dimensions > DIMENSIONS_MAX {
+        return false;
+    }
+    match blob.get_mut(Segment::range(dimensions, at)).filter(|place| chunk != 0 && id(place) == chunk) {
+        Some(place) => {
+            place.fill(0);
+            true
+        }
+        None => false,
+    }
 }
 
 /// Adds free places to a segment whose places are all taken: as many as it has, so that its BLOB seldom gets another
@@ -312,6 +351,17 @@ mod tests {
     }
 
     #[test]
+    fn a_place_is_freed_of_its_own_chunk_alone() {
+        let mut blob = filled(3);
+        for (at, id) in [(1, 3), (3, 4), (usize::MAX, 1), (0, 0)] {
+            assert!(!free_at(&mut blob, at, id) && !free_at(&mut [], at, id));
+        }
+        assert_eq!(blob, filled(3));
+        assert!(free_at(&mut blob, 1, 2) && !free_at(&mut blob, 1, 2) && !free_at(&mut blob, 1, 0));
+        assert_eq!(Segment::read(&blob, 3).unwrap().free_places(), [1]);
+    }
+
+    #[test]
     fn only_wanted_rows_are_scored() {
         let ids: Vec<_> = scored(&filled(9), |row| row >= 70).iter().map(|s| s.id).collect();
         assert_eq!(ids, [8, 9]);
@@ -324,7 +374,9 @@ mod tests {
         for id in 1..=40 {
             grow(&mut blob).unwrap();
             let vector = Quantised::new(&[1.0, 2.0, 3.0]).unwrap();
-            assert_eq!(put(&mut blob, &Place { id, row: id, vector: &vector }).unwrap() as i64, id - 1);
+            let at = Segment::read(&blob, 3).unwrap().free_places()[0];
+            assert_eq!(at as i64, id - 1);
+            put_at(&mut blob, at, &Place { id, row: id, vector: &vector }).unwrap();
             sizes.push(Segment::read(&blob, 3).unwrap().len());
         }
         sizes.dedup();
@@ -350,12 +402,17 @@ mod tests {
     fn what_cannot_be_is_refused() {
         let vector = Quantised::new(&[1.0; 3]).unwrap();
         for id in [0, -1, i64::MIN] {
-            assert!(put(&mut filled(1), &Place { id, row: 1, vector: &vector }).is_err());
+            let place = Place { id, row: 1, vector: &vector };
+            assert!(put(&mut filled(1), &place).is_err());
+            assert!(put_at(&mut filled(1), 0, &place).is_err());
         }
         assert!(free(&mut filled(2), 2).is_err() && free(&mut [], 0).is_err());
         assert!(empty(0).is_err() && empty(DIMENSIONS_MAX + 1).is_err());
         let narrow = Quantised::new(&[1.0; 2]).unwrap();
-        assert!(put(&mut filled(1), &Place { id: 1, row: 1, vector: &narrow }).is_err());
+        let narrow = Place { id: 1, row: 1, vector: &narrow };
+        assert!(put(&mut filled(1), &narrow).is_err() && put_at(&mut filled(1), 0, &narrow).is_err());
+        let place = Place { id: 1, row: 1, vector: &vector };
+        assert!(put_at(&mut filled(1), 1, &place).is_err() && put_at(&mut [], 0, &place).is_err());
     }
 
     #[test]

@@ -49,14 +49,19 @@ def on_terminal(url, how, variables, texts=TEXTS):
 
 def a_bar_is_drawn(checks, fake):
     for how, form in [
+        ("sync", r"c \[[=> ]{30}\] (\d+)/80 rows, .*/s, (\d+) in flight, .* left"),
         ("batch", r"c \[[=> ]{30}\] (\d+)/40 texts, .*(\d+) in flight"),
         ("prefetch", r"c \[[=> ]{30}\] (\d+)/40 texts, .*(\d+) in flight"),
         ("rows", r"c .* (\d+) texts, .*(\d+) in flight"),
     ]:
         url = fake.scenario(latency_ms=LATENCY_MS, width=8)
-        answer, drawn = on_terminal(url, how, {"REMBED_PROGRESS": "1"})
+        # A sync counts rows once they are written, some requests at a time.
+        texts = TEXTS + [text + "!" for text in TEXTS] if how == "sync" else TEXTS
+        answer, drawn = on_terminal(url, how, {"REMBED_PROGRESS": "1"}, texts)
         checks.same(f"{how}: error", answer["error"], None)
-        checks.same(f"{how}: vectors", len(answer["vectors"]), 40)
+        checks.same(f"{how}: vectors", len(answer["vectors"]), len(texts))
+        stats = answer["stats"]["c"]
+        checks.same(f"{how}: counted", (stats["texts"], stats["requests"]), (len(texts), len(texts) // 2))
         plain = ESCAPES.sub("\r", drawn)
         found = [re.search(form, line) for line in plain.split("\r")]
         done = [int(match[1]) for match in found if match]
@@ -65,7 +70,7 @@ def a_bar_is_drawn(checks, fake):
         checks.that(f"{how}: it moves: {done}", len(set(done)) >= 4 and sorted(done) == done)
         checks.that(f"{how}: in flight: {flying}", max(flying, default=0) == 2)
         # Nothing is left on the line.
-        rest = drawn.rsplit("texts", 1)[-1]
+        rest = drawn.rsplit("rows" if how == "sync" else "texts", 1)[-1]
         checks.that(f"{how}: cleared: {rest!r}", "\x1b[2K" in rest)
         checks.that(f"{how}: no line is left: {drawn!r}", "\n" not in drawn)
 

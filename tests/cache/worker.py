@@ -32,6 +32,13 @@ def embed(db, how, texts):
         db.execute("DELETE FROM docs")
         db.executemany("INSERT INTO docs(body) VALUES (?)", ((text,) for text in texts))
         rows = db.execute("SELECT embedding FROM rembed_rows('c', 'SELECT id, body FROM docs')")
+    elif how == "sync":
+        db.execute("CREATE TABLE docs(id INTEGER PRIMARY KEY, body)")
+        db.executemany("INSERT INTO docs(body) VALUES (?)", ((text,) for text in texts))
+        db.execute("CREATE VIRTUAL TABLE docs_index USING rembed_index(client = 'c', content = 'docs', columns = 'body')")
+        db.commit()
+        db.execute("SELECT rembed_sync('docs_index')").fetchone()
+        rows = db.execute("SELECT vector FROM docs_index_vectors ORDER BY chunk")
     elif how == "prefetch":
         db.execute("SELECT rembed_prefetch('c', ?)", (json.dumps(texts),)).fetchone()
         return embed(db, "one", texts)

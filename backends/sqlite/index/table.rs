@@ -91,7 +91,10 @@ pub fn create_words(db: Db, schema: &str, name: &str, words: &str, config: &Conf
         return Ok(false);
     }
     match exec(db, &ddl::create_words(schema, name, words, &config.tokenize)) {
-        Ok(()) => Ok(true),
+        Ok(()) => {
+            stored::run_all(db, &ddl::settle_words(schema, name, words))?;
+            Ok(true)
+        }
         Err(failure) => Err(wrong_tokenizer(config, failure)),
     }
 }

@@ -1,12 +1,13 @@
 //! `SELECT rembed_sync(index [, options])`: embeds what has changed, and lets others write meanwhile.
 //!
-//! A round reads rows that are marked and cuts them into chunks, looks their vectors up by hash, asks the client for the
-//! others with nothing open, and writes in short transactions, each of which reads its rows again: one that changed
-//! meanwhile stays marked.
+//! A round reads rows that are marked and cuts them into chunks, looks their vectors up by hash, and asks the client for the
+//! others. While the requests of some rounds travel, one that has all of its vectors is written, in short transactions. A
+//! row that changed since it was read stays marked. Replies are waited for with nothing open.
 
 mod claims;
 mod gather;
 mod generations;
+mod journal;
 mod optimize;
 mod pass;
 mod release;
@@ -32,7 +33,6 @@ use super::shapes;
 use super::stored::Stored;
 use crate::base::error::{Error, Result};
 use crate::base::words::quoted;
-use crate::embed::cache::Vector;
 use crate::index::asked::Asked;
 use crate::index::fingerprint::Fingerprint;
 use crate::index::plan::Key;
@@ -40,6 +40,7 @@ use crate::sql::value::{Output, Value};
 use crate::sqlite::connection::{Connection, Db};
 use crate::sqlite::sql::{Failure, is_autocommit, is_in_transaction, patiently};
 use crate::sqlite::vtab::Argument;
+use gather::Came;
 use release::Release;
 use run::Sync;
 
@@ -113,7 +114,7 @@ pub struct Progress {
     /// The rows that it took up.
     taken: u64,
     /// Vectors that came and were not written, and their model.
-    spare: Option<(Fingerprint, HashMap<Key, Vector>)>,
+    spare: Option<(Fingerprint, HashMap<Key, Came>)>,
     /// Whether the second generation that the call asks for was begun.
     has_begun: bool,
 }
@@ -123,6 +124,7 @@ pub struct Progress {
 /// # Errors
 /// A transaction that is open; an index that does not exist; what fails. What was written until then is kept.
 pub fn rembed_sync(connection: &Arc<Connection>, db: Db, args: &[Argument]) -> Result<Output> {
+    connection.unsettled.try_again(db);
     let text = |value: &Argument, what: &str| match value.text(what) {
         Ok(Some(text)) => Ok(text.into_owned()),
         Ok(None) => Err(Error::invalid(format!("{what} is NULL"))),

@@ -1,54 +1,76 @@
 //! `optimize`: the words in one piece, and the vectors in as few segments as hold them. Some at a time.
 
+use std::time::Instant;
+
 use super::Stop;
 use super::run::Sync;
 use super::segments::Segments;
+use super::transaction::Transactions;
 use crate::index::name::quote;
 use crate::index::quant::Quantised;
 use crate::index::rescore::vector_of;
 use crate::index::segment::{PLACES_MAX, Segment};
-use crate::sqlite::index::stored::{put, setting};
+use crate::sqlite::index::stored::{Stored, put, setting};
 use crate::sqlite::sql::{Arg, Statement};
 
 /// Pages of words that are merged in a step.
 const PAGES: i64 = 16;
+/// The most pieces of words before they are merged: a search reads each. Merging fewer writes each word more often.
+pub const PIECES_MOST: u32 = 256;
 /// Vectors that move in a step.
 const VECTORS: usize = 32;
 
-/// Does it, if it was asked for.
+/// Does it, if it was asked for. The words of several syncs are merged in any case.
 ///
 /// # Errors
 /// What SQLite says; an interrupt. The next sync goes on.
 pub fn optimize(sync: &mut Sync<'_>) -> Result<(), Stop> {
-    if !sync.stored.is_set(setting::OPTIMIZE) {
-        return Ok(());
+    let is_asked = sync.stored.is_set(setting::OPTIMIZE);
+    if let Some(words) = sync.stored.words().filter(|_| is_asked) {
+        merge(&mut sync.transactions, &sync.stored, words, -PAGES)?;
     }
     if let Some(words) = sync.stored.words() {
-        merge_words(sync, words)?;
+        merge_words(&mut sync.transactions, &sync.stored, words)?;
+    }
+    if !is_asked {
+        return Ok(());
     }
     while move_some(sync)? {}
     let (db, schema, name) = (sync.stored.db, &*sync.stored.schema, &*sync.stored.name);
     sync.transactions.run(|_| Ok(put(db, schema, name, &[(setting::OPTIMIZE, Arg::Null)])?))
 }
 
-/// <https://www.sqlite.org/fts5.html#the_merge_command>: a negative number first, and positive ones until nothing changes.
-fn merge_words(sync: &mut Sync<'_>, words: &str) -> Result<(), Stop> {
-    let name = quote(&format!("{}_{words}", sync.stored.name));
-    let sql = format!("INSERT INTO {}({name}, rank) VALUES ('merge', ?1)", sync.stored.table(words));
-    let mut merge = Statement::prepare(sync.stored.db, &sql)?;
-    let mut changes = Statement::prepare(sync.stored.db, "SELECT total_changes()")?;
-    let mut pages = -PAGES;
+/// Merges the pieces that each transaction leaves, where there are some: FTS5 is told not to, since it would do much at once
+/// while the lock is held.
+///
+/// # Errors
+/// As [`Transactions::run`](super::transaction::Transactions::run).
+pub fn merge_words(transactions: &mut Transactions, stored: &Stored, words: &str) -> Result<(), Stop> {
+    merge(transactions, stored, words, PAGES)
+}
+
+/// <https://www.sqlite.org/fts5.html#the_merge_command>: a negative number first where all is to be one piece, and positive
+/// ones until nothing changes.
+fn merge(transactions: &mut Transactions, stored: &Stored, words: &str, pages: i64) -> Result<(), Stop> {
+    let name = quote(&format!("{}_{words}", stored.name));
+    let sql = format!("INSERT INTO {}({name}, rank) VALUES ('merge', ?1)", stored.table(words));
+    let mut merge = Statement::prepare(stored.db, &sql)?;
+    let mut changes = Statement::prepare(stored.db, "SELECT total_changes()")?;
     loop {
-        let changed = sync.transactions.run(|_| {
-            let before = changes.first(&[], |row| row.int(0))?;
-            merge.run(&[pages.into()])?;
-            let after = changes.first(&[], |row| row.int(0))?;
-            Ok(after.unwrap_or(0) - before.unwrap_or(0))
+        let is_done = transactions.run(|until| {
+            loop {
+                let before = changes.first(&[], |row| row.int(0))?;
+                merge.run(&[pages.into()])?;
+                let after = changes.first(&[], |row| row.int(0))?;
+                let is_done = after.unwrap_or(0) - before.unwrap_or(0) < 2;
+                if is_done || pages < 0 || Instant::now() >= until {
+                    return Ok(is_done);
+                }
+            }
         })?;
-        if changed < 2 {
+        if is_done || pages < 0 {
             return Ok(());
         }
-        pages = PAGES;
     }
 }
 
@@ -68,7 +90,7 @@ fn move_some(sync: &mut Sync<'_>) -> Result<bool, Stop> {
     let mut move_to = of("vectors", "UPDATE TABLE SET segment = ?2, place = ?3 WHERE id = ?1")?;
     let mut segments = Segments::new(stored)?;
     sync.transactions.run(|_| {
-        segments.begin();
+        segments.begin(false);
         let (count, live) =
             counts.first(&[generation.into()], |row| (row.int(0), row.int(1)))?.unwrap_or_default();
         if count <= 1 || live > (count - 1) * PLACES_MAX as i64 {

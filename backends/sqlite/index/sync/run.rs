@@ -1,18 +1,22 @@
 //! A sync from its beginning to its end, in steps that each leave the index whole.
 
 use std::cell::RefCell;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::claims::Claims;
-use super::gather::{Reader, Round, Source};
+use super::gather::{self, Reader, Requests, Round, Source};
 use super::generations::Target;
 use super::release::Release;
 use super::transaction::Transactions;
 use super::write::Writer;
 use super::{Counts, Progress, Stop, after, generations, now, optimize, pass, settle, words};
+use crate::base::error::Error;
+use crate::base::interrupt::Interrupt;
+use crate::client::Client;
+use crate::embed::progress::Progress as Bar;
 use crate::index::asked::Asked;
 use crate::index::ddl::Watched;
 use crate::index::fingerprint::Fingerprint;
@@ -46,7 +50,7 @@ impl<'a> Sync<'a> {
         release: &Rc<RefCell<Release>>,
     ) -> Result<Sync<'a>, Stop> {
         let call = connection.session.call(&stored.config.client, Some("document"))?;
-        let mut transactions = Transactions::new(&stored, call.client().timeout(), release)?;
+        let mut transactions = Transactions::new(&stored, call.client().timeout(), connection, release)?;
         let (stored, watched) = settle::settle(stored, &mut transactions)?;
         let model = Fingerprint::of(&call)?;
         let stored = if asked.reembed && !progress.has_begun {
@@ -98,6 +102,7 @@ impl<'a> Sync<'a> {
         pass::tidy(self, has_seen_all, self.progress.number)?;
         optimize::optimize(self)?;
         let (db, schema, name) = (self.stored.db, &*self.stored.schema, &*self.stored.name);
+        self.transactions.durably();
         self.transactions.run(|_| Ok(put(db, schema, name, &[(setting::SYNCED, now().into())])?))
     }
 
@@ -109,44 +114,128 @@ impl<'a> Sync<'a> {
 
     /// Does the rows of `source`, round by round.
     fn take_up(&mut self, source: Source) -> Result<(), Stop> {
-        let mut from = i64::MIN;
-        while self.progress.taken < self.limit {
-            let call = self.connection.session.call(&self.stored.config.client, Some("document"))?;
-            if Fingerprint::of(&call)? != self.target.model {
-                return Err(Stop::Stale);
-            }
-            let reader = Reader { stored: &self.stored, watched: &self.watched, target: &self.target };
-            let most = self.limit - self.progress.taken;
-            let mut round = reader.read(call.client(), source, from, most, &self.claims)?;
-            let Some(last) = round.last() else { break };
-            let next = after(&self.stored, from, last)?;
-            if let Some((_, spare)) = &self.progress.spare {
-                round.use_spare(spare);
-            }
-            if round.wants_vectors() {
-                self.claims.claim(&mut round, &mut self.transactions)?;
-                round.embed(&reader, source, call, self.claims.renewing())?;
-            }
-            self.progress.taken += round.rows.len() as u64;
-            if let Err(stop) = self.write(&round) {
-                if matches!(stop, Stop::Stale) {
-                    self.progress.spare = Some((self.target.model.clone(), round.vectors));
-                }
-                return Err(stop);
-            }
-            let Some(next) = next else { break };
-            from = next;
+        let mut call = self.connection.session.call(&self.stored.config.client, Some("document"))?;
+        if let Some(dimensions) = self.target.dimensions {
+            call.expect(dimensions);
         }
-        Ok(())
+        let meanwhile = self.claims.renewing();
+        let mut requests = Requests::fed(call, true, meanwhile.clone());
+        let mut rounds = VecDeque::new();
+        let done = self.rounds(source, &mut requests, &*meanwhile, &mut rounds);
+        if matches!(done, Err(Stop::Stale)) {
+            // What is on its way has its price: the sync that begins anew needs it.
+            let mut spare = HashMap::new();
+            for mut round in rounds {
+                if round.wait(&mut requests, source, &self.stored).is_ok() {
+                    spare.extend(round.vectors);
+                }
+            }
+            self.progress.spare = Some((self.target.model.clone(), spare));
+        }
+        done
+    }
+
+    fn rounds(
+        &mut self,
+        source: Source,
+        requests: &mut Requests,
+        meanwhile: &dyn Interrupt,
+        rounds: &mut VecDeque<Round>,
+    ) -> Result<(), Stop> {
+        let (window, texts) = gather::window(requests.call().client());
+        let mut writer = Writer::new(&self.stored, &self.watched, &self.target, self.claims.owner())?;
+        let bar = self.bar(source, requests.call().client())?;
+        let mut next = Some(i64::MIN);
+        loop {
+            // The requests of these travel while the one before is written.
+            while let Some(from) = next {
+                if rounds.iter().map(Round::awaited).sum::<usize>() + texts > window
+                    || rounds.len() > gather::ROUNDS
+                {
+                    break;
+                }
+                next = self.ask(source, from, texts, requests, rounds)?;
+            }
+            requests.send()?;
+            bar.waiting(requests.in_flight());
+            if let Some(round) = rounds.front().filter(|round| round.is_here()) {
+                self.write(&mut writer, round, meanwhile, &bar)?;
+                rounds.pop_front();
+                if let Some(words) = self.stored.words().filter(|_| writer.has_many_words()) {
+                    optimize::merge_words(&mut self.transactions, &self.stored, words)?;
+                }
+            }
+            match rounds.pop_front() {
+                Some(mut first) => {
+                    let done = first.wait(requests, source, &self.stored);
+                    rounds.iter_mut().for_each(|round| round.borrow(&first));
+                    rounds.push_front(first);
+                    done?;
+                }
+                None if next.is_none() => return Ok(()),
+                None => {}
+            }
+        }
+    }
+
+    /// The bar of the rows of `source`.
+    fn bar(&self, source: Source, client: &Client) -> Result<Bar, Stop> {
+        if !Bar::is_wanted() {
+            return Ok(Bar::none());
+        }
+        let reader = Reader { stored: &self.stored, watched: &self.watched, target: &self.target };
+        let total = reader.count(source, &self.claims)?.min(self.limit - self.progress.taken);
+        Ok(if total > 0 { Bar::new(client, "rows", Some(total)) } else { Bar::none() })
+    }
+
+    /// Reads a round from the rowid `from` on, and asks for its vectors. Gives where the next one begins.
+    fn ask(
+        &mut self,
+        source: Source,
+        from: i64,
+        texts: usize,
+        requests: &mut Requests,
+        rounds: &mut VecDeque<Round>,
+    ) -> Result<Option<i64>, Stop> {
+        let call = self.connection.session.call(&self.stored.config.client, Some("document"))?;
+        if Fingerprint::of(&call)? != self.target.model {
+            return Err(Stop::Stale);
+        }
+        let most = self.limit - self.progress.taken;
+        if most == 0 {
+            return Ok(None);
+        }
+        let reader = Reader { stored: &self.stored, watched: &self.watched, target: &self.target };
+        let mut round = reader.read(texts, source, from, most, &self.claims, rounds)?;
+        let Some(last) = round.last() else { return Ok(None) };
+        if let Some((_, spare)) = &self.progress.spare {
+            round.use_spare(spare);
+        }
+        if round.wants_vectors() {
+            self.claims.claim(&mut round, &mut self.transactions)?;
+            round.ask(requests)?;
+        }
+        self.progress.taken += round.rows.len() as u64;
+        rounds.iter().filter(|before| before.is_here()).for_each(|before| round.borrow(before));
+        rounds.push_back(round);
+        Ok(after(&self.stored, from, last)?)
     }
 
     /// Writes the rows of a round.
-    fn write(&mut self, round: &Round) -> Result<(), Stop> {
-        let mut writer = Writer::new(&self.stored, &self.watched, &self.target, self.claims.owner())?;
+    fn write(
+        &mut self,
+        writer: &mut Writer,
+        round: &Round,
+        meanwhile: &dyn Interrupt,
+        bar: &Bar,
+    ) -> Result<(), Stop> {
         let number = self.progress.number;
         let mut lost = HashSet::new();
         let mut next = 0;
         while next < round.rows.len() {
+            if meanwhile.is_interrupted() {
+                return Err(Error::Interrupted.into());
+            }
             let written = self.transactions.run(|until| {
                 writer.begin(&self.target, number)?;
                 let (mut done, mut counts) = (next, Counts::default());
@@ -156,10 +245,12 @@ impl<'a> Sync<'a> {
                     }
                     done += 1;
                 }
-                Ok((done, counts, writer.end()?))
+                Ok((done, counts, writer.end(&round.rows[next..done])?))
             });
             match written {
                 Ok((done, counts, target)) => {
+                    writer.is_written();
+                    bar.done((done - next) as u64);
                     next = done;
                     self.progress.counts += counts;
                     self.target = target;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Stop;
+use crate::base::error::{Error, Result};
 use crate::index::quant::Quantised;
 use crate::index::segment::{self, PLACES_MAX, Place, Segment};
 use crate::sqlite::connection::Db;
@@ -14,7 +15,26 @@ struct Loaded {
     generation: i64,
     live: i64,
     data: Vec<u8>,
+    /// Its free places, once one was looked for; the last is taken first.
+    free: Option<Vec<usize>>,
     is_changed: bool,
+}
+
+impl Loaded {
+    fn new(generation: i64, live: i64, data: Vec<u8>) -> Loaded {
+        Loaded { generation, live, data, free: None, is_changed: false }
+    }
+
+    /// A free place, if there is one.
+    fn free_place(&mut self, dimensions: usize) -> Result<Option<usize>> {
+        if self.free.as_ref().is_none_or(Vec::is_empty) {
+            segment::grow(&mut self.data)?;
+            let mut free = Segment::read(&self.data, dimensions)?.free_places();
+            free.reverse();
+            self.free = Some(free);
+        }
+        Ok(self.free.as_mut().and_then(Vec::pop))
+    }
 }
 
 /// The segments of an index.
@@ -25,7 +45,7 @@ pub struct Segments {
     insert: Statement,
     update: Statement,
     delete: Statement,
-    /// Those of the transaction.
+    /// Those that are read or changed.
     loaded: BTreeMap<i64, Loaded>,
     /// One that gets no vectors.
     left_out: Option<i64>,
@@ -53,9 +73,11 @@ impl Segments {
         })
     }
 
-    /// Forgets what was read: a transaction begins.
-    pub fn begin(&mut self) {
-        self.loaded.clear();
+    /// A transaction begins: what was read is forgotten, unless it is what the database has.
+    pub fn begin(&mut self, is_same: bool) {
+        if !is_same {
+            self.loaded.clear();
+        }
     }
 
     /// Puts no vectors into this one: it is being emptied.
@@ -76,8 +98,10 @@ impl Segments {
     ) -> Result<(i64, i64), Stop> {
         let at = self.segment_with_room(generation, vector.bytes.len())?;
         let Some(loaded) = self.loaded.get_mut(&at) else { return Err(Stop::Lost(row)) };
-        segment::grow(&mut loaded.data)?;
-        let place = segment::put(&mut loaded.data, &Place { id, row, vector })?;
+        let Some(place) = loaded.free_place(vector.bytes.len())? else {
+            return Err(Error::invalid("a segment of the index is full").into());
+        };
+        segment::put_at(&mut loaded.data, place, &Place { id, row, vector })?;
         loaded.live = loaded.live.saturating_add(1);
         loaded.is_changed = true;
         Ok((at, place as i64))
@@ -92,11 +116,9 @@ impl Segments {
             return Ok(());
         }
         let Some(loaded) = self.loaded.get_mut(&segment) else { return Ok(()) };
-        let width = loaded.data.get(4..8).and_then(|b| b.try_into().ok()).map_or(0, u32::from_le_bytes);
-        let read = Segment::read(&loaded.data, width as usize)?;
         let place = usize::try_from(place).unwrap_or(usize::MAX);
-        if place < read.len() && read.id(place) == id {
-            segment::free(&mut loaded.data, place)?;
+        if segment::free_at(&mut loaded.data, place, id) {
+            loaded.free.iter_mut().for_each(|free| free.push(place));
             loaded.live = loaded.live.saturating_sub(1);
             loaded.is_changed = true;
         }
@@ -108,13 +130,16 @@ impl Segments {
     /// # Errors
     /// What SQLite says.
     pub fn flush(&mut self) -> Result<(), Failure> {
-        for (id, loaded) in std::mem::take(&mut self.loaded) {
-            if loaded.is_changed && loaded.live <= 0 {
-                self.delete.run(&[id.into()])?;
-            } else if loaded.is_changed {
-                self.update.run(&[id.into(), loaded.live.into(), (&loaded.data).into()])?;
+        for (id, loaded) in self.loaded.iter_mut().filter(|(_, loaded)| loaded.is_changed) {
+            if loaded.live <= 0 {
+                self.delete.run(&[(*id).into()])?;
+            } else {
+                self.update.run(&[(*id).into(), loaded.live.into(), (&loaded.data).into()])?;
             }
+            loaded.is_changed = false;
         }
+        // Another transaction seldom needs one that is full or was deleted.
+        self.loaded.retain(|_, loaded| loaded.live > 0 && loaded.live < PLACES_MAX as i64);
         Ok(())
     }
 
@@ -135,7 +160,7 @@ impl Segments {
         let data = segment::empty(dimensions)?;
         self.insert.run(&[generation.into(), (&data).into()])?;
         let id = last_rowid(self.db);
-        self.loaded.insert(id, Loaded { generation, live: 0, data, is_changed: false });
+        self.loaded.insert(id, Loaded::new(generation, 0, data));
         Ok(id)
     }
 
@@ -144,12 +169,7 @@ impl Segments {
         if self.loaded.contains_key(&id) {
             return Ok(true);
         }
-        let read = self.by_id.first(&[id.into()], |row| Loaded {
-            generation: row.int(0),
-            live: row.int(1),
-            data: row.bytes(2),
-            is_changed: false,
-        })?;
+        let read = self.by_id.first(&[id.into()], |row| Loaded::new(row.int(0), row.int(1), row.bytes(2)))?;
         Ok(read.map(|loaded| self.loaded.insert(id, loaded)).is_some())
     }
 }

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Stop;
+use super::journal::Journal;
 use super::release::Release;
 use super::version::Version;
 use crate::base::error::{Error, Result};
 use crate::base::interrupt::Interrupt;
 use crate::index::ddl::{MARKS, Watched};
 use crate::index::pace::{Pace, away, backoff};
-use crate::sqlite::connection::{Db, Handle};
+use crate::sqlite::connection::{Connection, Db, Handle};
 use crate::sqlite::index::stored::Stored;
 use crate::sqlite::sql::{Failure, Statement, is_autocommit};
 
@@ -38,6 +39,9 @@ pub struct Transactions {
     /// Whether others may wait for the lock.
     is_shared: bool,
     pace: Pace,
+    /// Until then the lock is left to others.
+    away: Instant,
+    journal: Journal,
     /// What the index was when the sync began.
     version: Option<Version>,
 }
@@ -50,6 +54,7 @@ impl Transactions {
     pub fn new(
         stored: &Stored,
         patience: Duration,
+        connection: &Arc<Connection>,
         release: &Rc<RefCell<Release>>,
     ) -> Result<Transactions, Failure> {
         let db = stored.db;
@@ -66,6 +71,8 @@ impl Transactions {
             patience,
             is_shared: file.is_some_and(|file| !file.is_empty()),
             pace: Pace::default(),
+            away: Instant::now(),
+            journal: Journal::new(stored, connection)?,
             version: None,
         })
     }
@@ -79,12 +86,18 @@ impl Transactions {
         Ok(())
     }
 
+    /// From now on a commit is as durable as the connection says.
+    pub fn durably(&mut self) {
+        self.journal.restore();
+    }
+
     /// Runs `work` in a transaction, which it ends by `true` where it has anything to be kept. `work` is told until when
     /// it may go on. Whatever it counted is void where this fails. It may run again.
     ///
     /// # Errors
     /// What `work` says; an interrupt; a lock that others keep for too long.
     pub fn run<T>(&mut self, mut work: impl FnMut(Instant) -> Result<T, Stop>) -> Result<T, Stop> {
+        self.sleep(self.away.saturating_duration_since(Instant::now()))?;
         let deadline = Instant::now() + self.patience;
         let mut tries = 0;
         loop {
@@ -94,8 +107,9 @@ impl Transactions {
                     let held = since.map_or(Duration::ZERO, |since| since.elapsed());
                     self.pace.held(held);
                     if self.is_shared {
-                        self.sleep(away(held))?;
+                        self.away = Instant::now() + away(held);
                     }
+                    self.journal.written();
                     return Ok(done);
                 }
                 Err(Stop::Failed(failure)) if failure.is_busy() => {

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use super::optimize::{PIECES_MOST, merge_words};
 use super::run::Sync;
 use super::{Stop, after};
 use crate::index::ddl;
@@ -27,7 +28,7 @@ pub fn fill(sync: &mut Sync<'_>) -> Result<bool, Stop> {
     let mut from = of("config", "SELECT value FROM TABLE WHERE name = ?1")?;
     let mut chunks = of("chunks", "SELECT id, chunk FROM TABLE WHERE id > ?1 ORDER BY id LIMIT ?2")?;
     let mut add = of(next, "INSERT INTO TABLE(rowid, chunk) VALUES (?1, ?2)")?;
-    loop {
+    for count in 1.. {
         let is_full = sync.transactions.run(|until| {
             let from = from.first(&[setting::NEXT_WORDS_FROM.into()], |row| row.int(0))?.unwrap_or(0);
             let (mut last, mut is_full) = (from, false);
@@ -43,6 +44,9 @@ pub fn fill(sync: &mut Sync<'_>) -> Result<bool, Stop> {
             put(db, schema, name, &[(setting::NEXT_WORDS_FROM, last.into())])?;
             Ok(is_full)
         })?;
+        if is_full || count % PIECES_MOST == 0 {
+            merge_words(&mut sync.transactions, stored, next)?;
+        }
         if is_full {
             break;
         }

@@ -1,7 +1,8 @@
 //! Writes rows, within a transaction.
 
-use super::gather::{Item, Round};
+use super::gather::{Came, Item, Round, data_version};
 use super::generations::Target;
+use super::optimize::PIECES_MOST;
 use super::rows::{Content, Rows};
 use super::segments::Segments;
 use super::{Counts, Stop, now};
@@ -10,7 +11,6 @@ use crate::index::ddl::Watched;
 use crate::index::name::quote;
 use crate::index::pace::pause;
 use crate::index::plan::{Old, Piece, Plan, key_of};
-use crate::index::quant::Quantised;
 use crate::index::rescore::vector_of;
 use crate::sqlite::index::asker::wrong_width;
 use crate::sqlite::index::stored::{self, Stored};
@@ -20,12 +20,22 @@ use crate::sqlite::sql::{Failure, Statement, last_rowid};
 const OF_THE_ROW: i64 = -1;
 
 /// The statements that write an index.
-pub struct Writer<'a> {
-    stored: &'a Stored,
-    owner: &'a str,
+pub struct Writer {
+    stored: Stored,
+    owner: String,
     /// The number of the sync.
     sync: i64,
     target: Target,
+    /// What the database is, as in [`Round::version`].
+    version: i64,
+    /// Whether the last transaction was committed.
+    is_written: bool,
+    /// Whether any row has failed.
+    has_errors: bool,
+    /// The transactions since words were merged.
+    transactions: u32,
+    data_version: Statement,
+    errors: Statement,
     content: Rows,
     segments: Segments,
     words: Option<Words>,
@@ -56,17 +66,12 @@ struct Words {
     has: Statement,
 }
 
-impl<'a> Writer<'a> {
+impl Writer {
     /// For an index.
     ///
     /// # Errors
     /// What SQLite says.
-    pub fn new(
-        stored: &'a Stored,
-        watched: &Watched,
-        target: &Target,
-        owner: &'a str,
-    ) -> Result<Writer<'a>, Failure> {
+    pub fn new(stored: &Stored, watched: &Watched, target: &Target, owner: &str) -> Result<Writer, Failure> {
         let db = stored.db;
         let of =
             |suffix: &str, sql: &str| Statement::prepare(db, &sql.replace("TABLE", &stored.table(suffix)));
@@ -82,15 +87,21 @@ impl<'a> Writer<'a> {
             })
         };
         Ok(Writer {
-            stored,
-            owner,
+            stored: stored.clone(),
+            owner: owner.to_owned(),
             sync: 0,
+            version: 0,
+            is_written: false,
+            has_errors: true,
+            transactions: 0,
+            data_version: data_version(stored)?,
             target: target.clone(),
             content: Rows::new(stored, watched)?,
             segments: Segments::new(stored)?,
             words: stored.words().map(words).transpose()?,
             unmark: of("marks", "DELETE FROM TABLE WHERE \"row\" = ?1")?,
-            unclaim: of("claims", "DELETE FROM TABLE WHERE \"row\" = ?1 AND owner = ?2")?,
+            errors: of("errors", "SELECT 1 FROM TABLE LIMIT 1")?,
+            unclaim: of("claims", "DELETE FROM TABLE WHERE \"row\" BETWEEN ?1 AND ?2 AND owner = ?3")?,
             chunks: of(
                 "chunks",
                 "SELECT id, seq, start, \"end\", hash FROM TABLE WHERE \"row\" = ?1 ORDER BY seq",
@@ -138,7 +149,10 @@ impl<'a> Writer<'a> {
     /// The index is not what it was; what SQLite says.
     pub fn begin(&mut self, target: &Target, sync: i64) -> Result<(), Stop> {
         self.sync = sync;
-        self.segments.begin();
+        let version = self.data_version.first(&[], |row| row.int(0))?.unwrap_or(0);
+        self.segments.begin(self.is_written && version == self.version);
+        (self.version, self.is_written) = (version, false);
+        self.has_errors = self.errors.first(&[], |_| ())?.is_some();
         self.target = target.clone();
         if self.target.dimensions.is_none() {
             // Another sync may have put the first vector.
@@ -154,13 +168,31 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    /// The transaction is about to end. Gives the target as it is then.
+    /// The transaction is about to end, which was of these rows. Gives the target as it is then.
     ///
     /// # Errors
     /// What SQLite says.
-    pub fn end(&mut self) -> Result<Target, Stop> {
+    pub fn end(&mut self, rows: &[Item]) -> Result<Target, Stop> {
         self.segments.flush()?;
+        if let (Some(first), Some(last)) = (rows.first(), rows.last()) {
+            self.unclaim.run(&[first.row.into(), last.row.into(), (&self.owner).into()])?;
+        }
         Ok(self.target.clone())
+    }
+
+    /// The transaction was committed.
+    pub fn is_written(&mut self) {
+        self.is_written = true;
+        self.transactions += 1;
+    }
+
+    /// Whether the words of so many transactions are to be merged: each leaves a piece. To be asked once.
+    pub fn has_many_words(&mut self) -> bool {
+        let has_many = self.words.is_some() && self.transactions >= PIECES_MOST;
+        if has_many {
+            self.transactions = 0;
+        }
+        has_many
     }
 
     /// Writes a row and unmarks it, unless it is not what it was when the round was read.
@@ -168,13 +200,15 @@ impl<'a> Writer<'a> {
     /// # Errors
     /// What SQLite says; vectors of another width than the index has.
     pub fn row(&mut self, item: &Item, round: &Round) -> Result<Counts, Stop> {
-        let content = self.content.read(item.row)?;
-        let is_same = match (&content, &item.content) {
-            (Content::Text(text), Content::Text(_)) => key_of(text) == item.key,
-            (now, before) => now == before,
-        };
         let row = item.row;
-        self.unclaim.run(&[row.into(), self.owner.into()])?;
+        // Nobody else has written since the row was read.
+        let mut is_same = self.version == round.version;
+        if !is_same {
+            is_same = match (&self.content.read(row)?, &item.content) {
+                (Content::Text(text), Content::Text(_)) => key_of(text) == item.key,
+                (now, before) => now == before,
+            };
+        }
         if !is_same {
             return Ok(Counts::default());
         }
@@ -204,11 +238,13 @@ impl<'a> Writer<'a> {
             counts.deleted += 1;
         }
         self.move_chunks(&plan, &item.pieces)?;
-        self.remove_errors.run(&[row.into()])?;
+        if self.has_errors {
+            self.remove_errors.run(&[row.into()])?;
+        }
         let mut failures = Vec::new();
         for (piece, kept) in item.pieces.iter().zip(&plan.kept) {
             let id = self.chunk_of(row, piece, *kept)?;
-            match self.vector_of(id, row, piece, round)? {
+            match self.vector_of(id, row, piece, kept.is_some(), round)? {
                 Found::There => counts.reused += 1,
                 Found::New => counts.embedded += 1,
                 Found::Failed(why) => failures.push((piece.seq, why)),
@@ -292,33 +328,39 @@ impl<'a> Writer<'a> {
     }
 
     /// Gives a chunk its vector, unless it has one.
-    fn vector_of(&mut self, id: i64, row: i64, piece: &Piece, round: &Round) -> Result<Found, Stop> {
+    fn vector_of(
+        &mut self,
+        id: i64,
+        row: i64,
+        piece: &Piece,
+        may_have: bool,
+        round: &Round,
+    ) -> Result<Found, Stop> {
         let generation = self.target.generation;
-        if self.has_vector.first(&[generation.into(), id.into()], |_| ())?.is_some() {
+        if may_have && self.has_vector.first(&[generation.into(), id.into()], |_| ())?.is_some() {
             return Ok(Found::There);
         }
         let width = self.target.dimensions.or(self.stored.dimensions()).unwrap_or(0);
         let args =
             [generation.into(), self.target.source.into(), piece.key[..].into(), (width as i64 * 4).into()];
         let stored = self.vector.first(&args, |row| row.bytes(0))?;
-        let (vector, found) = match (stored, round.vectors.get(&piece.key)) {
-            (Some(bytes), _) => (vector_of(&bytes, width, id)?, Found::There),
-            (None, Some(vector)) => (vector.to_vec(), Found::New),
+        let (came, found) = match (stored, round.vectors.get(&piece.key)) {
+            (Some(bytes), _) => (Came::new(vector_of(&bytes, width, id)?.into())?, Found::There),
+            (None, Some(came)) => (came.clone(), Found::New),
             (None, None) => {
                 let failure = round.failures.get(&piece.key);
                 return Ok(failure.map_or(Found::Lost, |why| Found::Failed(why.clone())));
             }
         };
-        self.note_width(vector.len())?;
-        let quantised = Quantised::new(&vector)?;
-        let (segment, place) = self.segments.put(generation, id, row, &quantised)?;
+        self.note_width(came.vector.len())?;
+        let (segment, place) = self.segments.put(generation, id, row, &came.quantised)?;
         self.add_vector.run(&[
             generation.into(),
             id.into(),
             piece.key[..].into(),
             segment.into(),
             place.into(),
-            to_bytes(&vector)[..].into(),
+            to_bytes(&came.vector)[..].into(),
         ])?;
         Ok(found)
     }
@@ -327,7 +369,7 @@ impl<'a> Writer<'a> {
     fn note_width(&mut self, width: usize) -> Result<(), Stop> {
         match self.target.dimensions {
             Some(before) if before == width => Ok(()),
-            Some(_) => Err(wrong_width(self.stored, width).into()),
+            Some(_) => Err(wrong_width(&self.stored, width).into()),
             None => {
                 let (model, dimensions) = self.target.settings();
                 self.put_setting.run(&[model.into(), (&self.target.model.to_json()).into()])?;

@@ -266,6 +266,23 @@ fn words_that_are_to_be_made_anew_are_not_damaged() {
 }
 
 #[test]
+fn the_words_of_many_syncs_are_few_pieces() {
+    let provider = Provider::new("{}");
+    let db = synced(&provider);
+    for n in 0..40 {
+        db.execute_batch(&format!("INSERT INTO docs(body) VALUES ('common word{n}')")).unwrap();
+        sync(&db);
+        let pieces: i64 = one(&db, "SELECT count(DISTINCT segid) FROM docs_index_words_idx");
+        assert!(pieces <= 10, "{pieces} after {n}");
+    }
+    assert_eq!(
+        one::<i64>(&db, "SELECT count(*) FROM docs_index_words WHERE docs_index_words MATCH 'common'"),
+        40
+    );
+    check(&db);
+}
+
+#[test]
 fn optimize_leaves_few_segments() {
     let provider = Provider::new("{\"log\": false}");
     let db = indexed(&provider);
