@@ -1,15 +1,18 @@
 //! The headers of a request, keys among them: read when it is made, wiped after it, hidden in what comes back.
 
+use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use ureq::http::Uri;
 use ureq::http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use zeroize::Zeroizing;
 
 use super::Client;
+use super::key::Credential;
 use super::policy;
 use super::scrub::Scrubber;
+use super::sigv4::Signer;
 use crate::base::certificate::Identity;
 use crate::base::hash::{Digest, hash_secrets};
 use crate::base::interrupt::{Interrupt, interruptible};
@@ -19,6 +22,7 @@ use crate::base::words::{PROVIDER_MESSAGE_MAX, bounded};
 pub struct Headers {
     map: HeaderMap,
     identity: Option<Identity>,
+    signer: Option<Signer>,
     scrubber: Scrubber,
     has_key: bool,
     digest: Digest,
@@ -29,7 +33,8 @@ impl Headers {
     fn new(endpoint: &Uri, read: Read<'_>) -> Result<Headers, String> {
         let (map, digest) = (HeaderMap::new(), read.digest());
         let (identity, scrubber) = (read.identity, Scrubber::default());
-        let mut headers = Headers { map, identity, scrubber, has_key: false, digest };
+        let signer = read.signer;
+        let mut headers = Headers { map, identity, signer, scrubber, has_key: false, digest };
         headers.map.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         for header in read.headers {
             if header.is_secret {
@@ -38,6 +43,11 @@ impl Headers {
             headers.has_key |= policy::authenticates(header.name);
             let name = HeaderName::from_bytes(header.name.as_bytes()).map_err(|e| e.to_string())?;
             headers.insert(name, header.prefix, &header.value);
+        }
+        if let Some(signer) = &headers.signer {
+            let secrets = [Some(&signer.id), Some(&signer.secret), signer.token.as_ref()];
+            secrets.into_iter().flatten().for_each(|secret| headers.scrubber.add(secret));
+            headers.has_key = true;
         }
         for value in policy::keys_of_query(endpoint) {
             headers.scrubber.add(value);
@@ -52,12 +62,7 @@ impl Headers {
     }
 
     fn insert(&mut self, name: HeaderName, prefix: &str, text: &str) {
-        // The header shares this buffer instead of copying it. Whoever drops the last share wipes it.
-        let text = Zeroizing::new([prefix.as_bytes(), text.as_bytes()].concat());
-        if let Ok(mut value) = HeaderValue::from_maybe_shared(bytes::Bytes::from_owner(Wiped(text))) {
-            value.set_sensitive(true);
-            self.map.insert(name, value);
-        }
+        insert(&mut self.map, name, Zeroizing::new([prefix.as_bytes(), text.as_bytes()].concat()));
     }
 
     /// Whether a key is among them.
@@ -80,9 +85,17 @@ impl Headers {
         self.scrubber.add(secret);
     }
 
-    /// As they are sent.
-    pub fn map(&self) -> &HeaderMap {
-        &self.map
+    /// As they are sent now with `body`.
+    pub fn map(&self, endpoint: &Uri, body: &[u8]) -> Cow<'_, HeaderMap> {
+        let Some(signer) = &self.signer else { return Cow::Borrowed(&self.map) };
+        let mut map = self.map.clone();
+        // A user's header may stand in the place of ours.
+        let content_type = map.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let made = signer.sign(endpoint, content_type, body, SystemTime::now());
+        for (name, text) in made {
+            insert(&mut map, HeaderName::from_static(name), Zeroizing::new(text.as_bytes().to_vec()));
+        }
+        Cow::Owned(map)
     }
 
     /// The certificate that goes with them.
@@ -116,10 +129,14 @@ impl Client {
     /// The client's headers, the key's first, and its certificate.
     fn read_headers(&self, interrupt: &Arc<dyn Interrupt>) -> Result<Read<'_>, String> {
         let _interruptible = interruptible(interrupt, Instant::now() + self.timeout());
-        let mut headers = Vec::new();
-        if let Some(value) = self.key()? {
-            let (name, prefix) = self.provider().spec().auth.header(&value);
-            headers.push(Header { name, prefix, value, is_secret: true });
+        let (mut headers, mut signer) = (Vec::new(), None);
+        match self.key()? {
+            Some(Credential::Token(value)) => {
+                let (name, prefix) = self.provider().spec().auth.header(&value);
+                headers.push(Header { name, prefix, value, is_secret: true });
+            }
+            Some(Credential::Signer(read)) => signer = Some(read),
+            None => {}
         }
         for (name, value) in &self.options().headers {
             let is_secret = policy::is_secret(name, value);
@@ -132,13 +149,14 @@ impl Client {
         let identity = options.client_cert.as_deref();
         let identity =
             identity.map(|path| Identity::read(path, options.client_key.as_deref())).transpose()?;
-        Ok(Read { headers, identity })
+        Ok(Read { headers, signer, identity })
     }
 }
 
 /// What a client says of itself in its requests.
 struct Read<'a> {
     headers: Vec<Header<'a>>,
+    signer: Option<Signer>,
     identity: Option<Identity>,
 }
 
@@ -158,7 +176,18 @@ impl Read<'_> {
         let headers = sorted
             .into_iter()
             .flat_map(|header| [header.name.as_bytes(), header.prefix.as_bytes(), header.value.as_bytes()]);
-        hash_secrets(headers.chain(self.identity.iter().map(|identity| &identity.digest[..])))
+        // Of a signature, the access key counts: it differs from request to request.
+        let signer = self.signer.iter().flat_map(Signer::parts);
+        hash_secrets(headers.chain(signer).chain(self.identity.iter().map(|identity| &identity.digest[..])))
+    }
+}
+
+/// Inserts a header that is wiped.
+fn insert(map: &mut HeaderMap, name: HeaderName, text: Zeroizing<Vec<u8>>) {
+    // The header shares this buffer instead of copying it. Whoever drops the last share wipes it.
+    if let Ok(mut value) = HeaderValue::from_maybe_shared(bytes::Bytes::from_owner(Wiped(text))) {
+        value.set_sensitive(true);
+        map.insert(name, value);
     }
 }
 
@@ -167,5 +196,41 @@ struct Wiped(Zeroizing<Vec<u8>>);
 impl AsRef<[u8]> for Wiped {
     fn as_ref(&self) -> &[u8] {
         &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sigv4::testing::signer;
+    use super::*;
+
+    fn signed(token: Option<&str>) -> Headers {
+        let endpoint = "https://bedrock-runtime.us-east-1.amazonaws.com/model/m/invoke".parse().unwrap();
+        let read = Read { headers: Vec::new(), signer: Some(signer(token)), identity: None };
+        Headers::new(&endpoint, read).unwrap()
+    }
+
+    #[test]
+    fn a_signature_is_of_the_body_and_the_access_key_is_what_counts() {
+        let endpoint = "https://h/model/m/invoke".parse().unwrap();
+        let headers = signed(Some("session-token-1"));
+        let authorization = |body: &[u8]| headers.map(&endpoint, body)["authorization"].clone();
+        assert_ne!(authorization(b"{}"), authorization(b"[]"));
+        let map = headers.map(&endpoint, b"{}");
+        assert_eq!(map["x-amz-security-token"], "session-token-1");
+        assert!(map["authorization"].is_sensitive() && map["x-amz-security-token"].is_sensitive());
+        assert!(headers.has_key());
+        assert_eq!(headers.digest(), signed(Some("session-token-1")).digest());
+        assert_ne!(headers.digest(), signed(Some("session-token-2")).digest());
+        assert_ne!(headers.digest(), signed(None).digest());
+    }
+
+    #[test]
+    fn what_signs_is_not_shown() {
+        let headers = signed(Some("session-token-1"));
+        for secret in ["AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", "session-token-1"] {
+            let said = headers.quote(&format!("the canonical string should be x:{secret} or so"));
+            assert!(said.contains("***") && !said.contains(secret), "{said}");
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 pub mod headers;
 mod identity;
-mod key;
+pub(crate) mod key;
 pub mod learned;
 pub mod options;
 pub mod pace;
@@ -11,6 +11,7 @@ pub mod policy;
 pub mod registry;
 mod scrub;
 pub mod secret;
+mod sigv4;
 pub mod stats;
 
 use std::sync::Arc;
@@ -112,6 +113,7 @@ impl Client {
         let is_plain = spec.input_type.is_none() && spec.name != "custom";
         client.prefixes = client.ask(None).model.filter(|_| is_plain).and_then(prefixes::of_model);
         client.check_certificate().map_err(invalid)?;
+        client.check_kind_of_key().map_err(invalid)?;
         client.provider.accepts(&client.ask(None)).map_err(invalid)?;
         client.default_request = client.request_id(None);
         // A format may need a type for each request: then its vectors are told apart by it.

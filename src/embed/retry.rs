@@ -256,7 +256,8 @@ fn attempt(
 ) -> Result<Reply, Failed> {
     let (provider, target) = (client.provider(), target(client));
     let start = Instant::now();
-    let sender = Sender { headers: headers.map(), identity: headers.identity() };
+    let signed = headers.map(client.endpoint(), body);
+    let sender = Sender { headers: &signed, identity: headers.identity() };
     let exchange = transport::exchange(&target, sender, body, deadline, interrupt);
     let size = exchange.as_ref().map_or(0, |exchange| exchange.body.len());
     client.stats().exchanged(body.len(), size, start.elapsed());

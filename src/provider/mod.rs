@@ -28,6 +28,7 @@ mod presets;
 mod reply;
 #[cfg(feature = "rigged")]
 mod rigged;
+mod sagemaker;
 mod tree;
 mod url;
 mod vertex;
@@ -58,6 +59,7 @@ static FORMATS: &[&dyn Provider] = &[
     &cloudflare::CLOUDFLARE,
     &vertex::VERTEX,
     &bedrock::BEDROCK,
+    &sagemaker::SAGEMAKER,
     &watsonx::WATSONX,
     &databricks::DATABRICKS,
     &databricks::SNOWFLAKE,
@@ -174,6 +176,10 @@ pub enum Auth {
     Header(&'static str),
     /// The same, but a token of an identity provider (a JWT) as a bearer's.
     HeaderOrBearer(&'static str),
+    /// The signature of an access key of AWS, for this service.
+    Signed(&'static str),
+    /// The same, or a bearer's token.
+    BearerOrSigned(&'static str),
 }
 
 impl Auth {
@@ -183,6 +189,14 @@ impl Auth {
             Auth::Header(name) => (name, ""),
             Auth::HeaderOrBearer(name) if !is_jwt(key) => (name, ""),
             _ => ("authorization", "Bearer "),
+        }
+    }
+
+    /// The service that a signature is for, where requests may be signed.
+    pub fn signs_for(self) -> Option<&'static str> {
+        match self {
+            Auth::Signed(service) | Auth::BearerOrSigned(service) => Some(service),
+            Auth::Bearer | Auth::Header(_) | Auth::HeaderOrBearer(_) => None,
         }
     }
 }
@@ -286,26 +300,7 @@ pub trait Provider: Send + Sync {
     /// # Errors
     /// An option that the format has no field for.
     fn accepts(&self, ask: &Ask<'_>) -> Result<(), String> {
-        let spec = self.spec();
-        let name = spec.name;
-        for (option, given) in [("input", ask.input), ("output", ask.output)] {
-            if given.is_some() {
-                return Err(format!("the option '{option}' is for format 'custom' alone: leave it out"));
-            }
-        }
-        if ask.truncate.is_some() && spec.truncate.is_none() {
-            return Err(format!(
-                "format '{name}' has no option 'truncate': leave it out, or set the server's own field by 'body'"
-            ));
-        }
-        if let (Some(false), Some(Truncate::Word(_, _, None))) = (ask.truncate, spec.truncate) {
-            return Err(format!("format '{name}' cannot be asked not to truncate"));
-        }
-        let field = spec.input.field().split('/').next().unwrap_or_default();
-        if !matches!(spec.input, Input::Text(path) if path.contains('/')) && ask.body.contains_key(field) {
-            return Err(format!("option 'body' may not set '{field}', which holds the texts"));
-        }
-        input_type(spec, ask.input_type).map(drop)
+        accepts(self.spec(), ask)
     }
 
     /// The field and word that `asked` becomes.
@@ -427,6 +422,29 @@ fn write(
     Ok(json.into_inner())
 }
 
+/// Whether the fields of a format can carry out an ask.
+fn accepts(spec: &Spec, ask: &Ask<'_>) -> Result<(), String> {
+    let name = spec.name;
+    for (option, given) in [("input", ask.input), ("output", ask.output)] {
+        if given.is_some() {
+            return Err(format!("the option '{option}' is for format 'custom' alone: leave it out"));
+        }
+    }
+    if ask.truncate.is_some() && spec.truncate.is_none() {
+        return Err(format!(
+            "format '{name}' has no option 'truncate': leave it out, or set the server's own field by 'body'"
+        ));
+    }
+    if let (Some(false), Some(Truncate::Word(_, _, None))) = (ask.truncate, spec.truncate) {
+        return Err(format!("format '{name}' cannot be asked not to truncate"));
+    }
+    let field = spec.input.field().split('/').next().unwrap_or_default();
+    if !matches!(spec.input, Input::Text(path) if path.contains('/')) && ask.body.contains_key(field) {
+        return Err(format!("option 'body' may not set '{field}', which holds the texts"));
+    }
+    input_type(spec, ask.input_type).map(drop)
+}
+
 /// The field and word that `asked` becomes for a format.
 ///
 /// `query` and `document` are accepted everywhere, so that one SQL text serves symmetric models too.
@@ -516,6 +534,7 @@ mod tests {
                 Auth::Bearer => keys,
                 Auth::Header(name) => format!("{keys} by `{name}`"),
                 Auth::HeaderOrBearer(name) => format!("{keys} by `{name}`, or a token as a bearer's"),
+                Auth::Signed(_) | Auth::BearerOrSigned(_) => format!("{keys} (SigV4)"),
             };
             let tokens = spec.batch_tokens.map(|n| format!(", {n} tokens")).unwrap_or_default();
             let (name, url, size, source) = (spec.name, spec.url, spec.batch_size, spec.source);
