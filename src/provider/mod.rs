@@ -14,6 +14,7 @@ mod gemini;
 mod huggingface;
 mod jina;
 mod json;
+mod kserve;
 mod llamafile;
 #[cfg(feature = "local")]
 mod local;
@@ -63,6 +64,7 @@ static FORMATS: &[&dyn Provider] = &[
     &watsonx::WATSONX,
     &databricks::DATABRICKS,
     &databricks::SNOWFLAKE,
+    &kserve::KServe,
     &custom::Custom,
     #[cfg(feature = "local")]
     &local::Local,

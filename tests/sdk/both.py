@@ -6,6 +6,7 @@ import pathlib
 import sqlite3
 
 from checks import bits
+from signed import ACCESS_KEY, proof
 
 LIBRARY = os.environ.get("REMBED_LIB") or pathlib.Path("target/debug/libsqlite_rembed").resolve()
 KEY = "sdk-key-1"
@@ -58,7 +59,76 @@ def voyage(base):
     return client.embed(TEXTS, model="voyage-3.5", input_type="query", truncation=True, output_dimension=64).embeddings
 
 
+def aws(base, service):
+    import boto3
+
+    return boto3.client(service, endpoint_url=base, region_name=ACCESS_KEY["AWS_REGION"])
+
+
+def bedrock(base):
+    def vector(text):
+        body = json.dumps({"inputText": text, "dimensions": 256, "normalize": True})
+        reply = client.invoke_model(modelId="amazon.titan-embed-text-v2:0", body=body, contentType="application/json")
+        return json.load(reply["body"])["embedding"]
+
+    client = aws(base, "bedrock-runtime")
+    return [vector(text) for text in TEXTS]
+
+
+def sagemaker(base):
+    body = json.dumps({"inputs": TEXTS, "truncate": True})
+    client = aws(base, "sagemaker-runtime")
+    reply = client.invoke_endpoint(EndpointName="mine", Body=body, ContentType="application/json")
+    return json.load(reply["Body"])
+
+
+def kserve(base):
+    import numpy
+    import tritonclient.http as triton
+
+    texts = triton.InferInput("TEXT", [len(TEXTS), 1], "BYTES")
+    texts.set_data_from_numpy(numpy.array([[text] for text in TEXTS], dtype=object), binary_data=False)
+    wanted = triton.InferRequestedOutput("embedding", binary_data=False)
+    client = triton.InferenceServerClient(base.removeprefix("http://"))
+    return client.infer("mine", [texts], outputs=[wanted]).as_numpy("embedding")
+
+
+def vertex(base):
+    from google import genai
+    from google.oauth2.credentials import Credentials
+
+    options = genai.types.HttpOptions(base_url=base, api_version="v1")
+    where = {"vertexai": True, "project": "p", "location": "us-central1", "credentials": Credentials(KEY)}
+    client = genai.Client(http_options=options, **where)
+    config = {"task_type": "RETRIEVAL_QUERY", "output_dimensionality": 64, "auto_truncate": True}
+    reply = client.models.embed_content(model="text-embedding-005", contents=TEXTS, config=config)
+    return [row.values for row in reply.embeddings]
+
+
+def huggingface(base):
+    from unittest import mock
+
+    from huggingface_hub import InferenceClient
+    from huggingface_hub.inference import _providers
+
+    # The SDK asks the hub what the model is for, and has its router's address in a constant.
+    task = _providers.PROVIDERS["hf-inference"]["feature-extraction"]
+    mapping = mock.Mock(provider_id="BAAI/bge-small-en-v1.5", hf_model_id="BAAI/bge-small-en-v1.5")
+    with (
+        mock.patch.object(task, "_prepare_mapping_info", return_value=mapping),
+        mock.patch.object(task, "base_url", base + "/hf-inference"),
+    ):
+        client = InferenceClient(provider="hf-inference", api_key=KEY)
+        return list(client.feature_extraction(TEXTS, model="BAAI/bge-small-en-v1.5", truncate=True, prompt_name="query"))
+
+
 QUERY = {"input_type": "query"}
+TENSOR = {
+    "inputs": [{"name": "TEXT", "shape": [-1, 1]}],
+    "outputs": [{"name": "embedding", "parameters": {"binary_data": False}}],
+}
+TITAN = {"model": "amazon.titan-embed-text-v2:0", "dimensions": 256}
+SIGNED = {"key": "env:AWS_ACCESS_KEY_ID"}
 
 # The SDK's call; ours: the base URL's path and the options. The differences: what the SDK has and we have not, and why.
 CASES = [
@@ -69,6 +139,17 @@ CASES = [
     ("cloudflare", cloudflare, "/client/v4/accounts/acc/ai/run", {"model": "@cf/baai/bge-base-en-v1.5"}, []),
     ("tei", tei, "", {"truncate": True, **QUERY}, []),
     # The SDK sends null for the type of the numbers, which stands for float.
+    ("bedrock", bedrock, "/model", {**TITAN, **SIGNED}, []),
+    ("sagemaker", sagemaker, "/endpoints", {"model": "mine", "truncate": True, **SIGNED}, []),
+    ("kserve", kserve, "/v2", {"model": "mine", "body": TENSOR, "key": ""}, []),
+    (
+        "vertex",
+        vertex,
+        "/v1/projects/p/locations/us-central1/publishers/google/models",
+        {"model": "text-embedding-005", "dimensions": 64, "truncate": True, "batch_size": 250, **QUERY},
+        [],
+    ),
+    ("huggingface", huggingface, "/hf-inference/models", {"model": "BAAI/bge-small-en-v1.5", "truncate": True, **QUERY}, []),
     ("voyage", voyage, "/v1", {"model": "voyage-3.5", "truncate": True, "dimensions": 64, **QUERY}, ["output_dtype"]),
 ]
 
@@ -91,10 +172,13 @@ def ours(base, format, options):
 
 
 def both_ways(check, fake):
+    os.environ.update(ACCESS_KEY)
     for format, sdk, path, options, differences in CASES:
         name = f"both ways {sdk.__name__}"
         key = options.get("key", KEY)
-        theirs, mine = fake.scenario(key=key), fake.scenario(key=key)
+        is_signed = key == SIGNED["key"]
+        settings = {"key": key} if key and not is_signed else {}
+        theirs, mine = fake.scenario(**settings), fake.scenario(**settings)
         vectors = [bits(vector) for vector in sdk(theirs)]
         check.same(f"{name} vectors", ours(mine + path, format, options), vectors)
         sent, we = fake.report(theirs)["log"], fake.report(mine)["log"]
@@ -103,7 +187,11 @@ def both_ways(check, fake):
             # Cloudflare's SDK encodes the slashes of a model's name.
             check.same(f"{name} {field}", we[0][field], sent[0][field].replace("%2F", "/"))
         check.same(f"{name} body", we[0]["body"], without(sent[0]["body"], differences))
-        of_key = lambda entry: {name: value for name, value in entry["headers"].items() if key in value}
-        check.same(f"{name} key", of_key(we[0]), of_key(sent[0]))
+        if is_signed:
+            check.same(f"{name} key", proof(check, name, mine, we[0]), proof(check, name, theirs, sent[0]))
+        elif key:
+            of_key = lambda entry: {name: value for name, value in entry["headers"].items() if key in value}
+            check.same(f"{name} key", of_key(we[0]), of_key(sent[0]))
         kind = we[0]["headers"]["content-type"]
-        check.that(f"{name} content type", sent[0]["headers"]["content-type"].startswith(kind))
+        # Triton's SDK sends none.
+        check.that(f"{name} content type", sent[0]["headers"].get("content-type", kind).startswith(kind))

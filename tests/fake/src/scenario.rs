@@ -211,6 +211,7 @@ impl Entry {
             "path": self.path,
             "headers": headers,
             "body": body,
+            "sent": String::from_utf8_lossy(&self.body),
             "texts": self.texts,
             "status": self.status.load(Relaxed),
             "connection": self.connection,
