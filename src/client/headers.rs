@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use ureq::http::Uri;
-use ureq::http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use ureq::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use zeroize::Zeroizing;
 
 use super::Client;
@@ -23,6 +23,7 @@ pub struct Headers {
     map: HeaderMap,
     identity: Option<Identity>,
     signer: Option<Signer>,
+    to_exchange: Option<Zeroizing<String>>,
     scrubber: Scrubber,
     has_key: bool,
     digest: Digest,
@@ -33,8 +34,8 @@ impl Headers {
     fn new(endpoint: &Uri, read: Read<'_>) -> Result<Headers, String> {
         let (map, digest) = (HeaderMap::new(), read.digest());
         let (identity, scrubber) = (read.identity, Scrubber::default());
-        let signer = read.signer;
-        let mut headers = Headers { map, identity, signer, scrubber, has_key: false, digest };
+        let (signer, to_exchange) = (read.signer, read.to_exchange.map(|(_, key)| key));
+        let mut headers = Headers { map, identity, signer, to_exchange, scrubber, has_key: false, digest };
         headers.map.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         for header in read.headers {
             if header.is_secret {
@@ -43,6 +44,10 @@ impl Headers {
             headers.has_key |= policy::authenticates(header.name);
             let name = HeaderName::from_bytes(header.name.as_bytes()).map_err(|e| e.to_string())?;
             headers.insert(name, header.prefix, &header.value);
+        }
+        if let Some(key) = &headers.to_exchange {
+            headers.scrubber.add(key);
+            headers.has_key = true;
         }
         if let Some(signer) = &headers.signer {
             let secrets = [Some(&signer.id), Some(&signer.secret), signer.token.as_ref()];
@@ -63,6 +68,17 @@ impl Headers {
 
     fn insert(&mut self, name: HeaderName, prefix: &str, text: &str) {
         insert(&mut self.map, name, Zeroizing::new([prefix.as_bytes(), text.as_bytes()].concat()));
+    }
+
+    /// The key that a token is to be fetched for.
+    pub fn to_exchange(&self) -> Option<&str> {
+        self.to_exchange.as_ref().map(|key| key.as_str())
+    }
+
+    /// Takes the token that the key was exchanged for.
+    pub fn set_token(&mut self, token: &str) {
+        self.scrubber.add(token);
+        self.insert(AUTHORIZATION, "Bearer ", token);
     }
 
     /// Whether a key is among them.
@@ -129,8 +145,9 @@ impl Client {
     /// The client's headers, the key's first, and its certificate.
     fn read_headers(&self, interrupt: &Arc<dyn Interrupt>) -> Result<Read<'_>, String> {
         let _interruptible = interruptible(interrupt, Instant::now() + self.timeout());
-        let (mut headers, mut signer) = (Vec::new(), None);
+        let (mut headers, mut signer, mut to_exchange) = (Vec::new(), None, None);
         match self.key()? {
+            Some(Credential::Exchanged(url, key)) => to_exchange = Some((url, key)),
             Some(Credential::Token(value)) => {
                 let (name, prefix) = self.provider().spec().auth.header(&value);
                 headers.push(Header { name, prefix, value, is_secret: true });
@@ -149,7 +166,7 @@ impl Client {
         let identity = options.client_cert.as_deref();
         let identity =
             identity.map(|path| Identity::read(path, options.client_key.as_deref())).transpose()?;
-        Ok(Read { headers, signer, identity })
+        Ok(Read { headers, signer, to_exchange, identity })
     }
 }
 
@@ -157,6 +174,8 @@ impl Client {
 struct Read<'a> {
     headers: Vec<Header<'a>>,
     signer: Option<Signer>,
+    /// A key, and who is to be given it.
+    to_exchange: Option<(&'a Uri, Zeroizing<String>)>,
     identity: Option<Identity>,
 }
 
@@ -171,14 +190,22 @@ struct Header<'a> {
 impl Read<'_> {
     /// A hash of all names and values, in whatever order a user wrote them, and of the certificate.
     fn digest(&self) -> Digest {
+        let url = self.to_exchange.as_ref().map(|(url, _)| url.to_string());
         let mut sorted: Vec<_> = self.headers.iter().collect();
         sorted.sort_by_key(|header| header.name);
         let headers = sorted
             .into_iter()
             .flat_map(|header| [header.name.as_bytes(), header.prefix.as_bytes(), header.value.as_bytes()]);
-        // Of a signature, the access key counts: it differs from request to request.
+        // Of a signature and a token, what they are made of counts: they differ from time to time.
         let signer = self.signer.iter().flat_map(Signer::parts);
-        hash_secrets(headers.chain(signer).chain(self.identity.iter().map(|identity| &identity.digest[..])))
+        let key = self.to_exchange.iter().map(|(_, key)| key.as_bytes());
+        let exchanged = url.iter().map(String::as_bytes).chain(key);
+        hash_secrets(
+            headers
+                .chain(signer)
+                .chain(exchanged)
+                .chain(self.identity.iter().map(|identity| &identity.digest[..])),
+        )
     }
 }
 
@@ -206,7 +233,8 @@ mod tests {
 
     fn signed(token: Option<&str>) -> Headers {
         let endpoint = "https://bedrock-runtime.us-east-1.amazonaws.com/model/m/invoke".parse().unwrap();
-        let read = Read { headers: Vec::new(), signer: Some(signer(token)), identity: None };
+        let read =
+            Read { headers: Vec::new(), signer: Some(signer(token)), to_exchange: None, identity: None };
         Headers::new(&endpoint, read).unwrap()
     }
 

@@ -9,14 +9,16 @@ use super::policy;
 use super::secret::Secret;
 use super::sigv4::{self, Signer};
 use crate::base::host::is_loopback;
-use crate::provider::Auth;
+use crate::provider::{self, Auth};
 
 /// By what a request says who sends it.
-pub(crate) enum Credential {
+pub(crate) enum Credential<'a> {
     /// A key, which is sent.
     Token(Zeroizing<String>),
     /// An access key, by which requests are signed.
     Signer(Signer),
+    /// A key, for which the server at this URL gives a token.
+    Exchanged(&'a Uri, Zeroizing<String>),
 }
 
 impl Client {
@@ -25,7 +27,7 @@ impl Client {
     /// # Errors
     /// A key that is configured and cannot be read or may not travel, or none where the provider's own
     /// service needs one.
-    pub(crate) fn key(&self) -> Result<Option<Credential>, String> {
+    pub(crate) fn key(&self) -> Result<Option<Credential<'_>>, String> {
         let may_travel = policy::check_key(&self.endpoint, self.options.allow_http);
         match &self.options.key {
             Some(Key::None) => Ok(None),
@@ -45,12 +47,21 @@ impl Client {
     }
 
     /// Reads the key, or the access key that it is the first variable of.
-    fn credential(&self, key: &Secret) -> Result<Credential, String> {
+    fn credential(&self, key: &Secret) -> Result<Credential<'_>, String> {
         match self.provider.spec().auth.signs_for() {
             Some(service) if is_access_key(key) => {
-                Signer::read(service, &self.endpoint).map(Credential::Signer)
+                return Signer::read(service, &self.endpoint).map(Credential::Signer);
             }
-            _ => key.read().map(Credential::Token),
+            _ => {}
+        }
+        let key = key.read()?;
+        match &self.token_url {
+            // A token may be given too.
+            Some(url) if !provider::is_jwt(&key) => {
+                policy::check_key(url, self.options.allow_http)?;
+                Ok(Credential::Exchanged(url, key))
+            }
+            _ => Ok(Credential::Token(key)),
         }
     }
 
@@ -69,7 +80,8 @@ impl Client {
     /// Whether the format's environment variable may be sent to this endpoint although the user named no key. It may if
     /// the endpoint is the format's own https server, or this machine for a format whose server runs here.
     fn is_at_its_origin(&self) -> bool {
-        if self.key_env().is_empty() {
+        // A token's server that the user names is not the format's own either.
+        if self.key_env().is_empty() || self.options.token_url.is_some() {
             return false;
         }
         // A region is a name of the provider's own; any other name in braces is a customer's.
@@ -197,6 +209,16 @@ mod tests {
         for format in presets.map(|p| p.spec().name) {
             assert!(client(format).unwrap().is_at_its_origin(), "{format}");
         }
+    }
+
+    #[test]
+    fn a_key_goes_by_itself_to_no_other_server_of_tokens() {
+        let json =
+            |more: &str| format!(r#"{{"format":"watsonx","url":"https://eu-de.ml.cloud.ibm.com"{more}}}"#);
+        assert!(client(&json("")).unwrap().is_at_its_origin());
+        let other = client(&json(r#","token_url":"https://iam.evil.example""#)).unwrap();
+        assert!(!other.is_at_its_origin());
+        assert_eq!(other.token_url().unwrap().to_string(), "https://iam.evil.example/identity/token");
     }
 
     #[test]

@@ -217,6 +217,7 @@ mod tests {
             (r#"{"error":{"message":"a","type":"t"}}"#, "a"),
             (r#"{"error":"b"}"#, "b"),
             (r#"{"message":"c"}"#, "c"),
+            (r#"{"errorCode":"BXNIM0415E","errorMessage":"c"}"#, "c"),
             (r#"{"message":{"detail":"d"}}"#, r#"{"detail":"d"}"#),
             (r#"{"detail":"e"}"#, "e"),
             (r#"{"detail":[{"loc":[],"msg":"f","type":"t"},{"msg":"g"}]}"#, "f; g"),

@@ -42,7 +42,7 @@ use serde_json::{Map, Value};
 pub use failure::{Failure, HttpReply, Verdict};
 pub use json::GoOn;
 pub use reply::{NO_INDEX, Reply, read, read_at};
-pub use url::{Paths, complete, endpoint};
+pub use url::{Paths, complete, endpoint, token_url};
 
 /// The formats that have a file of their own.
 static FORMATS: &[&dyn Provider] = &[
@@ -112,6 +112,8 @@ pub struct Spec {
     pub fixed: &'static [(&'static str, Fixed)],
     /// The header of the key.
     pub auth: Auth,
+    /// Who gives a token for a key, where the servers take tokens alone.
+    pub token_url: Option<&'static str>,
     /// Where the vectors stand in a reply, as a JSON pointer with `*` for a list; none for the usual places.
     pub output: Option<&'static str>,
     /// The SDK or page that the facts come from.
@@ -133,6 +135,7 @@ const BASE: Spec = Spec {
     input_type: None,
     fixed: &[],
     auth: Auth::Bearer,
+    token_url: None,
     output: None,
     source: "",
 };
@@ -204,7 +207,7 @@ impl Auth {
 }
 
 /// Whether a key is a JSON Web Token: three parts of base64, of which the first is a JSON object.
-fn is_jwt(key: &str) -> bool {
+pub(crate) fn is_jwt(key: &str) -> bool {
     key.starts_with("eyJ") && key.split('.').count() == 3
 }
 
@@ -537,6 +540,10 @@ mod tests {
                 Auth::Header(name) => format!("{keys} by `{name}`"),
                 Auth::HeaderOrBearer(name) => format!("{keys} by `{name}`, or a token as a bearer's"),
                 Auth::Signed(_) | Auth::BearerOrSigned(_) => format!("{keys} (SigV4)"),
+            };
+            let keys = match spec.token_url {
+                Some(_) => format!("{keys} for a token"),
+                None => keys,
             };
             let tokens = spec.batch_tokens.map(|n| format!(", {n} tokens")).unwrap_or_default();
             let (name, url, size, source) = (spec.name, spec.url, spec.batch_size, spec.source);
