@@ -162,6 +162,10 @@ impl Client {
             }
             headers.push(Header { name, prefix: "", value: value.read()?, is_secret });
         }
+        // What a user writes there stands in the place of what would come of a key.
+        if headers.iter().any(|header| header.name == "authorization") {
+            (signer, to_exchange) = (None, None);
+        }
         let options = self.options();
         let identity = options.client_cert.as_deref();
         let identity =
@@ -251,6 +255,19 @@ mod tests {
         assert_eq!(headers.digest(), signed(Some("session-token-1")).digest());
         assert_ne!(headers.digest(), signed(Some("session-token-2")).digest());
         assert_ne!(headers.digest(), signed(None).digest());
+    }
+
+    #[test]
+    fn a_header_of_the_users_stands_for_what_would_come_of_a_key() {
+        let never: Arc<dyn Interrupt> = Arc::new(crate::base::interrupt::Uninterrupted);
+        let exchanges = |more: &str| {
+            let json = format!(r#"{{"format":"watsonx","url":"https://h","key":"api-key-1"{more}}}"#);
+            let client = super::super::tests::client(&json).unwrap();
+            client.headers(&never).unwrap().to_exchange().is_some()
+        };
+        assert!(exchanges(""));
+        assert!(exchanges(r#","headers":{"x-title":"t"}"#));
+        assert!(!exchanges(r#","headers":{"Authorization":"ZenApiKey zen"}"#));
     }
 
     #[test]

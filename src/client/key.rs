@@ -212,6 +212,21 @@ mod tests {
     }
 
     #[test]
+    fn the_hint_names_all_that_is_missing() {
+        let hint = |format: &str, host: &str| {
+            client(&format!(r#"{{"format":"{format}","url":"https://{host}"}}"#)).unwrap().key_hint()
+        };
+        let e = hint("bedrock", "bedrock-runtime.us-east-1.amazonaws.com");
+        assert!(
+            e.contains("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_BEARER_TOKEN_BEDROCK,"),
+            "{e}"
+        );
+        let e = hint("sagemaker", "runtime.sagemaker.us-east-1.amazonaws.com");
+        assert!(e.contains("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in this process"), "{e}");
+        assert!(hint("sagemaker", "h").contains("`key` = `env:AWS_ACCESS_KEY_ID`"));
+    }
+
+    #[test]
     fn a_key_goes_by_itself_to_no_other_server_of_tokens() {
         let json =
             |more: &str| format!(r#"{{"format":"watsonx","url":"https://eu-de.ml.cloud.ibm.com"{more}}}"#);

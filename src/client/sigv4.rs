@@ -69,8 +69,8 @@ impl Signer {
         now: SystemTime,
     ) -> Vec<(&'static str, Zeroizing<String>)> {
         let time = timestamp(now);
-        let authority = endpoint.authority().map_or("", |authority| authority.as_str());
-        let mut headers = vec![("content-type", content_type), ("host", authority), ("x-amz-date", &time)];
+        let host = host_header(endpoint);
+        let mut headers = vec![("content-type", content_type), ("host", &*host), ("x-amz-date", &time)];
         headers.extend(self.token.iter().map(|token| ("x-amz-security-token", token.as_str())));
         let authorization = self.authorization("POST", endpoint, &headers, body, &time);
         let token = self.token.iter().map(|token| ("x-amz-security-token", token.clone()));
@@ -107,6 +107,16 @@ impl Signer {
             "AWS4-HMAC-SHA256 Credential={}/{scope}, SignedHeaders={names}, Signature={signature}",
             *self.id
         ))
+    }
+}
+
+/// The header Host as it is sent: without the port that is the scheme's own.
+fn host_header(endpoint: &Uri) -> String {
+    let host = endpoint.host().unwrap_or_default();
+    let own = if endpoint.scheme_str() == Some("https") { 443 } else { 80 };
+    match endpoint.port_u16() {
+        Some(port) if port != own => format!("{host}:{port}"),
+        _ => host.to_owned(),
     }
 }
 
@@ -262,6 +272,20 @@ mod tests {
             (4_107_542_400, "21000301T000000Z"),
         ] {
             assert_eq!(timestamp(UNIX_EPOCH + Duration::from_secs(seconds)), text);
+        }
+    }
+
+    #[test]
+    fn the_host_is_signed_as_it_is_sent() {
+        for (url, host) in [
+            ("https://h.example/", "h.example"),
+            ("https://h.example:443/", "h.example"),
+            ("https://h.example:80/", "h.example:80"),
+            ("http://127.0.0.1:80/", "127.0.0.1"),
+            ("http://127.0.0.1:443/", "127.0.0.1:443"),
+            ("http://[::1]:8080/", "[::1]:8080"),
+        ] {
+            assert_eq!(host_header(&url.parse().unwrap()), host, "{url}");
         }
     }
 

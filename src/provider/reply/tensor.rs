@@ -8,6 +8,8 @@ use crate::provider::json::Error;
 
 /// Types whose numbers are those of an embedding.
 const FLOATS: [&str; 4] = ["FP16", "BF16", "FP32", "FP64"];
+/// The bytes that are kept of the name of a type.
+const KIND_MAX: usize = 40;
 /// The longest shape that is read; an embedding's has two dimensions.
 const DIMENSIONS_MAX: usize = 8;
 
@@ -47,7 +49,7 @@ fn output(rows: &mut Rows, reader: &mut Reader<'_>) -> Result<(), Error> {
             Ok(())
         }
         "datatype" if kind.is_none() => {
-            kind = Some(String::from_utf8_lossy(reader.raw()?).trim_matches('"').to_owned());
+            kind = Some(read_kind(reader)?);
             Ok(())
         }
         "data" if !has_data => {
@@ -84,6 +86,15 @@ fn data(rows: &mut Rows, reader: &mut Reader<'_>) -> Result<(), Error> {
         }),
         _ => rows.vector(reader),
     }
+}
+
+fn read_kind(reader: &mut Reader<'_>) -> Result<String, Error> {
+    if reader.peek() != b'"' {
+        return Err(reader.unexpected("the name of a type"));
+    }
+    let mut kind = Vec::new();
+    reader.string(|part| kind.extend_from_slice(&part[..part.len().min(KIND_MAX - kind.len())]))?;
+    Ok(String::from_utf8_lossy(&kind).into_owned())
 }
 
 fn read_shape(reader: &mut Reader<'_>) -> Result<Vec<u64>, Error> {
@@ -210,6 +221,7 @@ mod tests {
             (r#"{"shape":[1,1],"datatype":"FP32","data":[1],"shape":[2,1]}"#, "'shape' twice"),
             (r#"{"shape":[1,1],"datatype":"INT64","data":[1]}"#, "INT64"),
             (r#"{"shape":[1,1],"data":[1]}"#, "type"),
+            (r#"{"shape":[1,1],"datatype":32,"data":[1]}"#, "type"),
             (r#"{"shape":[1,1],"datatype":"FP32","data":[1]},{}"#, "more than one output"),
         ] {
             let e = read(output).unwrap_err();
