@@ -97,6 +97,47 @@ pub fn read_at(json: &Json, place: &str) -> Option<Reply> {
     Some(reply.finish())
 }
 
+/// The same, of the Open Inference Protocol: one output, whose shape says what its numbers are.
+pub fn read_tensor(json: &Json) -> Option<Reply> {
+    let mut rows = Rows::default();
+    let Json::Object(fields) = json else { return None };
+    let lists = fields.iter().filter(|(key, _)| key == "outputs").map(|(_, value)| value);
+    let outputs: Vec<_> = lists
+        .filter_map(|value| if let Json::Array(items) = value { Some(items) } else { None })
+        .flatten()
+        .collect();
+    let [Json::Object(output)] = &outputs[..] else { return None };
+    let only = |name: &str| {
+        let mut values = output.iter().filter(|(key, _)| key == name).map(|(_, value)| value);
+        values.next().filter(|_| values.next().is_none())
+    };
+    let (Json::Array(shape), Json::Array(data), Json::String(kind)) =
+        (only("shape")?, only("data")?, only("datatype")?)
+    else {
+        return None;
+    };
+    ["FP16", "BF16", "FP32", "FP64"].contains(&kind.as_str()).then_some(())?;
+    match &data[..] {
+        [Json::Array(_), ..] => {
+            for item in data {
+                matches!(item, Json::Array(_)).then_some(())?;
+                row(item, &mut rows)?;
+            }
+        }
+        _ => row(&Json::Array(data.clone()), &mut rows)?,
+    }
+    let mut reply = rows.finish();
+    reply.others.is_empty().then_some(())?;
+    let shape: Vec<u64> = shape.iter().map(Json::whole).collect::<Option<_>>()?;
+    let [texts, width] = shape[..] else { return None };
+    let numbers = (reply.rows * reply.width) as u64;
+    let fits = (reply.rows == 1 && texts.checked_mul(width) == Some(numbers))
+        || (reply.rows as u64, reply.width as u64) == (texts, width);
+    (fits && texts > 0 && width > 0).then_some(())?;
+    (reply.rows, reply.width) = (texts as usize, width as usize);
+    Some(reply)
+}
+
 fn places<'a>(json: &'a Json, place: &str) -> Option<Vec<&'a Json>> {
     let Some(place) = place.strip_prefix('/') else { return Some(vec![json]) };
     let (name, rest) = place.split_at(place.find('/').unwrap_or(place.len()));

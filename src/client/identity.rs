@@ -149,6 +149,9 @@ mod tests {
             r#"{"format": "custom", "input": "/a", "output": "/c"}"#,
             r#"{"headers": {"x-a": "2"}}"#,
             r#"{"headers": {"x-b": "1"}}"#,
+            r#"{"format": "watsonx"}"#,
+            r#"{"format": "watsonx", "token_url": "https://t"}"#,
+            r#"{"format": "watsonx", "token_url": "https://u"}"#,
             r#"{"client_cert": "/no/cert"}"#,
             r#"{"client_cert": "/no/other", "client_key": "/no/key"}"#,
         ];

@@ -7,7 +7,19 @@ use super::Client;
 use super::options::Key;
 use super::policy;
 use super::secret::Secret;
+use super::sigv4::{self, Signer};
 use crate::base::host::is_loopback;
+use crate::provider::{self, Auth};
+
+/// By what a request says who sends it.
+pub(crate) enum Credential<'a> {
+    /// A key, which is sent.
+    Token(Zeroizing<String>),
+    /// An access key, by which requests are signed.
+    Signer(Signer),
+    /// A key, for which the server at this URL gives a token.
+    Exchanged(&'a Uri, Zeroizing<String>),
+}
 
 impl Client {
     /// The key of a request, read now: the option's, or at the format's own server its environment variable.
@@ -15,18 +27,18 @@ impl Client {
     /// # Errors
     /// A key that is configured and cannot be read or may not travel, or none where the provider's own
     /// service needs one.
-    pub(crate) fn key(&self) -> Result<Option<Zeroizing<String>>, String> {
+    pub(crate) fn key(&self) -> Result<Option<Credential<'_>>, String> {
         let may_travel = policy::check_key(&self.endpoint, self.options.allow_http);
         match &self.options.key {
             Some(Key::None) => Ok(None),
-            Some(Key::Secret(key)) => may_travel.and_then(|()| key.read()).map(Some),
+            Some(Key::Secret(key)) => may_travel.and_then(|()| self.credential(key)).map(Some),
             // A header of the user's carries a key already. The environment's would be given away for nothing.
             None if self.options.headers.iter().any(|(name, _)| policy::replaces_key(name)) => Ok(None),
             None if !self.is_at_its_origin() => Ok(None),
             None => {
                 let is_set = |name: &&&str| std::env::var_os(name).is_some_and(|v| !v.is_empty());
                 match self.key_env().iter().find(is_set) {
-                    Some(name) => Secret::Env((*name).into()).read().map(Some),
+                    Some(name) => self.credential(&Secret::Env((*name).into())).map(Some),
                     None if is_loopback(&self.endpoint) => Ok(None),
                     None => Err(self.key_hint()),
                 }
@@ -34,10 +46,42 @@ impl Client {
         }
     }
 
+    /// Reads the key, or the access key that it is the first variable of.
+    fn credential(&self, key: &Secret) -> Result<Credential<'_>, String> {
+        match self.provider.spec().auth.signs_for() {
+            Some(service) if is_access_key(key) => {
+                return Signer::read(service, &self.endpoint).map(Credential::Signer);
+            }
+            _ => {}
+        }
+        let key = key.read()?;
+        match &self.token_url {
+            // A token may be given too.
+            Some(url) if !provider::is_jwt(&key) => {
+                policy::check_key(url, self.options.allow_http)?;
+                Ok(Credential::Exchanged(url, key))
+            }
+            _ => Ok(Credential::Token(key)),
+        }
+    }
+
+    /// What cannot be meant by the option `key`.
+    pub(super) fn check_kind_of_key(&self) -> Result<(), String> {
+        match (&self.options.key, self.provider.spec().auth) {
+            (Some(Key::Secret(key)), Auth::Signed(_)) if !is_access_key(key) => Err(format!(
+                "the requests are signed, so the option key names the access key: 'env:{}', with which the other \
+                 variables of AWS are read",
+                sigv4::KEY_ID
+            )),
+            _ => Ok(()),
+        }
+    }
+
     /// Whether the format's environment variable may be sent to this endpoint although the user named no key. It may if
     /// the endpoint is the format's own https server, or this machine for a format whose server runs here.
     fn is_at_its_origin(&self) -> bool {
-        if self.key_env().is_empty() {
+        // A token's server that the user names is not the format's own either.
+        if self.key_env().is_empty() || self.options.token_url.is_some() {
             return false;
         }
         // A region is a name of the provider's own; any other name in braces is a customer's.
@@ -72,6 +116,10 @@ impl Client {
         https(&own) && https(&self.endpoint) && authority(&own) == authority(&self.endpoint)
     }
 
+    fn signs(&self) -> bool {
+        self.provider.spec().auth.signs_for().is_some()
+    }
+
     fn key_env(&self) -> &'static [&'static str] {
         self.provider.spec().key_env
     }
@@ -80,6 +128,13 @@ impl Client {
     pub(crate) fn key_hint(&self) -> String {
         match self.key_env() {
             [] => "no key was sent: give the option key ('env:NAME', 'file:PATH' or the key itself)".into(),
+            [.., name] if self.signs() && self.is_at_its_origin() => format!(
+                "no key is configured: set the environment variables {} in this process",
+                match self.key_env() {
+                    [token, _] => format!("{name} and {}, or {token},", sigv4::SECRET_KEY),
+                    _ => format!("{name} and {}", sigv4::SECRET_KEY),
+                }
+            ),
             [name, ..] if self.is_at_its_origin() => format!(
                 "no key is configured: set the environment variable {name} in this process, or give the \
                  option key ('env:NAME', 'file:PATH' or the key itself)"
@@ -92,9 +147,15 @@ impl Client {
     }
 }
 
+/// Whether `key` names an access key of AWS, of which the id is the first part.
+fn is_access_key(key: &Secret) -> bool {
+    matches!(key, Secret::Env(name) if name == sigv4::KEY_ID)
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::tests::client;
+    use super::Credential;
     use crate::provider;
 
     #[test]
@@ -132,6 +193,8 @@ mod tests {
             ("bedrock", "https://bedrock-runtime.us-east-1.amazonaws.com.evil", false),
             ("bedrock", "https://evil/bedrock-runtime.us-east-1.amazonaws.com", false),
             ("bedrock", "https://bedrock-runtime..amazonaws.com", false),
+            ("sagemaker", "https://runtime.sagemaker.eu-west-1.amazonaws.com", true),
+            ("sagemaker", "https://runtime.sagemaker.eu-west-1.amazonaws.com.cn", false),
             ("watsonx", "https://eu-de.ml.cloud.ibm.com", true),
             ("watsonx", "https://ml.cloud.ibm.com", false),
             ("azure", "https://mine.openai.azure.com", false),
@@ -149,10 +212,49 @@ mod tests {
     }
 
     #[test]
+    fn the_hint_names_all_that_is_missing() {
+        let hint = |format: &str, host: &str| {
+            client(&format!(r#"{{"format":"{format}","url":"https://{host}"}}"#)).unwrap().key_hint()
+        };
+        let e = hint("bedrock", "bedrock-runtime.us-east-1.amazonaws.com");
+        assert!(
+            e.contains("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_BEARER_TOKEN_BEDROCK,"),
+            "{e}"
+        );
+        let e = hint("sagemaker", "runtime.sagemaker.us-east-1.amazonaws.com");
+        assert!(e.contains("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in this process"), "{e}");
+        assert!(hint("sagemaker", "h").contains("`key` = `env:AWS_ACCESS_KEY_ID`"));
+    }
+
+    #[test]
+    fn a_key_goes_by_itself_to_no_other_server_of_tokens() {
+        let json =
+            |more: &str| format!(r#"{{"format":"watsonx","url":"https://eu-de.ml.cloud.ibm.com"{more}}}"#);
+        assert!(client(&json("")).unwrap().is_at_its_origin());
+        let other = client(&json(r#","token_url":"https://iam.evil.example""#)).unwrap();
+        assert!(!other.is_at_its_origin());
+        assert_eq!(other.token_url().unwrap().to_string(), "https://iam.evil.example/identity/token");
+    }
+
+    #[test]
+    fn a_signature_is_by_the_access_key_alone() {
+        let e =
+            client(r#"{"format":"sagemaker","url":"https://h","key":"k-literal"}"#).unwrap_err().to_string();
+        assert!(e.contains("env:AWS_ACCESS_KEY_ID") && !e.contains("k-literal"), "{e}");
+        for json in [
+            r#"{"format":"sagemaker","url":"https://h","key":"env:AWS_ACCESS_KEY_ID"}"#,
+            r#"{"format":"sagemaker","url":"https://h","key":""}"#,
+            r#"{"format":"bedrock","url":"https://h","key":"k-literal"}"#,
+        ] {
+            assert!(client(json).is_ok(), "{json}");
+        }
+    }
+
+    #[test]
     fn an_empty_key_means_none() {
         let c = client(r#"{"format":"openai","key":""}"#).unwrap();
-        assert_eq!(c.key(), Ok(None));
+        assert!(matches!(c.key(), Ok(None)));
         let c = client(r#"{"format":"openai","url":"http://127.0.0.1:1","key":"k"}"#).unwrap();
-        assert_eq!(c.key().unwrap().unwrap().as_str(), "k");
+        assert!(matches!(c.key(), Ok(Some(Credential::Token(key))) if *key == "k"));
     }
 }

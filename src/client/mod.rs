@@ -2,7 +2,7 @@
 
 pub mod headers;
 mod identity;
-mod key;
+pub(crate) mod key;
 pub mod learned;
 pub mod options;
 pub mod pace;
@@ -11,7 +11,9 @@ pub mod policy;
 pub mod registry;
 mod scrub;
 pub mod secret;
+mod sigv4;
 pub mod stats;
+pub mod token;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,6 +34,7 @@ use options::{Cache, Options, Scope};
 use pace::Pace;
 use plan::Ceilings;
 use stats::Stats;
+use token::Tokens;
 
 /// One configured endpoint.
 #[derive(Debug, Clone)]
@@ -50,6 +53,9 @@ pub struct Client {
     stats: Arc<Stats>,
     learned: Arc<Learned>,
     pace: Arc<Pace>,
+    /// Who gives a token for the key, where the format's servers take no key.
+    token_url: Option<Uri>,
+    tokens: Arc<Tokens>,
 }
 
 impl Client {
@@ -93,6 +99,14 @@ impl Client {
                 (endpoint, model)
             }
         };
+        let token_url = provider::token_url(options.token_url.as_deref(), spec).map_err(invalid)?;
+        if let (Some(url), true) = (&token_url, options.token_url.is_some()) {
+            policy::check_host(url).map_err(invalid)?;
+            if let Some(options::Key::Secret(key)) = &options.key {
+                policy::check_key(url, options.allow_http)
+                    .map_err(|e| invalid(format!("{e} (key: {key}, which goes to token_url)")))?;
+            }
+        }
         let identity = identity::identity(spec.name, &endpoint, &model, &options);
         let mut client = Client {
             name: name.into(),
@@ -108,11 +122,14 @@ impl Client {
             stats: Arc::default(),
             pace: Pace::of(identity),
             learned: Arc::default(),
+            token_url,
+            tokens: Arc::default(),
         };
         // Of format 'custom' the user writes the request, and with it what a text needs.
         let is_plain = spec.input_type.is_none() && spec.name != "custom";
         client.prefixes = client.ask(None).model.filter(|_| is_plain).and_then(prefixes::of_model);
         client.check_certificate().map_err(invalid)?;
+        client.check_kind_of_key().map_err(invalid)?;
         client.provider.accepts(&client.ask(None)).map_err(invalid)?;
         if client.options.normalize && client.encoding() != Encoding::Float32 {
             let encoding = client.encoding().name();
@@ -154,7 +171,8 @@ impl Client {
 
     /// A copy for a child process, with counters and a pace of its own.
     pub(crate) fn renewed(&self) -> Arc<Client> {
-        Arc::new(Client { stats: Arc::default(), pace: Pace::of(self.identity), ..self.clone() })
+        let (stats, pace, tokens) = (Arc::default(), Pace::of(self.identity), Arc::default());
+        Arc::new(Client { stats, pace, tokens, ..self.clone() })
     }
 
     /// The same client with the counters of `old`.
@@ -186,6 +204,16 @@ impl Client {
     /// Where requests go.
     pub(crate) fn endpoint(&self) -> &Uri {
         &self.endpoint
+    }
+
+    /// Who gives a token for the key, where the format's servers take no key.
+    pub(crate) fn token_url(&self) -> Option<&Uri> {
+        self.token_url.as_ref()
+    }
+
+    /// The token for the key.
+    pub(crate) fn tokens(&self) -> &Tokens {
+        &self.tokens
     }
 
     /// The model inside the process, for a client of format `local`.

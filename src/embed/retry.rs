@@ -16,8 +16,9 @@ use crate::base::interrupt::{Interrupt, SLICE};
 use crate::client::Client;
 use crate::client::headers::Headers;
 use crate::client::{plan, policy};
+use crate::embed::token::{self, Exchanged};
 use crate::provider::{self, Failure, HttpReply, Reply, Verdict};
-use crate::transport::{self, Kind, Sender, Target, Trouble};
+use crate::transport::{self, Exchange, Kind, Sender, Target, Trouble};
 
 const BACKOFF_FIRST: Duration = Duration::from_millis(500);
 const BACKOFF_MOST: Duration = Duration::from_secs(8);
@@ -66,12 +67,35 @@ pub struct Request<'a> {
     pub turn: &'a Mutex<()>,
 }
 
-/// A failed attempt.
-struct Failed {
+/// A failed attempt. Every failure leaves by one of the two functions that make one, so that no message holds a key.
+pub(super) struct Failed {
     status: Option<u16>,
     failure: Failure,
     /// Where no reply came, what that means.
     kind: Option<Kind>,
+}
+
+impl Failed {
+    /// No reply came.
+    pub(super) fn no_reply(headers: &Headers, trouble: Trouble) -> Failed {
+        let kind = trouble.kind;
+        let verdict = match kind {
+            Kind::Permanent | Kind::Late | Kind::NobodyThere => Verdict::Permanent,
+            Kind::Unreachable | Kind::Broken => Verdict::Retry(None),
+        };
+        let failure = quoted(headers, Failure { message: trouble.message, verdict });
+        Failed { status: None, failure, kind: Some(kind) }
+    }
+
+    /// A reply came, and says why.
+    pub(super) fn replied(headers: &Headers, status: u16, failure: Failure) -> Failed {
+        Failed { status: Some(status), failure: quoted(headers, failure), kind: None }
+    }
+}
+
+fn quoted(headers: &Headers, failure: Failure) -> Failure {
+    let text = Zeroizing::new(failure.message);
+    Failure { message: headers.quote(&text), verdict: failure.verdict }
 }
 
 /// Sends a request until it succeeds, may not be retried, or time is up. Each time the keys are read anew: one may be
@@ -103,8 +127,8 @@ pub fn send(
                 })
             })?;
             // A proxy may repeat who asks it.
-            for secret in transport::proxy_secrets(client.endpoint()) {
-                headers.hide(&secret);
+            for url in [Some(client.endpoint()), client.token_url()].into_iter().flatten() {
+                transport::proxy_secrets(url).into_iter().for_each(|secret| headers.hide(&secret));
             }
             Ok(headers)
         };
@@ -124,7 +148,7 @@ pub fn send(
         }
         drop(waiting.take());
         attempts += 1;
-        let failed = match attempt(client, &headers, request.body, deadline, interrupt) {
+        let failed = match attempt(client, &mut headers, request.body, deadline, interrupt) {
             Ok(reply) => {
                 stats.texts.fetch_add(request.texts.len() as u64, Relaxed);
                 stats.tokens.fetch_add(reply.tokens.unwrap_or(0), Relaxed);
@@ -249,33 +273,21 @@ fn wait_turn(
 
 fn attempt(
     client: &Client,
-    headers: &Headers,
+    headers: &mut Headers,
     body: &[u8],
     deadline: Instant,
     interrupt: &Arc<dyn Interrupt>,
 ) -> Result<Reply, Failed> {
     let (provider, target) = (client.provider(), target(client));
-    let start = Instant::now();
-    let sender = Sender { headers: headers.map(), identity: headers.identity() };
-    let exchange = transport::exchange(&target, sender, body, deadline, interrupt);
-    let size = exchange.as_ref().map_or(0, |exchange| exchange.body.len());
-    client.stats().exchanged(body.len(), size, start.elapsed());
-    // Every failure leaves by one of these two, so that no message holds a key.
-    let quoted = |failure: Failure| {
-        let text = Zeroizing::new(failure.message);
-        Failure { message: headers.quote(&text), verdict: failure.verdict }
-    };
-    let no_reply = |trouble: Trouble| {
-        let kind = trouble.kind;
-        let verdict = match kind {
-            Kind::Permanent | Kind::Late | Kind::NobodyThere => Verdict::Permanent,
-            Kind::Unreachable | Kind::Broken => Verdict::Retry(None),
-        };
-        let failure = quoted(Failure { message: trouble.message, verdict });
-        Failed { status: None, failure, kind: Some(kind) }
-    };
-    let replied = |status, failure| Failed { status: Some(status), failure: quoted(failure), kind: None };
-    let mut exchange = exchange.map_err(no_reply)?;
+    let token = token::put(client, headers, None, deadline, interrupt)?;
+    let mut exchange = exchange(client, headers, body, deadline, interrupt)?;
+    // A token may end before its time.
+    if let (401, Some(Exchanged { text, is_fresh: false })) = (exchange.status, token) {
+        token::put(client, headers, Some(&text), deadline, interrupt)?;
+        exchange = self::exchange(client, headers, body, deadline, interrupt)?;
+    }
+    let headers = &*headers;
+    let replied = |status, failure| Failed::replied(headers, status, failure);
     let status = exchange.status;
     if exchange.is_success() {
         headers.mask(&mut exchange.body);
@@ -286,7 +298,7 @@ fn attempt(
         };
         return reply.map_err(|wrong| match go_on() {
             true => replied(status, wrong),
-            false => no_reply(transport::too_late(&target)),
+            false => Failed::no_reply(headers, transport::too_late(&target)),
         });
     }
     // The keys are hidden before the text is read, since a reader leaves copies behind.
@@ -305,6 +317,23 @@ fn attempt(
         failed.failure.message = format!("{} (the url was {asked})", failed.failure.message);
     }
     Err(failed)
+}
+
+/// Sends the request once.
+fn exchange(
+    client: &Client,
+    headers: &Headers,
+    body: &[u8],
+    deadline: Instant,
+    interrupt: &Arc<dyn Interrupt>,
+) -> Result<Exchange, Failed> {
+    let start = Instant::now();
+    let signed = headers.map(client.endpoint(), body);
+    let sender = Sender { headers: &signed, identity: headers.identity() };
+    let exchange = transport::exchange(&target(client), sender, body, deadline, interrupt);
+    let size = exchange.as_ref().map_or(0, |exchange| exchange.body.len());
+    client.stats().exchanged(body.len(), size, start.elapsed());
+    exchange.map_err(|trouble| Failed::no_reply(headers, trouble))
 }
 
 fn target(client: &Client) -> Target<'_> {

@@ -1,8 +1,8 @@
-//! AWS Bedrock, `/model/ID/invoke`: the model's name selects the body. Signed by an API key of Bedrock.
+//! AWS Bedrock, `/model/ID/invoke`: the model's name selects the body. It takes an API key of Bedrock, or a signature.
 //!
-//! Source: litellm 1.106.2 (`llms/bedrock/embed`) for the bodies of Titan, Nova and Cohere. SigV4 is not spoken.
+//! Source: litellm 1.106.2 (`llms/bedrock/embed`) for the bodies of Titan, Nova and Cohere, boto3 1.44.5 for the rest.
 
-use super::{BASE, Fixed, Input, InputType, Model, Paths, Plain, Spec, Truncate, Varied};
+use super::{Auth, BASE, Fixed, Input, InputType, Model, Paths, Plain, Spec, Truncate, Varied};
 
 const TITAN: Spec = Spec {
     name: "bedrock",
@@ -13,11 +13,12 @@ const TITAN: Spec = Spec {
         prefix: &[("/model", "/{id}/invoke")],
         other: Some("/invoke"),
     },
-    key_env: &["AWS_BEARER_TOKEN_BEDROCK"],
+    key_env: &["AWS_BEARER_TOKEN_BEDROCK", "AWS_ACCESS_KEY_ID"],
     model: Model::IN_URL,
     batch_size: 1,
     input: Input::Text("inputText"),
-    source: "litellm 1.106.2",
+    auth: Auth::BearerOrSigned("bedrock"),
+    source: "litellm 1.106.2, boto3 1.44.5",
     ..BASE
 };
 

@@ -97,7 +97,7 @@ const WANTS_TLS: &[&str] =
 
 /// Words by which 403 is about who asks, not about what is sent.
 const WHO: &[&str] =
-    &["key", "token", "permission", "credential", "denied", "authoriz", "account", "country"];
+    &["key", "token", "permission", "credential", "signature", "denied", "authoriz", "account", "country"];
 
 /// Classifies a reply by what all providers have in common.
 pub(super) fn classify(reply: &HttpReply<'_>) -> Failure {
@@ -217,6 +217,7 @@ mod tests {
             (r#"{"error":{"message":"a","type":"t"}}"#, "a"),
             (r#"{"error":"b"}"#, "b"),
             (r#"{"message":"c"}"#, "c"),
+            (r#"{"errorCode":"BXNIM0415E","errorMessage":"c"}"#, "c"),
             (r#"{"message":{"detail":"d"}}"#, r#"{"detail":"d"}"#),
             (r#"{"detail":"e"}"#, "e"),
             (r#"{"detail":[{"loc":[],"msg":"f","type":"t"},{"msg":"g"}]}"#, "f; g"),
@@ -235,7 +236,11 @@ mod tests {
         for status in [400, 422, 403, 424] {
             assert_eq!(of(status, "no").verdict, Verdict::Refused, "{status}");
         }
-        assert_eq!(of(403, "invalid API key").verdict, Verdict::Permanent);
+        for who in
+            ["invalid API key", "Signature expired: 20260101T000000Z is now earlier than 20260101T001000Z"]
+        {
+            assert_eq!(of(403, who).verdict, Verdict::Permanent);
+        }
         for status in [401, 402, 404, 405, 498, 501, 505, 301, 307] {
             assert_eq!(of(status, "no").verdict, Verdict::Permanent, "{status}");
         }

@@ -5,7 +5,8 @@
 
 use super::{BASE, Input, InputType, Model, Paths, Plain, Spec, Truncate};
 
-const SHARED: Spec = Spec {
+/// What servers of text-embeddings-inference have in common, wherever they stand.
+pub(super) const SHARED: Spec = Spec {
     model: Model::IN_URL,
     batch_size: 32,
     input: Input::List("inputs"),

@@ -37,7 +37,7 @@ enum Rank {
     ErrorMessage,
     /// `{"error": "…"}`
     Error,
-    /// `{"message": "…"}`, or an object, which is shown as it is.
+    /// `{"message": "…"}`, or an object, which is shown as it is; IBM's IAM: `{"errorMessage": "…"}`.
     Message,
     /// `{"detail": "…"}`, or a list of `{"msg": "…"}`.
     Detail,
@@ -72,7 +72,7 @@ impl Fields {
                     let shown = String::from_utf8_lossy(reader.raw()?).into_owned();
                     self.set(Rank::Message, Some(shown))
                 }
-                ("message", _) => self.set(Rank::Message, text(reader)?),
+                ("message" | "errorMessage", _) => self.set(Rank::Message, text(reader)?),
                 ("detail", b'[') => {
                     let listed = self.listed(reader)?;
                     self.set(Rank::Detail, Some(listed))

@@ -14,6 +14,7 @@ mod gemini;
 mod huggingface;
 mod jina;
 mod json;
+mod kserve;
 mod llamafile;
 #[cfg(feature = "local")]
 mod local;
@@ -26,16 +27,17 @@ mod openai;
 pub mod prefixes;
 mod presets;
 mod reply;
+mod request;
 #[cfg(feature = "rigged")]
 mod rigged;
+mod sagemaker;
+mod spec;
 mod tree;
 mod url;
 mod vertex;
 mod voyage;
 mod watsonx;
 
-use serde::Serialize;
-use serde::ser::{SerializeMap, Serializer};
 use serde_json::{Map, Value};
 
 use crate::base::vector::Encoding;
@@ -43,7 +45,11 @@ use crate::base::vector::Encoding;
 pub use failure::{Failure, HttpReply, Verdict};
 pub use json::GoOn;
 pub use reply::{NO_INDEX, Reply, read, read_as, read_at};
-pub use url::{Paths, complete, endpoint};
+use request::{accepts, input_type};
+use spec::BASE;
+pub(crate) use spec::is_jwt;
+pub use spec::{Auth, Encodings, Fixed, Input, InputType, Model, Spec, Truncate};
+pub use url::{Paths, complete, endpoint, token_url};
 
 /// The formats that have a file of their own.
 static FORMATS: &[&dyn Provider] = &[
@@ -61,10 +67,12 @@ static FORMATS: &[&dyn Provider] = &[
     &cloudflare::CLOUDFLARE,
     &vertex::VERTEX,
     &bedrock::BEDROCK,
+    &sagemaker::SAGEMAKER,
     &watsonx::WATSONX,
     &databricks::DATABRICKS,
     &databricks::SNOWFLAKE,
     &voyage::VOYAGE_AI,
+    &kserve::KServe,
     &custom::Custom,
     #[cfg(feature = "local")]
     &local::Local,
@@ -81,210 +89,6 @@ pub fn find(name: &str) -> Option<&'static dyn Provider> {
 pub fn all() -> impl Iterator<Item = &'static dyn Provider> {
     let presets = presets::PRESETS.iter().map(|p| p as &dyn Provider);
     FORMATS.iter().copied().chain(presets)
-}
-
-/// What a format is, as data.
-#[derive(Debug)]
-pub struct Spec {
-    /// The name users write.
-    pub name: &'static str,
-    /// The endpoint used when no URL is given.
-    pub url: &'static str,
-    /// How a base URL becomes an endpoint.
-    pub paths: Paths,
-    /// Environment variables that hold the key, the official SDK's own first.
-    pub key_env: &'static [&'static str],
-    /// Where the model's name goes.
-    pub model: Model,
-    /// Texts in one request at most.
-    pub batch_size: usize,
-    /// Estimated tokens in one request at most.
-    pub batch_tokens: Option<usize>,
-    /// The field of the texts.
-    pub input: Input,
-    /// The field that asks for a width.
-    pub dimensions: Option<&'static str>,
-    /// The field that says whether over-long text is cut.
-    pub truncate: Option<Truncate>,
-    /// The field that tells queries from documents.
-    pub input_type: Option<InputType>,
-    /// Fields that every request has.
-    pub fixed: &'static [(&'static str, Fixed)],
-    /// The header of the key.
-    pub auth: Auth,
-    /// How vectors of fewer bits are asked for.
-    pub encodings: Option<Encodings>,
-    /// Where the vectors stand in a reply, as a JSON pointer with `*` for a list; none for the usual places.
-    pub output: Option<&'static str>,
-    /// The SDK or page that the facts come from.
-    pub source: &'static str,
-}
-
-/// What most formats have in common.
-const BASE: Spec = Spec {
-    name: "",
-    url: "",
-    paths: Paths { bare: "", complete: &[], prefix: &[], other: None },
-    key_env: &[],
-    model: Model::SENT,
-    batch_size: 1,
-    batch_tokens: None,
-    input: Input::List("input"),
-    dimensions: None,
-    truncate: None,
-    input_type: None,
-    fixed: &[],
-    auth: Auth::Bearer,
-    encodings: None,
-    output: None,
-    source: "",
-};
-
-impl Spec {
-    /// Whether the format has no server of its own, so that a client needs a URL. Its `url` shows one.
-    pub fn needs_url(&self) -> bool {
-        self.url.replace("{model}", "").replace("{id}", "").contains('{')
-    }
-
-    /// Whether a request is more than one flat object.
-    fn has_paths(&self) -> bool {
-        self.input.field().contains('/')
-    }
-}
-
-/// Where the model's name goes.
-#[derive(Debug, Clone, Copy)]
-pub struct Model {
-    /// The field; none where the name stands in the URL alone.
-    pub field: Option<&'static str>,
-    /// What goes before the name in the field.
-    pub prefix: &'static str,
-    /// Whether it is sent even when the user named none (then it is the client's name).
-    pub required: bool,
-}
-
-impl Model {
-    /// In the field `model`, always.
-    pub const SENT: Model = Model { field: Some("model"), prefix: "", required: true };
-    /// In the field `model`, if the user named one.
-    pub const IF_NAMED: Model = Model { required: false, ..Model::SENT };
-    /// In the URL, or nowhere.
-    pub const IN_URL: Model = Model { field: None, ..Model::SENT };
-}
-
-/// How a request says who sends it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Auth {
-    /// `Authorization: Bearer …`
-    Bearer,
-    /// The key in this header.
-    Header(&'static str),
-    /// The same, but a token of an identity provider (a JWT) as a bearer's.
-    HeaderOrBearer(&'static str),
-}
-
-impl Auth {
-    /// The header of `key`, and what stands before the key in it.
-    pub fn header(self, key: &str) -> (&'static str, &'static str) {
-        match self {
-            Auth::Header(name) => (name, ""),
-            Auth::HeaderOrBearer(name) if !is_jwt(key) => (name, ""),
-            _ => ("authorization", "Bearer "),
-        }
-    }
-}
-
-/// Whether a key is a JSON Web Token: three parts of base64, of which the first is a JSON object.
-fn is_jwt(key: &str) -> bool {
-    key.starts_with("eyJ") && key.split('.').count() == 3
-}
-
-/// How texts are sent.
-#[derive(Debug, Clone, Copy)]
-pub enum Input {
-    /// As an array in this field.
-    List(&'static str),
-    /// As an array in this field, a lone text as a string.
-    TextOrList(&'static str),
-    /// As a string in this field, one a request.
-    Text(&'static str),
-    /// In an object each, in an array. A field is a path; `*` is the array that has an object for each text.
-    Items(&'static str),
-}
-
-impl Input {
-    /// The field's name.
-    pub fn field(&self) -> &'static str {
-        match self {
-            Input::List(field) | Input::TextOrList(field) | Input::Text(field) | Input::Items(field) => field,
-        }
-    }
-}
-
-/// How truncation is asked for.
-#[derive(Debug, Clone, Copy)]
-pub enum Truncate {
-    /// A boolean field.
-    Flag(&'static str),
-    /// A field with a word for yes and, where there is one, a word for no.
-    Word(&'static str, &'static str, Option<&'static str>),
-}
-
-/// How queries and documents are told apart.
-#[derive(Debug, Clone, Copy)]
-pub struct InputType {
-    /// The field.
-    pub field: &'static str,
-    /// The provider's word for `query`; `None` leaves the field out.
-    pub query: Option<&'static str>,
-    /// The provider's word for `document`; `None` leaves the field out.
-    pub document: Option<&'static str>,
-    /// Whether a request without one is an error of the provider, so that `document` is sent.
-    pub required: bool,
-}
-
-/// How vectors of fewer bits are asked for.
-#[derive(Debug, Clone, Copy)]
-pub struct Encodings {
-    /// The field.
-    pub field: &'static str,
-    /// Whether it takes a list of them.
-    pub is_list: bool,
-    /// The word for bytes; none where the provider has none.
-    pub int8: Option<&'static str>,
-    /// The word for bits, eight to a number from 0 to 255.
-    pub bit: Option<&'static str>,
-}
-
-impl Encodings {
-    fn word(&self, encoding: Encoding) -> Option<&'static str> {
-        match encoding {
-            Encoding::Float32 => None,
-            Encoding::Int8 => self.int8,
-            Encoding::Bit => self.bit,
-        }
-    }
-}
-
-/// A constant field's value.
-#[derive(Debug, Clone, Copy, Serialize)]
-#[serde(untagged)]
-pub enum Fixed {
-    /// A string.
-    Text(&'static str),
-    /// A boolean.
-    Flag(bool),
-    /// A number.
-    Number(usize),
-    /// An array of one string.
-    Words([&'static str; 1]),
-}
-
-impl Fixed {
-    /// Whether it asks for vectors as base64.
-    fn is_base64(&self) -> bool {
-        matches!(self, Fixed::Text("base64"))
-    }
 }
 
 /// What a request asks for, besides the texts.
@@ -325,40 +129,7 @@ pub trait Provider: Send + Sync {
     /// # Errors
     /// An option that the format has no field for.
     fn accepts(&self, ask: &Ask<'_>) -> Result<(), String> {
-        let spec = self.spec();
-        let name = spec.name;
-        for (option, given) in [("input", ask.input), ("output", ask.output)] {
-            if given.is_some() {
-                return Err(format!("the option '{option}' is for format 'custom' alone: leave it out"));
-            }
-        }
-        if ask.truncate.is_some() && spec.truncate.is_none() {
-            return Err(format!(
-                "format '{name}' has no option 'truncate': leave it out, or set the server's own field by 'body'"
-            ));
-        }
-        if let (Some(false), Some(Truncate::Word(_, _, None))) = (ask.truncate, spec.truncate) {
-            return Err(format!("format '{name}' cannot be asked not to truncate"));
-        }
-        if ask.encoding != Encoding::Float32 {
-            let word = ask.encoding.name();
-            if spec.encodings.and_then(|encodings| encodings.word(ask.encoding)).is_none() {
-                let able =
-                    all().map(Provider::spec).filter(|spec| spec.encodings.is_some()).map(|spec| spec.name);
-                return Err(format!(
-                    "format '{name}' has no option 'encoding' = '{word}': leave it out (formats that have the option: {})",
-                    able.collect::<Vec<_>>().join(", ")
-                ));
-            }
-            if ask.encoding == Encoding::Bit && ask.dimensions.is_some_and(|n| n % 8 != 0) {
-                return Err("with encoding 'bit', dimensions must be a multiple of 8".into());
-            }
-        }
-        let field = spec.input.field().split('/').next().unwrap_or_default();
-        if !matches!(spec.input, Input::Text(path) if path.contains('/')) && ask.body.contains_key(field) {
-            return Err(format!("option 'body' may not set '{field}', which holds the texts"));
-        }
-        input_type(spec, ask.input_type).map(drop)
+        accepts(self.spec(), ask)
     }
 
     /// The field and word that `asked` becomes.
@@ -377,7 +148,7 @@ pub trait Provider: Send + Sync {
         let typed = self.input_type(ask.input_type)?;
         match self.spec().has_paths() {
             true => tree::write(self.spec(), ask, typed, texts).map_err(|e| e.to_string()),
-            false => write(self.spec(), ask, typed, texts).map_err(|e| e.to_string()),
+            false => request::write(self.spec(), ask, typed, texts).map_err(|e| e.to_string()),
         }
     }
 
@@ -442,87 +213,6 @@ impl std::fmt::Debug for dyn Provider {
     }
 }
 
-/// Writes the body of a request; the user's fields win over ours.
-fn write(
-    spec: &Spec,
-    ask: &Ask<'_>,
-    input_type: Option<(&str, &str)>,
-    texts: &[&str],
-) -> serde_json::Result<Vec<u8>> {
-    let room: usize = texts.iter().map(|t| t.len() + t.len() / 8 + 4).sum();
-    let mut json = serde_json::Serializer::new(Vec::with_capacity(room + 256));
-    let mut body = json.serialize_map(None)?;
-    let ours = |name: &str| !ask.body.contains_key(name);
-    if let (Some(name), Some(model)) = (spec.model.field.filter(|name| ours(name)), ask.model) {
-        body.serialize_entry(name, model)?;
-    }
-    // What is asked for as bytes or bits comes as numbers: what base64 of it holds differs.
-    let encoded = spec.encodings.and_then(|all| Some((all, all.word(ask.encoding)?)));
-    let numbers = ask.numbers || encoded.is_some();
-    let wanted = |name: &str, value: &Fixed| {
-        !(numbers && value.is_base64() || encoded.is_some_and(|(encodings, _)| encodings.field == name))
-    };
-    for (name, value) in spec.fixed.iter().filter(|(name, value)| ours(name) && wanted(name, value)) {
-        body.serialize_entry(name, value)?;
-    }
-    if let Some((encodings, word)) = encoded.filter(|(encodings, _)| ours(encodings.field)) {
-        match encodings.is_list {
-            true => body.serialize_entry(encodings.field, &[word])?,
-            false => body.serialize_entry(encodings.field, word)?,
-        }
-    }
-    if let (Some(name), Some(n)) = (spec.dimensions.filter(|name| ours(name)), ask.dimensions) {
-        body.serialize_entry(name, &n)?;
-    }
-    match (spec.truncate, ask.truncate) {
-        (Some(Truncate::Flag(name)), Some(yes)) if ours(name) => body.serialize_entry(name, &yes)?,
-        (Some(Truncate::Word(name, word, _)), Some(true)) if ours(name) => {
-            body.serialize_entry(name, word)?
-        }
-        (Some(Truncate::Word(name, _, Some(word))), Some(false)) if ours(name) => {
-            body.serialize_entry(name, word)?;
-        }
-        _ => {}
-    }
-    if let Some((name, word)) = input_type.filter(|(name, _)| ours(name)) {
-        body.serialize_entry(name, word)?;
-    }
-    // null takes a field out, for servers that refuse what they do not know.
-    for (name, value) in ask.body.iter().filter(|(_, value)| !value.is_null()) {
-        body.serialize_entry(name, value)?;
-    }
-    match (spec.input, texts) {
-        (Input::Text(name) | Input::TextOrList(name), [one]) => body.serialize_entry(name, one)?,
-        (input, many) => body.serialize_entry(input.field(), many)?,
-    }
-    body.end()?;
-    Ok(json.into_inner())
-}
-
-/// The field and word that `asked` becomes for a format.
-///
-/// `query` and `document` are accepted everywhere, so that one SQL text serves symmetric models too.
-fn input_type<'a>(spec: &Spec, asked: Option<&'a str>) -> Result<Option<(&'static str, &'a str)>, String> {
-    let Some(types) = &spec.input_type else {
-        return match asked {
-            None | Some("query" | "document") => Ok(None),
-            Some(word) => Err(format!(
-                "format '{}' has no input types, so {} cannot be sent: put the model's prefix into the text, \
-                 or set the server's own field by the option 'body'",
-                spec.name,
-                crate::base::words::quoted(word)
-            )),
-        };
-    };
-    let word = match asked {
-        Some("query") => types.query,
-        Some("document") => types.document,
-        None if types.required => types.document,
-        own => own,
-    };
-    Ok(word.map(|word| (types.field, word)))
-}
-
 #[cfg(test)]
 pub(crate) mod testing {
     use super::*;
@@ -579,7 +269,7 @@ mod tests {
     /// The rows of docs/providers.md.
     fn documentation() -> String {
         let mut table = String::from(
-            "| format | endpoint | key | a request holds | source |\n| --- | --- | --- | --- | --- |\n",
+            "| format | endpoint | key | a request holds | options | source |\n| --- | --- | --- | --- | --- | --- |\n",
         );
         for provider in all().filter(|p| !["panic", "local", "custom"].contains(&p.spec().name)) {
             let spec = provider.spec();
@@ -589,11 +279,28 @@ mod tests {
                 Auth::Bearer => keys,
                 Auth::Header(name) => format!("{keys} by `{name}`"),
                 Auth::HeaderOrBearer(name) => format!("{keys} by `{name}`, or a token as a bearer's"),
+                Auth::Signed(_) | Auth::BearerOrSigned(_) => format!("{keys} (SigV4)"),
+            };
+            let keys = match spec.token_url {
+                Some(_) => format!("{keys} for a token"),
+                None => keys,
             };
             let tokens = spec.batch_tokens.map(|n| format!(", {n} tokens")).unwrap_or_default();
             let (name, url, size, source) = (spec.name, spec.url, spec.batch_size, spec.source);
             assert!(!source.is_empty(), "{name}");
-            table += &format!("| `{name}` | `{url}` | {keys} | {size}{tokens} | {source} |\n");
+            let encodings = spec.encodings.map_or(String::new(), |all| match all.int8 {
+                Some(_) => "`encoding`".into(),
+                None => "`encoding` (bit)".into(),
+            });
+            let takes = [
+                (spec.dimensions.is_some(), "`dimensions`".to_owned()),
+                (spec.input_type.is_some(), "`input_type`".to_owned()),
+                (spec.truncate.is_some(), "`truncate`".to_owned()),
+                (spec.encodings.is_some(), encodings),
+            ];
+            let takes: Vec<_> = takes.into_iter().filter_map(|(has, option)| has.then_some(option)).collect();
+            let takes = takes.join(", ");
+            table += &format!("| `{name}` | `{url}` | {keys} | {size}{tokens} | {takes} | {source} |\n");
         }
         table
     }

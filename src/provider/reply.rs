@@ -7,6 +7,7 @@
 //! Together with the body this takes twice the size of the body at most: vectors are all that is kept, and a body
 //! that spells more of them than that is refused.
 
+mod tensor;
 mod widths;
 
 use base64_simd::AsOut;
@@ -67,14 +68,25 @@ pub fn read_at(body: &[u8], place: &str, go_on: GoOn<'_>) -> Result<Reply, Failu
 /// # Errors
 /// As there.
 pub fn read_as(body: &[u8], place: &str, encoding: Encoding, go_on: GoOn<'_>) -> Result<Reply, Failure> {
-    let mut rows = Rows { encoding, ..Rows::default() };
+    read_by(body, go_on, |rows, reader| {
+        rows.encoding = encoding;
+        match place {
+            "" => rows.document(reader),
+            place => rows.at(reader, place, true),
+        }
+    })
+}
+
+/// Reads `body` by what knows where its vectors are.
+fn read_by(
+    body: &[u8],
+    go_on: GoOn<'_>,
+    by: impl FnOnce(&mut Rows, &mut Reader<'_>) -> Result<(), Error>,
+) -> Result<Reply, Failure> {
+    let mut rows = Rows::default();
     let mut stopped = false;
     let read = Reader::new(body, go_on).and_then(|mut reader| {
-        let read = match place {
-            "" => rows.document(&mut reader),
-            place => rows.at(&mut reader, place, true),
-        };
-        let read = read.and_then(|()| reader.end());
+        let read = by(&mut rows, &mut reader).and_then(|()| reader.end());
         stopped = reader.is_stopped();
         read
     });
@@ -109,6 +121,14 @@ pub fn read_as(body: &[u8], place: &str, encoding: Encoding, go_on: GoOn<'_>) ->
             Err(Failure { message: format!("the reply {what}: {}", *text), verdict })
         }
     }
+}
+
+/// Reads the tensor of numbers that a reply holds (Open Inference Protocol): flat, with a shape, or nested.
+///
+/// # Errors
+/// As [`read`]; a shape that does not say what the numbers are.
+pub(super) fn read_tensor(body: &[u8], go_on: GoOn<'_>) -> Result<Reply, Failure> {
+    read_by(body, go_on, tensor::outputs)
 }
 
 /// A gateway may answer 200 to a request that failed behind it.

@@ -58,6 +58,24 @@ pub fn endpoint(url: Option<&str>, spec: &Spec, model: &str) -> Result<Uri, Stri
     text.parse().map_err(|e| format!("the url is not a URL: {e}"))
 }
 
+/// Who gives a token for a key: the server at `url`, or the format's own; none for a format that needs no token.
+///
+/// # Errors
+/// As [`complete`]; a query, in which a key would be shown; a URL for a format that needs no token.
+pub fn token_url(url: Option<&str>, spec: &Spec) -> Result<Option<Uri>, String> {
+    let paths = Paths { bare: "/identity/token", complete: &[], prefix: &[], other: None };
+    let wrong = |why: String| format!("option 'token_url': {why}");
+    match (url, spec.token_url) {
+        (None, None) => Ok(None),
+        (Some(_), None) => Err(wrong(format!(
+            "format '{}' sends the key itself, and exchanges it for no token: leave it out",
+            spec.name
+        ))),
+        (Some(url), Some(_)) if url.contains('?') => Err(wrong("it takes no query".into())),
+        (url, Some(own)) => complete(url.unwrap_or(own), &paths).map(Some).map_err(wrong),
+    }
+}
+
 /// `text` for a path: all but letters, digits and `plain` in percent.
 fn encoded(text: &str, plain: &[u8]) -> String {
     let mut out = String::new();

@@ -1,6 +1,6 @@
 //! Google Cloud's Vertex AI, `:predict`; the region and the project stand in the URL.
 //!
-//! Source: litellm 1.106.2 (`llms/vertex_ai`). The token lives an hour, so it is read for each request:
+//! Source: litellm 1.106.2 (`llms/vertex_ai`), google-genai 3.4.0, which sends the same. The token lives an hour, so it is read for each request:
 //! `key` = `file:PATH` of what `gcloud auth print-access-token` wrote. Newer models take one text a request: lower
 //! `batch_size` for them.
 
@@ -28,7 +28,7 @@ pub(super) static VERTEX: Plain = Plain(Spec {
         required: false,
     }),
     output: Some("/predictions/*/embeddings/values"),
-    source: "litellm 1.106.2",
+    source: "litellm 1.106.2, google-genai 3.4.0",
     ..BASE
 });
 

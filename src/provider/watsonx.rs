@@ -1,6 +1,7 @@
 //! IBM watsonx.ai, `/ml/v1/text/embeddings`. The project goes by the option `body`: `{"project_id": "…"}`.
 //!
-//! Source: litellm 1.106.2 (`llms/watsonx`). The token lives an hour, so it is read for each request.
+//! Source: litellm 1.106.2 (`llms/watsonx`), ibm-watsonx-ai 1.8.1. The servers take a token that lives an hour. IBM's IAM
+//! gives one for an API key; a key that is a token already is sent as it is.
 
 use super::{BASE, Input, Model, Paths, Plain, Spec};
 
@@ -16,12 +17,13 @@ pub(super) static WATSONX: Plain = Plain(Spec {
         ],
         other: None,
     },
-    key_env: &["WATSONX_TOKEN"],
+    key_env: &["WATSONX_APIKEY", "WATSONX_API_KEY", "WATSONX_TOKEN"],
+    token_url: Some("https://iam.cloud.ibm.com/identity/token"),
     model: Model { field: Some("model_id"), ..Model::SENT },
     batch_size: 100,
     input: Input::List("inputs"),
     output: Some("/results/*/embedding"),
-    source: "litellm 1.106.2",
+    source: "litellm 1.106.2, ibm-watsonx-ai 1.8.1",
     ..BASE
 });
 

@@ -8,6 +8,7 @@ use crate::client::options::{Key, Options, Scope};
 use crate::client::registry::{Entry, read_only};
 use crate::client::secret::Secret;
 use crate::client::{Client, policy};
+use crate::provider;
 use crate::sql::value::{Output, Value};
 
 /// A column of a statement on `rembed_clients`: not mentioned, NULL, or a text.
@@ -198,7 +199,7 @@ impl<'a> Columns<'a> {
             // All options stay as they are but those that have a column, which are settled below.
             None => Options { format: None, model: None, url: None, key: None, ..before.clone() },
         };
-        let old_server = (before.url.clone(), before.format.clone());
+        let old_server = (before.url.clone(), before.format.clone(), token_server(&before));
         let text = |t: &str| Ok(t.trim().to_owned());
         let key_given = after.key.is_some() || self.key.is_some();
         after.format = settle("format", self.format, after.format, before.format, |t| {
@@ -211,7 +212,8 @@ impl<'a> Columns<'a> {
             key => Ok(Key::Secret(Secret::parse(key)?)),
         })?;
         // Without a url, the format says where requests go.
-        if after.url != old_server.0 || (after.url.is_none() && after.format != old_server.1) {
+        let is_other = after.url != old_server.0 || (after.url.is_none() && after.format != old_server.1);
+        if is_other || token_server(&after) != old_server.2 {
             if !key_given && matches!(&after.key, Some(Key::Secret(key)) if key.is_literal()) {
                 after.key = None;
             }
@@ -221,6 +223,12 @@ impl<'a> Columns<'a> {
         }
         Ok(after)
     }
+}
+
+/// Who is given the key instead of the server at the url.
+fn token_server(options: &Options) -> Option<String> {
+    let spec = provider::find(options.format.as_deref()?)?.spec();
+    options.token_url.clone().or(spec.token_url.map(str::to_owned))
 }
 
 /// The new value of what has a column and a field in the options. Both may be given, but must not differ. A column that is
@@ -259,6 +267,7 @@ mod tests {
 
     use super::*;
     use crate::base::interrupt::Uninterrupted;
+    use crate::client::key::Credential;
 
     fn session() -> Session {
         Session::new("test", Arc::new(Uninterrupted), None)
@@ -272,6 +281,23 @@ mod tests {
     fn row(session: &Session) -> (String, Option<String>, String) {
         let client = session.row_named("c").unwrap().unwrap().client;
         (client.model().into(), client.shown_key(), client.shown_options())
+    }
+
+    #[test]
+    fn a_new_server_of_tokens_drops_a_literal_key_too() {
+        for (change, is_kept) in [
+            (r#"{"timeout":5}"#, true),
+            (r#"{"token_url":"https://iam.evil.example"}"#, false),
+            (r#"{"token_url":"https://iam.evil.example","key":"sk-2"}"#, true),
+            (r#"{"format":"openai"}"#, false),
+        ] {
+            let s = session();
+            let id = add(&s, r#"{"format":"watsonx","url":"https://eu-de.ml.cloud.ibm.com","key":"sk-1"}"#)
+                .unwrap();
+            s.update(id, id, &Columns { options: Some(Some(change)), ..Columns::default() }, false).unwrap();
+            let after = s.row(id).unwrap().unwrap().client;
+            assert_eq!(after.shown_key().is_some(), is_kept, "{change}");
+        }
     }
 
     #[test]
@@ -331,7 +357,7 @@ mod tests {
         s.update(id, id, &all, false).unwrap();
         let after = s.row(id).unwrap().unwrap().client;
         assert_eq!(after.model(), "new");
-        assert_eq!(after.key().unwrap().unwrap().as_str(), "sk-1");
+        assert!(matches!(after.key(), Ok(Some(Credential::Token(key))) if *key == "sk-1"));
         assert_eq!(after.shown_options(), options);
     }
 

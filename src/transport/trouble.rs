@@ -32,7 +32,7 @@ pub enum Kind {
 
 impl Trouble {
     /// Trouble that stays.
-    pub(super) fn permanent(message: impl Into<String>) -> Trouble {
+    pub fn permanent(message: impl Into<String>) -> Trouble {
         Trouble { message: message.into(), kind: Kind::Permanent }
     }
 }

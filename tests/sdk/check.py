@@ -7,7 +7,7 @@ os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
 os.environ["LITELLM_LOG"] = "ERROR"
 
 sys.path.insert(0, "tests/fake")
-from both import both_ways
+from both import both_ways, lines
 from checks import Checks, bits, cosine, length
 from launch import Fake
 
@@ -353,6 +353,7 @@ def main():
     ]:
         check.run(sdk, fake, plain)
     check.run(both_ways, fake)
+    print("\n".join(lines()))
     print(f"{check.passed} passed, {check.failed} failed")
     return 1 if check.failed else 0
 

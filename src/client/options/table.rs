@@ -153,6 +153,14 @@ options! {
         sender: true,
         local: false,
     }
+    /// where the key is exchanged for a token, for formats whose servers take tokens alone
+    token_url: Option<String> {
+        default: "the format's",
+        read: |at| Ok(Some(at.text()?.into())),
+        vector: Request,
+        sender: false,
+        local: false,
+    }
     /// asked of the provider, and checked in the answer
     dimensions: Option<usize> {
         default: "the model's",

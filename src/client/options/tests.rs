@@ -13,7 +13,7 @@ fn of(value: Value) -> Result<Options> {
 #[test]
 fn every_documented_option_is_accepted_in_json_and_in_pairs() {
     let examples = json!({
-        "format": "openai", "model": "m", "url": "http://localhost", "key": "env:K", "dimensions": 256,
+        "format": "openai", "model": "m", "url": "http://localhost", "key": "env:K", "token_url": "https://t/token", "dimensions": 256,
         "input_type": "query", "normalize": true, "truncate": false, "encoding": "float32", "query_prefix": "q: ",
         "document_prefix": "d: ", "headers": {"X-A": "1"},
         "client_cert": "/etc/c.pem", "client_key": "/etc/c.key", "body": {"user": "u"}, "input": "/texts", "output": "/vectors/*", "timeout": 1.5, "connect_timeout": 2, "retries": 0, "batch_size": 10,

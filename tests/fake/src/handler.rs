@@ -21,6 +21,7 @@ use crate::control;
 use crate::delivery::{Body, Dropped, deliver};
 use crate::fault::{Fault, Reset};
 use crate::rows::{Row, spoil};
+use crate::scenario::Settings;
 use crate::scenario::{Entry, Scenario};
 use crate::server::Server;
 use crate::socket::Connection;
@@ -88,7 +89,7 @@ async fn within(
     let faults: Vec<&Fault> = limited.iter().chain(struck).collect();
     let is_json = body.is_some() || bytes.is_empty();
     let route = Route::find(path, value, settings);
-    let answer = answer(&route, parts, value, is_json, scenario, &faults);
+    let answer = answer(&route, parts, &bytes, value, is_json, scenario, &faults);
     // Counted from the arrival: what the answer costs to compute is part of a server's latency.
     let delay = faults.iter().filter_map(|fault| fault.delay_ms).sum::<u64>() + settings.latency_ms;
     if delay > 0 {
@@ -134,6 +135,7 @@ fn log_entry(
 fn answer(
     route: &Route,
     parts: &Parts,
+    sent: &[u8],
     body: &Value,
     is_json: bool,
     scenario: &Scenario,
@@ -151,6 +153,7 @@ fn answer(
             return Answer::json(200, &json!({"object": "list", "data": [model]}));
         }
         Route::User => return Answer::json(200, &json!({"sub": "fake", "organizations": []})),
+        Route::Token => return token(sent, settings),
         Route::Unknown => {
             return Answer::json(
                 404,
@@ -180,6 +183,24 @@ fn answer(
         out.truncate(out.len() / 2);
     }
     Answer::ok(out)
+}
+
+/// IBM's IAM: the key of the scenario's embeddings, for its API key.
+fn token(sent: &[u8], settings: &Settings) -> Answer {
+    let form = String::from_utf8_lossy(sent);
+    let field = |name: &str| form.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
+    let is_apikey = field("grant_type") == Some("urn%3Aibm%3Aparams%3Aoauth%3Agrant-type%3Aapikey");
+    match (&settings.api_key, &settings.key) {
+        (Some(api_key), Some(key)) if is_apikey && field("apikey") == Some(api_key) => {
+            let life = settings.token_life;
+            let token = json!({"access_token": key, "token_type": "Bearer", "expires_in": life, "scope": "ibm openid"});
+            Answer::json(200, &token)
+        }
+        _ => {
+            let message = "Provided API key could not be found.";
+            Answer::json(400, &json!({"errorCode": "BXNIM0415E", "errorMessage": message, "requestId": "1"}))
+        }
+    }
 }
 
 /// The answer of a fault that leaves nothing of the provider's own.

@@ -29,6 +29,10 @@ pub struct Settings {
     pub max_tokens_per_text: Option<usize>,
     /// The key a request must carry.
     pub key: Option<String>,
+    /// What `/identity/token` gives that key for, without characters that a form escapes.
+    pub api_key: Option<String>,
+    /// The seconds that it says the key lives.
+    pub token_life: f64,
     /// The reply of llama.cpp's `/embedding`.
     pub shape: Shape,
     /// The provider behind `/v1/embeddings`; guessed from the body when absent.
@@ -60,6 +64,8 @@ impl Default for Settings {
             max_texts_too_large: None,
             max_tokens_per_text: None,
             key: None,
+            api_key: None,
+            token_life: 3600.0,
             shape: Shape::default(),
             flavor: None,
             float_only: false,
@@ -211,6 +217,7 @@ impl Entry {
             "path": self.path,
             "headers": headers,
             "body": body,
+            "sent": String::from_utf8_lossy(&self.body),
             "texts": self.texts,
             "status": self.status.load(Relaxed),
             "connection": self.connection,

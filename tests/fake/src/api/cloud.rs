@@ -1,4 +1,4 @@
-//! The clouds' own envelopes: Gemini, Vertex AI, Hugging Face, Cloudflare, Bedrock, watsonx, Snowflake.
+//! The clouds' own envelopes: Gemini, Vertex AI, Hugging Face, Cloudflare, Bedrock, watsonx, Snowflake; and KServe's.
 
 use std::borrow::Cow;
 
@@ -20,6 +20,7 @@ pub enum Cloud {
     Nova,
     Watsonx,
     Snowflake,
+    KServe,
 }
 
 impl Cloud {
@@ -28,12 +29,15 @@ impl Cloud {
         match segments {
             [.., "models", last] if last.ends_with(":batchEmbedContents") => Some(Self::Gemini),
             [.., "models", last] if last.ends_with(":predict") => Some(Self::Vertex),
-            [.., "feature-extraction"] | ["embed"] => Some(Self::HuggingFace),
+            [.., "feature-extraction"] | ["embed"] | ["endpoints", _, "invocations"] => {
+                Some(Self::HuggingFace)
+            }
             ["client", "v4", "accounts", _, "ai", "run", ..] => Some(Self::Cloudflare),
             ["model", id, "invoke"] if id.contains("nova") => Some(Self::Nova),
             ["model", _, "invoke"] => Some(Self::Titan),
             ["ml", "v1", "text", "embeddings"] => Some(Self::Watsonx),
             [.., "inference:embed"] => Some(Self::Snowflake),
+            ["v2", "models", .., "infer"] => Some(Self::KServe),
             _ => None,
         }
     }
@@ -46,7 +50,7 @@ impl Cloud {
         };
         let most = match self {
             Self::Gemini | Self::Cloudflare => 100,
-            Self::HuggingFace => 32,
+            Self::HuggingFace | Self::KServe => 32,
             Self::Titan | Self::Nova => 1,
             _ => 1000,
         };
@@ -69,6 +73,15 @@ impl Cloud {
                     return refuse("required fields are missing");
                 }
                 (&asked["embeddingDimension"], &asked["embeddingPurpose"])
+            }
+            Self::KServe => {
+                let input = &body["inputs"][0];
+                let shape = input["shape"].as_array().map_or(&[][..], Vec::as_slice);
+                let size = shape.iter().map(Value::as_u64).product::<Option<u64>>();
+                if input["datatype"] != "BYTES" || size != Some(texts.len() as u64) {
+                    return refuse("unexpected shape or datatype of an input");
+                }
+                (&Value::Null, &Value::Null)
             }
             _ => (&body["dimensions"], &body["prompt_name"]),
         };
@@ -98,6 +111,19 @@ impl Cloud {
             Self::Nova => (r#"{"embeddings":"#, r#"{"embeddingType":"TEXT","embedding":"#, "}", "}"),
             Self::Watsonx => (r#"{"results":"#, r#"{"embedding":"#, "}", r#","input_token_count":3}"#),
             Self::Snowflake => (r#"{"data":"#, r#"{"embedding":["#, "]}", r#","usage":{"total_tokens":3}}"#),
+            Self::KServe => {
+                let width = rows.iter().find_map(|row| row.values.as_ref()).map_or(0, Vec::len);
+                let shape = json!([rows.len(), width]);
+                let mut out =
+                    br#"{"model_name":"m","outputs":[{"name":"embedding","datatype":"FP32","data":"#.to_vec();
+                // One list of all numbers: without the brackets between the rows.
+                let mut lists = Vec::new();
+                write_list(&mut lists, rows, |out, row| write_row(out, row, false));
+                let text = String::from_utf8_lossy(&lists).replace("],[", ",");
+                out.extend_from_slice(text.get(1..text.len() - 1).unwrap_or_default().as_bytes());
+                put(&mut out, format_args!(r#","shape":{shape}}}]}}"#));
+                return out;
+            }
             Self::Titan => {
                 let mut out = br#"{"embedding":"#.to_vec();
                 if let Some(row) = rows.first() {
@@ -124,6 +150,7 @@ impl Cloud {
                 json!({"error": {"code": status, "message": message, "status": "INVALID_ARGUMENT"}})
             }
             Self::HuggingFace => json!({"error": message, "error_type": "validation"}),
+            Self::KServe => json!({"error": message}),
             Self::Cloudflare => {
                 json!({"success": false, "errors": [{"code": 7009, "message": message}], "result": null})
             }
@@ -147,4 +174,5 @@ pub fn texts(body: &Value) -> Option<Vec<Cow<'_, str>>> {
         .or_else(|| of("requests", "/content/parts/0/text"))
         .or_else(|| of("instances", "/content"))
         .or_else(single)
+        .or_else(|| body.pointer("/inputs/0/data").and_then(texts_in))
 }

@@ -43,6 +43,8 @@ pub enum Route {
     Health,
     Models,
     User,
+    /// Where an API key is exchanged for a token.
+    Token,
     Unknown,
 }
 
@@ -67,6 +69,7 @@ impl Route {
             ["health"] | ["v1", "health"] => Self::Health,
             ["v1", "models"] => Self::Models,
             ["v1", "user"] => Self::User,
+            ["identity", "token"] => Self::Token,
             ["model", id, "invoke"] if id.contains("cohere") => Self::Embed(Api::CohereV1),
             _ => match (Cloud::find(&segments), &segments[..]) {
                 (Some(cloud), _) => Self::Embed(Api::Cloud(cloud)),
