@@ -14,12 +14,18 @@ const MASKED: &str = "REMBED_TEST_MASKED";
 
 /// A provider that wants a new key, and the key. A child of the test knows it masked and nothing else.
 fn guarded() -> (World<'static>, Masked) {
+    guarded_as("key", json!({}))
+}
+
+/// The same, where the fake knows the key by the setting `name`.
+fn guarded_as(name: &str, mut settings: Value) -> (World<'static>, Masked) {
     if let Ok(text) = env::var(MASKED) {
         return (world(json!({})), Masked::from_text(&text));
     }
     let random = || RandomState::new().build_hasher().finish();
     let key = format!("sk-{:016x}{:016x}", random(), random());
-    (world(json!({"width": 4, "key": key})), Masked::of(&key))
+    (settings["width"], settings[name]) = (4.into(), key.as_str().into());
+    (world(settings), Masked::of(&key))
 }
 
 /// Runs `sql` with the key, between `before` and `after`, as parameter 1 and `url` as parameter 2.
@@ -96,6 +102,32 @@ fn a_key_in_a_header() {
     child().env(MASKED, key.to_text()).run_in(&world, |world| {
         let sql = c"SELECT rembed_register('c', 'format', 'openai', 'headers', ?1, 'url', ?2)";
         leaves_nothing(world, &key, sql, "{\"api-key\":\"", "\"}");
+    });
+}
+
+#[test]
+fn a_key_that_is_exchanged() {
+    let (world, key) = guarded_as("api_key", json!({"key": "token-of-the-fake"}));
+    child().env(MASKED, key.to_text()).run_in(&world, |world| {
+        let sql = c"SELECT rembed_register('c', 'format', 'watsonx', 'key', ?1, 'url', replace(?2, '/v1/embeddings', '/ml/v1'),
+                                           'token_url', replace(?2, '/v1/embeddings', '/identity/token'))";
+        leaves_nothing(world, &key, sql, "", "");
+    });
+}
+
+#[test]
+fn a_token_that_a_key_was_exchanged_for() {
+    let (world, token) = guarded_as("key", json!({"api_key": "api-key-of-the-fake"}));
+    child().env(MASKED, token.to_text()).run_in(&world, |world| {
+        let db = open();
+        let url = world.url();
+        let options = json!({"format": "watsonx", "key": "api-key-of-the-fake", "url": url.replace("/v1/embeddings", "/ml/v1"),
+                             "token_url": url.replace("/v1/embeddings", "/identity/token")});
+        db.run("SELECT rembed_register('c', ?1)", [options.to_string()]);
+        assert_eq!(db.embed("a").len(), 4);
+        assert_ne!(token.find_in_memory(), [""; 0], "a token in use is what this test must be able to find");
+        db.close().unwrap();
+        assert_eq!(token.find_in_memory(), [""; 0]);
     });
 }
 
