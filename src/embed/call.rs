@@ -20,6 +20,7 @@ use crate::embed::check::{Checked, check};
 use crate::embed::retry::{self, GivenUp, Request};
 use crate::embed::seen::Seen;
 use crate::embed::tally::Tally;
+use crate::embed::together::{Company, Places, Single, Turn};
 use crate::local::{Loaded, Shape, Trouble};
 use crate::provider::{Ask, Reply};
 
@@ -140,7 +141,7 @@ impl Call {
         self.client.bad_input(why)
     }
 
-    /// Embeds one text, on the caller's thread.
+    /// Embeds one text, on the caller's thread or by the request of another call.
     ///
     /// # Errors
     /// A request that failed, an interrupt.
@@ -151,8 +152,9 @@ impl Call {
         };
         let mut claim = self.claim(text, 0);
         let deadline = Instant::now() + self.client.timeout();
+        let mut arrival = None;
         loop {
-            match claim {
+            let flight = match claim {
                 Claim::Hit(vector) => return hit(vector),
                 Claim::Pending(flight) => {
                     match flight.wait(Some(deadline), interrupt)? {
@@ -161,22 +163,77 @@ impl Call {
                         Waited::Landed(Err(_)) | Waited::NotSent => {}
                     }
                     // Another statement's request has failed: this statement sends its own.
-                    claim = self.claim_again(text, &flight, 0);
+                    flight
                 }
                 Claim::Mine(ticket) => {
-                    ticket.flight().mark_sent();
-                    let key = *ticket.key();
-                    let outcome = match self.request(&[text], self.client.retries(), interrupt) {
-                        Ok(Checked { bad, .. }) if !bad.is_empty() => Err(self.bad_row(&bad[0].1)),
-                        Ok(Checked { vectors, .. }) => Ok(Vector::from(vectors.into_data())),
-                        Err(given_up) => Err(given_up.into_error()),
-                    };
-                    self.land(ticket, outcome.clone());
-                    if let Ok(vector) = &outcome {
-                        self.keep(&[(key, vector.clone())]);
+                    let (key, flight) = (*ticket.key(), ticket.flight().clone());
+                    let is_own = self.bring((ticket, text.into()), deadline, &mut arrival, interrupt)?;
+                    match flight.outcome() {
+                        Some(Ok(vector)) => {
+                            self.client.stats().texts.fetch_add(1, Ordering::Relaxed);
+                            if flight.may_be_kept() {
+                                self.keep(&[(key, vector.clone())]);
+                            }
+                            return Ok(vector);
+                        }
+                        Some(Err(e)) if is_own => return Err(e),
+                        // The call that sent the text was interrupted.
+                        None | Some(Err(Error::Interrupted)) => {}
+                        Some(Err(e)) => {
+                            self.client.stats().errors.fetch_add(1, Ordering::Relaxed);
+                            return Err(self.client.as_own(e));
+                        }
                     }
-                    return outcome;
+                    flight
                 }
+            };
+            claim = self.claim_again(text, &flight, 0);
+        }
+    }
+
+    /// Sends a text, or waits until another call has sent it. Returns whether this call has. `arrival` is its place in the
+    /// order of those who wait, once it has one.
+    fn bring(
+        &self,
+        task: Task,
+        deadline: Instant,
+        arrival: &mut Option<u64>,
+        interrupt: &Arc<dyn Interrupt>,
+    ) -> Result<bool> {
+        let client = &*self.client;
+        task.0.flight().mark_sent();
+        if self.local.is_some() {
+            self.serve_at_once(vec![task], Manner::Together(None), interrupt);
+            return Ok(true);
+        }
+        let options = client.options();
+        let company = Company {
+            vectors: self.key.vectors,
+            times: [client.timeout(), client.connect_timeout()],
+            retries: client.retries(),
+            batch: [options.batch_size, options.batch_tokens],
+        };
+        let (ceilings, most) = (client.ceilings(), client.connections());
+        let asks = Single { company, ceilings, most, deadline, arrival };
+        match Places::of(client.identity()).single(task, asks, interrupt)? {
+            Turn::Leads(_place, tasks) => {
+                let deadline = arrival.map(|_| deadline);
+                self.serve_at_once(tasks, Manner::Together(deadline), interrupt);
+                Ok(true)
+            }
+            Turn::Landed => Ok(false),
+            Turn::TooLong(was_waiting) => {
+                client.stats().errors.fetch_add(1, Ordering::Relaxed);
+                let seconds = client.timeout().as_secs_f64();
+                Err(failed(
+                    client,
+                    match was_waiting {
+                        true => format!(
+                            "waited {seconds} s (option timeout) for one of {most} requests in flight to end (option connections)"
+                        ),
+                        false => format!("no reply within {seconds} s (option timeout)"),
+                    },
+                ))
             }
         }
     }
@@ -267,12 +324,24 @@ impl Call {
     }
 
     /// Answers `tasks`, in one request if that goes: a request that is too large is halved, and one that is
-    /// refused for what it holds is taken apart if `isolate`, so that the other texts get their answers.
+    /// refused for what it holds is taken apart if `isolate`, so that the other texts get their answers. Waits for a place
+    /// among the client's requests in flight.
     pub fn serve(&self, tasks: Vec<Task>, isolate: bool, interrupt: &Arc<dyn Interrupt>) {
+        let places = self.local.is_none().then(|| Places::of(self.client.identity()));
+        let place = places.map(|places| places.batch(self.client.connections(), interrupt)).transpose();
+        match place {
+            Ok(_place) => self.serve_at_once(tasks, Manner::Statement { isolate }, interrupt),
+            Err(e) => fail_all(tasks, &e),
+        }
+    }
+
+    fn serve_at_once(&self, tasks: Vec<Task>, manner: Manner, interrupt: &Arc<dyn Interrupt>) {
         let mut parts = VecDeque::from([(tasks, self.client.retries())]);
         let mut too_many = false;
-        let parts_tally = Tally::of_request();
-        let tallies = [&self.tally, &parts_tally];
+        let parts_tally = manner.tally();
+        let call_tally = if manner.is_together() { &parts_tally } else { &self.tally };
+        let tallies = [call_tally, &parts_tally];
+        let isolate = manner.isolates();
         while let Some((mut tasks, retries)) = parts.pop_front() {
             if let Some(error) = tallies.iter().find_map(|tally| tally.given_up()) {
                 fail_all(tasks, &error);
@@ -280,7 +349,7 @@ impl Call {
             }
             let texts: Vec<&str> = tasks.iter().map(|(_, text)| &**text).collect();
             let is_alone = tasks.len() == 1;
-            let given_up = match self.request(&texts, retries, interrupt) {
+            let given_up = match self.request(&texts, retries, manner, interrupt) {
                 Ok(checked) => {
                     tallies.iter().for_each(|tally| tally.succeeded());
                     if std::mem::take(&mut too_many) {
@@ -302,11 +371,11 @@ impl Call {
                     true
                 }
                 GivenUp::Unreachable(e) => {
-                    self.tally.unreachable(e);
+                    call_tally.unreachable(e);
                     false
                 }
                 GivenUp::Failed(e) if isolate => {
-                    self.tally.failed(e);
+                    call_tally.failed(e);
                     false
                 }
                 GivenUp::Refused(_) | GivenUp::Failed(_) => false,
@@ -364,6 +433,7 @@ impl Call {
         &self,
         texts: &[&str],
         retries: u32,
+        manner: Manner,
         interrupt: &Arc<dyn Interrupt>,
     ) -> Result<Checked, GivenUp> {
         let client = &*self.client;
@@ -371,8 +441,11 @@ impl Call {
         let texts: Vec<Cow<'_, str>> = texts.iter().map(|text| self.prefixed(text)).collect();
         let reply = match &self.local {
             Some(model) => self.compute(model, &texts, interrupt)?,
-            None => self.send(&texts, retries, interrupt)?,
+            None => self.send(&texts, retries, manner.deadline(), interrupt)?,
         };
+        if !manner.is_together() {
+            client.stats().texts.fetch_add(texts.len() as u64, Ordering::Relaxed);
+        }
         let mut checked = check(reply, texts.len(), client.options().dimensions).map_err(failed)?;
         let now = checked.vectors.width();
         if let Err(first) = self.width.compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed) {
@@ -414,14 +487,15 @@ impl Call {
         &self,
         texts: &[Cow<'_, str>],
         retries: u32,
+        deadline: Option<Instant>,
         interrupt: &Arc<dyn Interrupt>,
     ) -> Result<Reply, GivenUp> {
         let client = &*self.client;
         let texts: Vec<&str> = texts.iter().map(|text| &**text).collect();
         let numbers = client.learned().wants_numbers();
-        match self.send_as(numbers, &texts, retries, interrupt) {
+        match self.send_as(numbers, &texts, retries, deadline, interrupt) {
             Err(given_up) if !numbers && refuses_base64(&given_up) => {
-                let reply = self.send_as(true, &texts, retries, interrupt)?;
+                let reply = self.send_as(true, &texts, retries, deadline, interrupt)?;
                 client.learned().refuses_base64();
                 Ok(reply)
             }
@@ -434,6 +508,7 @@ impl Call {
         numbers: bool,
         texts: &[&str],
         retries: u32,
+        deadline: Option<Instant>,
         interrupt: &Arc<dyn Interrupt>,
     ) -> Result<Reply, GivenUp> {
         let client = &*self.client;
@@ -441,7 +516,7 @@ impl Call {
         let ask = Ask { numbers, ..client.ask(input_type) };
         let body = client.provider().request(&ask, texts);
         let body = body.map_err(|text| GivenUp::Failed(failed(client, text)))?;
-        let request = Request { body: &body, texts, retries, turn: &self.turn };
+        let request = Request { body: &body, texts, retries, deadline, turn: &self.turn };
         let (reply, headers) = retry::send(client, &request, interrupt)?;
         if client.cache_key_with(input_type, &headers).as_ref() != Ok(&self.key) {
             self.has_changed.store(true, Ordering::Relaxed);
@@ -468,13 +543,45 @@ impl Call {
         };
         match done {
             Ok(reply) => {
-                stats.texts.fetch_add(texts.len() as u64, Ordering::Relaxed);
                 stats.tokens.fetch_add(reply.tokens.unwrap_or(0), Ordering::Relaxed);
                 Ok(reply)
             }
             Err(Trouble::TooLong(text)) => Err(GivenUp::TooLarge(give_up(text))),
             Err(Trouble::Failed(text)) => Err(GivenUp::Failed(give_up(text))),
             Err(Trouble::Interrupted) => Err(GivenUp::Failed(Error::Interrupted)),
+        }
+    }
+}
+
+/// Whose texts a request has.
+#[derive(Debug, Clone, Copy)]
+enum Manner {
+    /// One statement's.
+    Statement { isolate: bool },
+    /// Single calls', who count their texts themselves; with the end of their time, if that has begun.
+    Together(Option<Instant>),
+}
+
+impl Manner {
+    fn is_together(self) -> bool {
+        matches!(self, Manner::Together(_))
+    }
+
+    fn isolates(self) -> bool {
+        matches!(self, Manner::Together(_) | Manner::Statement { isolate: true })
+    }
+
+    fn deadline(self) -> Option<Instant> {
+        match self {
+            Manner::Together(deadline) => deadline,
+            Manner::Statement { .. } => None,
+        }
+    }
+
+    fn tally(self) -> Tally {
+        match self {
+            Manner::Together(_) => Tally::of_company(),
+            Manner::Statement { .. } => Tally::of_request(),
         }
     }
 }

@@ -8,3 +8,4 @@ pub mod retry;
 pub mod seen;
 pub mod stream;
 pub mod tally;
+pub mod together;
