@@ -1,7 +1,10 @@
-"""Single calls of many connections at once, of two builds side by side: their calls a second, their waits, their requests.
+"""Single calls of many connections at once: their calls a second, their waits, their requests.
 
-usage: bench/singles.py BEFORE.so AFTER.so [CONNECTIONS], 32 by default, with Debian's python3. The fake provider answers
-in 50 ms and works on 8 requests at a time. Each build runs in a process of its own, the two in turn.
+usage: bench/singles.py                     the figures of docs/performance.md
+       bench/singles.py BEFORE.so AFTER.so  two builds side by side, in turn, the median of three runs each
+
+With Debian's python3; REMBED_LIB is the library, by default target/release/libsqlite_rembed.so. The fake provider
+answers in 50 ms; with slots it works on so many requests at one time. 32 connections call, each on a thread.
 """
 
 import json
@@ -15,7 +18,9 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../tests/fake"))
 from launch import Fake  # noqa: E402
 
+LIB = os.environ.get("REMBED_LIB", "target/release/libsqlite_rembed.so")
 SECONDS = 4
+MANY = 32
 
 
 def connect(lib, url, options):
@@ -77,19 +82,46 @@ def compare(fake, before, after, title, connections, settings, options, rounds=3
     )
 
 
+def sweep(fake, lib):
+    print("| `connections` | calls/s, p99 ms: fast API | 8 slots | 4 slots | requests a call |\n| ---: | ---: | ---: | ---: | ---: |")
+    for connections in (4, 8, 9, 16, 32):
+        cells = []
+        for slots in ({}, {"slots": 8}, {"slots": 4}):
+            found = run(fake, lib, MANY, {"latency_ms": 50, **slots}, {"connections": connections})
+            cells.append(f"{found['rate']:.0f}, {found['p99']:.0f}")
+        print(f"| {connections} | {' | '.join(cells)} | {found['requests'] / found['calls']:.2f} |", flush=True)
+    print("\n| 1,000 texts | s | requests |\n| --- | ---: | ---: |")
+    texts = json.dumps([f"text {i}" for i in range(1000)])
+    one_by_one = "SELECT count(rembed('c', value)) FROM json_each(?)"
+    for title, sql, options in (
+        ("`rembed()`, row by row", one_by_one, {}),
+        ("`rembed_prefetch()`, `concurrency` 1", "SELECT rembed_prefetch('c', ?)", {"concurrency": 1}),
+        ("`rembed_prefetch()`", "SELECT rembed_prefetch('c', ?)", {}),
+        ("the same, `batch_size` 16, `concurrency` 1", "SELECT rembed_prefetch('c', ?)", {"batch_size": 16, "concurrency": 1}),
+        ("the same, `batch_size` 16, `concurrency` 8", "SELECT rembed_prefetch('c', ?)", {"batch_size": 16, "concurrency": 8}),
+    ):
+        base = fake.scenario(width=64, latency_ms=50, log=False)
+        db = connect(lib, base, options)
+        start = time.perf_counter()
+        assert db.execute(sql, [texts]).fetchone()[0] == 1000
+        print(f"| {title} | {time.perf_counter() - start:.2f} | {fake.report(base)['requests']} |", flush=True)
+
+
 if __name__ == "__main__":
-    if sys.argv[1] == "--worker":
+    if sys.argv[1:2] == ["--worker"]:
         worker(sys.argv[2], sys.argv[3], int(sys.argv[4]), json.loads(sys.argv[5]))
         sys.exit()
-    before, after = (os.path.abspath(lib) for lib in sys.argv[1:3])
-    many = int(sys.argv[3]) if sys.argv[3:] else 32
+    if not sys.argv[1:]:
+        with Fake() as fake:
+            sweep(fake, os.path.abspath(LIB))
+        sys.exit()
+    before, after = (os.path.abspath(lib) for lib in sys.argv[1:])
     with Fake() as fake:
         print("| calls | calls/s before | after | ratio | p50, p99 ms before | after | requests a call before | after |")
         print("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
         eight = {"latency_ms": 50, "slots": 8}
-        compare(fake, before, after, f"{many} connections, 8 slots, bound 8 (bar 3.5, p99 no more)", many, eight, {"connections": 8})
-        compare(fake, before, after, f"{many} connections, 8 slots, default", many, eight, {})
-        compare(fake, before, after, f"{many} connections, 4 slots, default", many, {"latency_ms": 50, "slots": 4}, {})
-        compare(fake, before, after, f"{many} connections, no bound at the server, default", many, {"latency_ms": 50}, {})
+        compare(fake, before, after, "8 slots, bound 8 (bar 3.5, p99 no more)", MANY, {"latency_ms": 50, "slots": 8}, {"connections": 8})
+        for title, slots in (("8 slots", {"slots": 8}), ("4 slots", {"slots": 4}), ("no slots", {})):
+            compare(fake, before, after, f"{title}, bound by default", MANY, {"latency_ms": 50, **slots}, {})
         compare(fake, before, after, "1 connection (bar 1.00)", 1, {"latency_ms": 50}, {})
         compare(fake, before, after, "1 connection, no latency (bar 1.00)", 1, {}, {})

@@ -89,7 +89,13 @@ impl Call {
         match Places::of(client.identity()).single(task, asks, interrupt)? {
             Turn::Leads(_place, tasks) => {
                 let deadline = arrival.map(|_| deadline);
+                let has_others = tasks.len() > 1;
                 self.serve_at_once(tasks, Manner::Together(deadline), interrupt);
+                if has_others {
+                    // Those that were answered may ask again at once: who does so before the place is free travels in
+                    // the next request.
+                    std::thread::yield_now();
+                }
                 Ok(true)
             }
             Turn::Landed => Ok(false),

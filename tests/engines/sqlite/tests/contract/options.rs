@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use sqlite_host::*;
 
-const NAMES: [&str; 21] = [
+const NAMES: [&str; 22] = [
     "format",
     "model",
     "url",
