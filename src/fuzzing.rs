@@ -28,7 +28,7 @@ pub fn options_of_pairs(pairs: impl IntoIterator<Item = (String, Value)>) -> Res
 pub fn values(options: &Options) -> Value {
     json!({
         "dimensions": options.dimensions, "batch_size": options.batch_size, "batch_tokens": options.batch_tokens,
-        "retries": options.retries, "concurrency": options.concurrency,
+        "retries": options.retries, "concurrency": options.concurrency, "connections": options.connections,
         "requests_per_minute": options.requests_per_minute, "tokens_per_minute": options.tokens_per_minute,
         "timeout": options.timeout.map(|t| t.as_nanos() as u64),
         "connect_timeout": options.connect_timeout.map(|t| t.as_nanos() as u64),

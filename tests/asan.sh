@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # usage: tests/asan.sh [TEST …]
 # The contract tests with AddressSanitizer in the extension, in the host and in its SQLite; leaks are errors too. The tests
-# of arguments, tables, texts, panics and failed allocations, or those named. cargo's last line has the counts.
+# of arguments, tables, texts, threads, panics and failed allocations, or those named. cargo's last line has the counts.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 target=$(rustc -vV | sed -n 's/^host: //p')
 out=$PWD/target/asan
 # Not those of memory and residue, which look at the memory of the process, nor those that wait for megabytes of JSON.
-[ $# -gt 0 ] || set -- functions insert interrupt load loading nomem panic register rows schema scope select texts update
+[ $# -gt 0 ] || set -- functions insert interrupt load loading nomem panic register rows schema scope select texts together update
 
 . tests/fake/start.sh
 build_fake

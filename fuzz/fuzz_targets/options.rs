@@ -72,7 +72,8 @@ fn check(options: &Options, map: &Map<String, Value>) {
     let expected = json!({
         "dimensions": whole("dimensions", 1_048_576.0), "batch_size": whole("batch_size", 1_048_576.0),
         "batch_tokens": whole("batch_tokens", 1_073_741_824.0), "retries": whole("retries", 100.0),
-        "concurrency": whole("concurrency", 256.0), "requests_per_minute": whole("requests_per_minute", most),
+        "concurrency": whole("concurrency", 256.0), "connections": whole("connections", 1024.0),
+        "requests_per_minute": whole("requests_per_minute", most),
         "tokens_per_minute": whole("tokens_per_minute", most), "timeout": nanos("timeout"),
         "connect_timeout": nanos("connect_timeout"), "model": text("model"), "url": text("url"),
         "body": object("body"), "headers": object("headers").len(), "shown": shown

@@ -119,7 +119,7 @@ mod tests {
         let plain = key_of("{}");
         let same = [
             r#"{"timeout": 5, "connect_timeout": 5, "retries": 0, "batch_size": 3, "batch_tokens": 9}"#,
-            r#"{"concurrency": 1, "requests_per_minute": 9, "tokens_per_minute": 9, "scope": "process"}"#,
+            r#"{"concurrency": 1, "connections": 2, "requests_per_minute": 9, "tokens_per_minute": 9, "scope": "process"}"#,
             r#"{"cache": "disk", "url": "https://h/v1/embeddings", "allow_http": true}"#,
         ];
         for same in same {

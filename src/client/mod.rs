@@ -11,6 +11,7 @@ pub mod policy;
 pub mod registry;
 mod scrub;
 pub mod secret;
+pub mod shared;
 mod sigv4;
 pub mod stats;
 pub mod token;
@@ -179,6 +180,11 @@ impl Client {
     pub(crate) fn counting_as(mut self: Arc<Client>, old: &Client) -> Arc<Client> {
         Arc::make_mut(&mut self).stats = old.stats.clone();
         self
+    }
+
+    /// Who sends, for whoever counts requests.
+    pub(crate) fn identity(&self) -> Digest {
+        self.identity
     }
 
     /// Whether it is `other` for whoever counts requests.
@@ -365,6 +371,12 @@ impl Client {
         })
     }
 
+    /// Requests in flight for all its calls in the process. One more than a statement has leaves a place to single calls;
+    /// more would make them travel alone to a server that works on fewer: docs/performance.md has the figures.
+    pub(crate) fn connections(&self) -> usize {
+        self.options.connections.unwrap_or_else(|| self.concurrency() + 1)
+    }
+
     /// What it has learned of its server.
     pub(crate) fn learned(&self) -> &Learned {
         &self.learned
@@ -404,6 +416,14 @@ impl Client {
     pub(crate) fn request_error(&self, status: Option<u16>, message: String, attempts: u32) -> Error {
         let (client, format) = (self.name.clone(), self.format());
         Error::Request(Box::new(RequestError { client, format, status, message, attempts }))
+    }
+
+    /// The error of a request that another client like this one has sent.
+    pub(crate) fn as_own(&self, error: Error) -> Error {
+        match error {
+            Error::Request(e) => Error::Request(Box::new(RequestError { client: self.name.clone(), ..*e })),
+            other => other,
+        }
     }
 
     /// The error of an input that cannot be embedded.

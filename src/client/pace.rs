@@ -1,11 +1,10 @@
 //! When the next request of a client may leave: its limits per minute, and pauses that a reply asked for.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::shared::Shared;
 use crate::base::hash::Digest;
-use crate::base::process::PerProcess;
 
 /// How far requests may run ahead of an even spacing: by as many as are allowed in this time.
 const BURST: Duration = Duration::from_secs(1);
@@ -41,22 +40,12 @@ struct State {
     paused: Option<Instant>,
 }
 
-static ALL: PerProcess<Mutex<HashMap<Digest, Weak<Pace>>>> = PerProcess::new(|_| Mutex::default());
+static ALL: Shared<Pace> = Shared::new();
 
 impl Pace {
     /// The one of all clients of this identity.
     pub fn of(identity: Digest) -> Arc<Pace> {
-        let mut all = ALL.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(shared) = all.get(&identity).and_then(Weak::upgrade) {
-            return shared;
-        }
-        let shared = Arc::new(Pace::default());
-        // Clients come and go with connections. Before the table grows, the entries that no client holds are dropped.
-        if all.len() == all.capacity() {
-            all.retain(|_, old| old.strong_count() > 0);
-        }
-        all.insert(identity, Arc::downgrade(&shared));
-        shared
+        ALL.of(identity)
     }
 
     /// Books a request of `tokens` tokens.

@@ -1,5 +1,7 @@
 //! One call: the requests of a statement for one client and input type, and what they share.
 
+mod single;
+
 use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -14,12 +16,13 @@ use crate::client::options::Cache;
 use crate::client::plan;
 use crate::client::{CacheKey, Client};
 use crate::embed::cache::disk::{self, OpenStore};
-use crate::embed::cache::flight::{Flight, Waited};
+use crate::embed::cache::flight::Flight;
 use crate::embed::cache::{self, Claim, Kept, Memory, Ticket, Vector};
 use crate::embed::check::{Checked, check};
 use crate::embed::retry::{self, GivenUp, Request};
 use crate::embed::seen::Seen;
 use crate::embed::tally::Tally;
+use crate::embed::together::Places;
 use crate::local::{Loaded, Shape, Trouble};
 use crate::provider::{Ask, Reply};
 
@@ -157,47 +160,6 @@ impl Call {
         self.client.bad_input(why)
     }
 
-    /// Embeds one text, on the caller's thread.
-    ///
-    /// # Errors
-    /// A request that failed, an interrupt.
-    pub fn embed_one(&self, text: &str, interrupt: &Arc<dyn Interrupt>) -> Result<Vector> {
-        let hit = |vector| {
-            self.client.stats().cache_hits.fetch_add(1, Ordering::Relaxed);
-            Ok(vector)
-        };
-        let mut claim = self.claim(text, 0);
-        let deadline = Instant::now() + self.client.timeout();
-        loop {
-            match claim {
-                Claim::Hit(vector) => return hit(vector),
-                Claim::Pending(flight) => {
-                    match flight.wait(Some(deadline), interrupt)? {
-                        Waited::Landed(Ok(vector)) => return hit(vector),
-                        Waited::TooLong => return Err(self.waited_too_long()),
-                        Waited::Landed(Err(_)) | Waited::NotSent => {}
-                    }
-                    // Another statement's request has failed: this statement sends its own.
-                    claim = self.claim_again(text, &flight, 0);
-                }
-                Claim::Mine(ticket) => {
-                    ticket.flight().mark_sent();
-                    let key = *ticket.key();
-                    let outcome = match self.request(&[text], self.client.retries(), interrupt) {
-                        Ok(Checked { bad, .. }) if !bad.is_empty() => Err(self.bad_row(&bad[0].1)),
-                        Ok(Checked { vectors, .. }) => Ok(Vector::from(vectors.into_data())),
-                        Err(given_up) => Err(given_up.into_error()),
-                    };
-                    self.land(ticket, outcome.clone());
-                    if let Ok(vector) = &outcome {
-                        self.keep(&[(key, vector.clone())]);
-                    }
-                    return outcome;
-                }
-            }
-        }
-    }
-
     /// Looks for the vector of `text` in the caches, and for a request that asks for it already, be it of the statement
     /// `owner` or of another.
     pub fn claim(&self, text: &str, owner: u64) -> Claim {
@@ -284,12 +246,24 @@ impl Call {
     }
 
     /// Answers `tasks`, in one request if that goes: a request that is too large is halved, and one that is
-    /// refused for what it holds is taken apart if `isolate`, so that the other texts get their answers.
+    /// refused for what it holds is taken apart if `isolate`, so that the other texts get their answers. Waits for a place
+    /// among the client's requests in flight.
     pub fn serve(&self, tasks: Vec<Task>, isolate: bool, interrupt: &Arc<dyn Interrupt>) {
+        let places = self.local.is_none().then(|| Places::of(self.client.identity()));
+        let place = places.map(|places| places.batch(self.client.connections(), interrupt)).transpose();
+        match place {
+            Ok(_place) => self.serve_at_once(tasks, Manner::Statement { isolate }, interrupt),
+            Err(e) => fail_all(tasks, &e),
+        }
+    }
+
+    fn serve_at_once(&self, tasks: Vec<Task>, manner: Manner, interrupt: &Arc<dyn Interrupt>) {
         let mut parts = VecDeque::from([(tasks, self.client.retries())]);
         let mut too_many = false;
-        let parts_tally = Tally::of_request();
-        let tallies = [&self.tally, &parts_tally];
+        let parts_tally = manner.tally();
+        let call_tally = if manner.is_together() { &parts_tally } else { &self.tally };
+        let tallies = [call_tally, &parts_tally];
+        let isolate = manner.isolates();
         while let Some((mut tasks, retries)) = parts.pop_front() {
             if let Some(error) = tallies.iter().find_map(|tally| tally.given_up()) {
                 fail_all(tasks, &error);
@@ -297,7 +271,7 @@ impl Call {
             }
             let texts: Vec<&str> = tasks.iter().map(|(_, text)| &**text).collect();
             let is_alone = tasks.len() == 1;
-            let given_up = match self.request(&texts, retries, interrupt) {
+            let given_up = match self.request(&texts, retries, manner, interrupt) {
                 Ok(checked) => {
                     tallies.iter().for_each(|tally| tally.succeeded());
                     if std::mem::take(&mut too_many) {
@@ -319,11 +293,11 @@ impl Call {
                     true
                 }
                 GivenUp::Unreachable(e) => {
-                    self.tally.unreachable(e);
+                    call_tally.unreachable(e);
                     false
                 }
                 GivenUp::Failed(e) if isolate => {
-                    self.tally.failed(e);
+                    call_tally.failed(e);
                     false
                 }
                 GivenUp::Refused(_) | GivenUp::Failed(_) => false,
@@ -381,6 +355,7 @@ impl Call {
         &self,
         texts: &[&str],
         retries: u32,
+        manner: Manner,
         interrupt: &Arc<dyn Interrupt>,
     ) -> Result<Checked, GivenUp> {
         let client = &*self.client;
@@ -388,8 +363,11 @@ impl Call {
         let texts: Vec<Cow<'_, str>> = texts.iter().map(|text| self.prefixed(text)).collect();
         let reply = match &self.local {
             Some(model) => self.compute(model, &texts, interrupt)?,
-            None => self.send(&texts, retries, interrupt)?,
+            None => self.send(&texts, retries, manner.deadline(), interrupt)?,
         };
+        if !manner.is_together() {
+            client.stats().texts.fetch_add(texts.len() as u64, Ordering::Relaxed);
+        }
         let mut checked =
             check(reply, texts.len(), client.options().dimensions, client.encoding()).map_err(failed)?;
         let now = checked.vectors.width();
@@ -436,14 +414,15 @@ impl Call {
         &self,
         texts: &[Cow<'_, str>],
         retries: u32,
+        deadline: Option<Instant>,
         interrupt: &Arc<dyn Interrupt>,
     ) -> Result<Reply, GivenUp> {
         let client = &*self.client;
         let texts: Vec<&str> = texts.iter().map(|text| &**text).collect();
         let numbers = client.learned().wants_numbers();
-        match self.send_as(numbers, &texts, retries, interrupt) {
+        match self.send_as(numbers, &texts, retries, deadline, interrupt) {
             Err(given_up) if !numbers && refuses_base64(&given_up) => {
-                let reply = self.send_as(true, &texts, retries, interrupt)?;
+                let reply = self.send_as(true, &texts, retries, deadline, interrupt)?;
                 client.learned().refuses_base64();
                 Ok(reply)
             }
@@ -456,6 +435,7 @@ impl Call {
         numbers: bool,
         texts: &[&str],
         retries: u32,
+        deadline: Option<Instant>,
         interrupt: &Arc<dyn Interrupt>,
     ) -> Result<Reply, GivenUp> {
         let client = &*self.client;
@@ -463,7 +443,7 @@ impl Call {
         let ask = Ask { numbers, ..client.ask(input_type) };
         let body = client.provider().request(&ask, texts);
         let body = body.map_err(|text| GivenUp::Failed(failed(client, text)))?;
-        let request = Request { body: &body, texts, retries, turn: &self.turn };
+        let request = Request { body: &body, texts, retries, deadline, turn: &self.turn };
         let (reply, headers) = retry::send(client, &request, interrupt)?;
         if client.cache_key_with(input_type, &headers).as_ref() != Ok(&self.key) {
             self.has_changed.store(true, Ordering::Relaxed);
@@ -490,13 +470,45 @@ impl Call {
         };
         match done {
             Ok(reply) => {
-                stats.texts.fetch_add(texts.len() as u64, Ordering::Relaxed);
                 stats.tokens.fetch_add(reply.tokens.unwrap_or(0), Ordering::Relaxed);
                 Ok(reply)
             }
             Err(Trouble::TooLong(text)) => Err(GivenUp::TooLarge(give_up(text))),
             Err(Trouble::Failed(text)) => Err(GivenUp::Failed(give_up(text))),
             Err(Trouble::Interrupted) => Err(GivenUp::Failed(Error::Interrupted)),
+        }
+    }
+}
+
+/// Whose texts a request has.
+#[derive(Debug, Clone, Copy)]
+enum Manner {
+    /// One statement's.
+    Statement { isolate: bool },
+    /// Single calls', who count their texts themselves; with the end of their time, if that has begun.
+    Together(Option<Instant>),
+}
+
+impl Manner {
+    fn is_together(self) -> bool {
+        matches!(self, Manner::Together(_))
+    }
+
+    fn isolates(self) -> bool {
+        matches!(self, Manner::Together(_) | Manner::Statement { isolate: true })
+    }
+
+    fn deadline(self) -> Option<Instant> {
+        match self {
+            Manner::Together(deadline) => deadline,
+            Manner::Statement { .. } => None,
+        }
+    }
+
+    fn tally(self) -> Tally {
+        match self {
+            Manner::Together(_) => Tally::of_company(),
+            Manner::Statement { .. } => Tally::of_request(),
         }
     }
 }

@@ -8,4 +8,5 @@ pub mod retry;
 pub mod seen;
 pub mod stream;
 pub mod tally;
+pub mod together;
 mod token;

@@ -62,6 +62,8 @@ pub struct Request<'a> {
     pub texts: &'a [&'a str],
     /// Attempts after the first.
     pub retries: u32,
+    /// When its time is up, if that has begun already.
+    pub deadline: Option<Instant>,
     /// Held while a request of the call waits for its turn at the client's pace, so that the time of the others has
     /// not begun yet.
     pub turn: &'a Mutex<()>,
@@ -111,7 +113,7 @@ pub fn send(
     let stats = client.stats();
     let has_pace = !client.pacing().are_none();
     let mut waiting = has_pace.then(|| request.turn.lock().unwrap_or_else(PoisonError::into_inner));
-    let deadline = Instant::now() + client.timeout();
+    let deadline = request.deadline.unwrap_or_else(|| Instant::now() + client.timeout());
     let mut attempts = 0;
     let mut last: Option<Failed> = None;
     let give_up = |status, message, attempts| {
@@ -150,7 +152,6 @@ pub fn send(
         attempts += 1;
         let failed = match attempt(client, &mut headers, request.body, deadline, interrupt) {
             Ok(reply) => {
-                stats.texts.fetch_add(request.texts.len() as u64, Relaxed);
                 stats.tokens.fetch_add(reply.tokens.unwrap_or(0), Relaxed);
                 return Ok((reply, *headers.digest()));
             }

@@ -317,6 +317,14 @@ options! {
         sender: false,
         local: true,
     }
+    /// requests in flight in the whole process; while there are so many, further single calls wait and travel together
+    connections: Option<usize> {
+        default: "one more than `concurrency`",
+        read: |at| at.whole(1, 1024).map(Some),
+        vector: None,
+        sender: false,
+        local: false,
+    }
     /// most requests a minute, of all connections of the process together
     requests_per_minute: Option<u32> {
         default: "none",

@@ -17,7 +17,7 @@ fn every_documented_option_is_accepted_in_json_and_in_pairs() {
         "input_type": "query", "normalize": true, "truncate": false, "encoding": "float32", "query_prefix": "q: ",
         "document_prefix": "d: ", "headers": {"X-A": "1"},
         "client_cert": "/etc/c.pem", "client_key": "/etc/c.key", "body": {"user": "u"}, "input": "/texts", "output": "/vectors/*", "timeout": 1.5, "connect_timeout": 2, "retries": 0, "batch_size": 10,
-        "batch_tokens": 1000, "concurrency": 4, "requests_per_minute": 60, "tokens_per_minute": 1000,
+        "batch_tokens": 1000, "concurrency": 4, "connections": 8, "requests_per_minute": 60, "tokens_per_minute": 1000,
         "cache": "off", "scope": "process", "allow_http": 1
     });
     for option in OPTIONS {

@@ -1,5 +1,6 @@
 //! One text on its way to a provider, and those who wait for it.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::ThreadId;
 use std::time::Instant;
@@ -28,6 +29,8 @@ pub struct Flight {
     sent: OnceLock<Instant>,
     outcome: Mutex<Option<Result<Vector>>>,
     landed: Condvar,
+    /// Whether its vector may be kept. Relaxed: it is set before the outcome, whose lock publishes it.
+    may_be_kept: AtomicBool,
 }
 
 impl Flight {
@@ -38,6 +41,7 @@ impl Flight {
             sent: OnceLock::new(),
             outcome: Mutex::new(None),
             landed: Condvar::new(),
+            may_be_kept: AtomicBool::new(true),
         }
     }
 
@@ -73,23 +77,54 @@ impl Flight {
         self.lock().clone()
     }
 
-    /// Waits for the outcome; `None` if the text is not on its way, and is not sent within a moment.
+    /// Whether its vector may be kept, once it has landed.
+    pub fn may_be_kept(&self) -> bool {
+        self.may_be_kept.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn keep_nowhere(&self) {
+        self.may_be_kept.store(false, Ordering::Relaxed);
+    }
+
+    /// Lets those who wait look whether they are called.
+    pub fn wake(&self) {
+        let _outcome = self.lock();
+        self.landed.notify_all();
+    }
+
+    /// Waits for the outcome, unless the text is not on its way, and is not sent within a moment.
     ///
     /// # Errors
     /// [`Error::Interrupted`] where the wait ended before.
     pub fn wait(&self, deadline: Option<Instant>, interrupt: &Arc<dyn Interrupt>) -> Result<Waited> {
+        Ok(self.wait_or(deadline, interrupt, || false)?.unwrap_or(Waited::NotSent))
+    }
+
+    /// The same; `None` if `is_called` says so, which is asked again after each [`Flight::wake`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn wait_or(
+        &self,
+        deadline: Option<Instant>,
+        interrupt: &Arc<dyn Interrupt>,
+        is_called: impl Fn() -> bool,
+    ) -> Result<Option<Waited>> {
         // A statement of this thread cannot send while it waits here.
         let mut patience = self.thread != std::thread::current().id();
         let mut outcome = self.lock();
         loop {
             if let Some(outcome) = &*outcome {
-                return Ok(Waited::Landed(outcome.clone()));
+                return Ok(Some(Waited::Landed(outcome.clone())));
+            }
+            if is_called() {
+                return Ok(None);
             }
             if !self.is_sent() && !std::mem::take(&mut patience) {
-                return Ok(Waited::NotSent);
+                return Ok(Some(Waited::NotSent));
             }
             if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-                return Ok(Waited::TooLong);
+                return Ok(Some(Waited::TooLong));
             }
             let waited = self.landed.wait_timeout(outcome, SLICE);
             outcome = waited.unwrap_or_else(PoisonError::into_inner).0;

@@ -186,6 +186,7 @@ impl Ticket {
 
     /// Gives the answer to those who wait, and keeps it for nobody else.
     pub fn land_unkept(mut self, outcome: Result<Vector>) {
+        self.flight.keep_nowhere();
         self.finish(outcome, false);
     }
 

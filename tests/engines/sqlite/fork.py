@@ -46,7 +46,8 @@ def embed(db, client, text):
 
 def keep_busy(base, end, seen):
     """What a thread of the parent does: requests, hits, clients that come and go."""
-    db = connect(base)
+    # At their bound, single calls wait for each other: a child must not.
+    db = connect(base, connections=2)
     register = "SELECT rembed_register('mine', 'format', 'openai', 'url', ?)"
     n = 0
     while not end.is_set():
@@ -61,7 +62,7 @@ def child(base, expected):
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.alarm(SECONDS)
     try:
-        db = connect(base)
+        db = connect(base, connections=2)
         assert embed(db, "own", "text 1") == expected
         # Registered by the parent.
         embed(db, "everybody's", f"text of child {os.getpid()}")

@@ -74,6 +74,7 @@ async fn within(
     connection: &Arc<Connection>,
 ) -> Result<Response<Body>, Dropped> {
     let arrived = Instant::now();
+    let mut begun = arrived;
     let settings = &scenario.settings;
     let body: Option<Value> = serde_json::from_slice(&bytes).ok();
     let value = body.as_ref().unwrap_or(&Value::Null);
@@ -87,14 +88,20 @@ async fn within(
     let limited = scenario.over_limit().map(Fault::too_many);
     let struck = settings.faults.iter().filter(|fault| fault.strikes(number, &texts));
     let faults: Vec<&Fault> = limited.iter().chain(struck).collect();
+    let mut slot = None;
+    if let Some(slots) = &scenario.slots {
+        slot = slots.acquire().await.ok();
+        begun = Instant::now();
+    }
     let is_json = body.is_some() || bytes.is_empty();
     let route = Route::find(path, value, settings);
     let answer = answer(&route, parts, &bytes, value, is_json, scenario, &faults);
-    // Counted from the arrival: what the answer costs to compute is part of a server's latency.
+    // Counted from the beginning: what the answer costs to compute is part of a server's latency.
     let delay = faults.iter().filter_map(|fault| fault.delay_ms).sum::<u64>() + settings.latency_ms;
     if delay > 0 {
-        tokio::time::sleep_until((arrived + Duration::from_millis(delay)).into()).await;
+        tokio::time::sleep_until((begun + Duration::from_millis(delay)).into()).await;
     }
+    drop(slot);
     if faults.iter().any(|fault| fault.hang) {
         std::future::pending::<()>().await;
     }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 
 use crate::fault::Fault;
 
@@ -21,6 +22,8 @@ pub struct Settings {
     pub width: usize,
     /// Wait this long before every reply.
     pub latency_ms: u64,
+    /// Work on so many requests at one time; the others wait, and their latency begins when their turn comes.
+    pub slots: Option<usize>,
     /// Refuse a request with more texts: 400.
     pub max_batch: Option<usize>,
     /// Refuse a request with more texts as too large: 413, for Mistral its own 400.
@@ -60,6 +63,7 @@ impl Default for Settings {
         Self {
             width: 768,
             latency_ms: 0,
+            slots: None,
             max_batch: None,
             max_texts_too_large: None,
             max_tokens_per_text: None,
@@ -126,6 +130,7 @@ pub struct Scenario {
     texts: AtomicU64,
     in_flight: AtomicU64,
     peak: AtomicU64,
+    pub slots: Option<Semaphore>,
     connections: Mutex<HashSet<u64>>,
     window: Mutex<VecDeque<Instant>>,
     log: Mutex<VecDeque<Arc<Entry>>>,
@@ -147,6 +152,7 @@ pub struct Entry {
 impl Scenario {
     pub fn new(settings: Settings) -> Self {
         Self {
+            slots: settings.slots.map(Semaphore::new),
             settings,
             born: Instant::now(),
             requests: AtomicU64::new(0),

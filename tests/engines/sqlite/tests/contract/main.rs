@@ -28,4 +28,5 @@ mod secrets;
 mod select;
 mod stranger;
 mod texts;
+mod together;
 mod update;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use sqlite_host::*;
 
-const NAMES: [&str; 21] = [
+const NAMES: [&str; 22] = [
     "format",
     "model",
     "url",
@@ -23,6 +23,7 @@ const NAMES: [&str; 21] = [
     "batch_size",
     "batch_tokens",
     "concurrency",
+    "connections",
     "requests_per_minute",
     "tokens_per_minute",
     "cache",
@@ -36,7 +37,7 @@ fn every_option_of_the_contract_is_accepted_in_every_form() {
         "format": "ollama", "model": "m", "url": "http://localhost:1", "key": "env:K", "dimensions": 256,
         "input_type": "query", "normalize": true, "truncate": true, "headers": {"x-a": "b"},
         "body": {"user": "u"}, "timeout": 1.5, "connect_timeout": 2, "retries": 0, "batch_size": 10,
-        "batch_tokens": 1000, "concurrency": 4, "requests_per_minute": 60, "tokens_per_minute": 1000,
+        "batch_tokens": 1000, "concurrency": 4, "connections": 8, "requests_per_minute": 60, "tokens_per_minute": 1000,
         "cache": "off", "scope": "connection", "allow_http": true
     });
     assert_eq!(all.as_object().unwrap().len(), NAMES.len());

@@ -1,0 +1,127 @@
+"""Single calls of many connections at once: their calls a second, their waits, their requests.
+
+usage: bench/singles.py                     the figures of docs/performance.md
+       bench/singles.py BEFORE.so AFTER.so  two builds side by side, in turn, the median of three runs each
+
+With Debian's python3; REMBED_LIB is the library, by default target/release/libsqlite_rembed.so. The fake provider
+answers in 50 ms; with slots it works on so many requests at one time. 32 connections call, each on a thread.
+"""
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../tests/fake"))
+from launch import Fake  # noqa: E402
+
+LIB = os.environ.get("REMBED_LIB", "target/release/libsqlite_rembed.so")
+SECONDS = 4
+MANY = 32
+
+
+def connect(lib, url, options):
+    db = sqlite3.connect(":memory:", check_same_thread=False)
+    db.enable_load_extension(True)
+    db.load_extension(lib)
+    client = {"format": "openai", "model": "m", "url": f"{url}/v1", "dimensions": 64, **options}
+    db.execute("SELECT rembed_register('c', ?)", [json.dumps(client)])
+    return db
+
+
+def calls(db, name, end, waits):
+    n = 0
+    while (start := time.perf_counter()) < end:
+        n += 1
+        blob = db.execute("SELECT rembed('c', ?)", [f"{name}, text {n}"]).fetchone()[0]
+        assert len(blob) == 256, blob
+        waits.append(time.perf_counter() - start)
+
+
+def worker(lib, url, connections, options):
+    dbs = [connect(lib, url, options) for _ in range(connections)]
+    waits = [[] for _ in dbs]
+    start = time.perf_counter()
+    threads = [
+        threading.Thread(target=calls, args=(db, f"connection {i}", start + SECONDS, waits[i])) for i, db in enumerate(dbs)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    took = time.perf_counter() - start
+    all_waits = sorted(wait for own in waits for wait in own)
+    print(json.dumps({"rate": len(all_waits) / took, "calls": len(all_waits), "p50": all_waits[len(all_waits) // 2] * 1000,
+                      "p99": all_waits[int(len(all_waits) * 0.99)] * 1000}))
+
+
+def run(fake, lib, connections, settings, options):
+    base = fake.scenario(width=64, log=False, **settings)
+    command = [sys.executable, os.path.abspath(__file__), "--worker", lib, base, str(connections), json.dumps(options)]
+    found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    return {**found, "requests": fake.report(base)["requests"]}
+
+
+def median(runs, what):
+    return sorted(run[what] for run in runs)[len(runs) // 2]
+
+
+def compare(fake, before, after, title, connections, settings, options, rounds=3):
+    runs = {name: [] for name in ("before", "after")}
+    for _ in range(rounds):
+        runs["before"].append(run(fake, before, connections, settings, {}))
+        runs["after"].append(run(fake, after, connections, settings, options))
+    old, new = ({what: median(of, what) for what in of[0]} for of in runs.values())
+    print(
+        f"| {title} | {old['rate']:.0f} | {new['rate']:.0f} | {new['rate'] / old['rate']:.2f} | {old['p50']:.0f}, {old['p99']:.0f}"
+        f" | {new['p50']:.0f}, {new['p99']:.0f} | {old['requests'] / old['calls']:.2f} | {new['requests'] / new['calls']:.2f} |",
+        flush=True,
+    )
+
+
+def sweep(fake, lib):
+    print("| `connections` | calls/s, p99 ms: fast API | 8 slots | 4 slots | requests a call |\n| ---: | ---: | ---: | ---: | ---: |")
+    for connections in (4, 8, 9, 16, 32):
+        cells = []
+        for slots in ({}, {"slots": 8}, {"slots": 4}):
+            found = run(fake, lib, MANY, {"latency_ms": 50, **slots}, {"connections": connections})
+            cells.append(f"{found['rate']:.0f}, {found['p99']:.0f}")
+        print(f"| {connections} | {' | '.join(cells)} | {found['requests'] / found['calls']:.2f} |", flush=True)
+    print("\n| 1,000 texts | s | requests |\n| --- | ---: | ---: |")
+    texts = json.dumps([f"text {i}" for i in range(1000)])
+    one_by_one = "SELECT count(rembed('c', value)) FROM json_each(?)"
+    for title, sql, options in (
+        ("`rembed()`, row by row", one_by_one, {}),
+        ("`rembed_prefetch()`, `concurrency` 1", "SELECT rembed_prefetch('c', ?)", {"concurrency": 1}),
+        ("`rembed_prefetch()`", "SELECT rembed_prefetch('c', ?)", {}),
+        ("the same, `batch_size` 16, `concurrency` 1", "SELECT rembed_prefetch('c', ?)", {"batch_size": 16, "concurrency": 1}),
+        ("the same, `batch_size` 16, `concurrency` 8", "SELECT rembed_prefetch('c', ?)", {"batch_size": 16, "concurrency": 8}),
+    ):
+        base = fake.scenario(width=64, latency_ms=50, log=False)
+        db = connect(lib, base, options)
+        start = time.perf_counter()
+        assert db.execute(sql, [texts]).fetchone()[0] == 1000
+        print(f"| {title} | {time.perf_counter() - start:.2f} | {fake.report(base)['requests']} |", flush=True)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--worker"]:
+        worker(sys.argv[2], sys.argv[3], int(sys.argv[4]), json.loads(sys.argv[5]))
+        sys.exit()
+    if not sys.argv[1:]:
+        with Fake() as fake:
+            sweep(fake, os.path.abspath(LIB))
+        sys.exit()
+    before, after = (os.path.abspath(lib) for lib in sys.argv[1:])
+    with Fake() as fake:
+        print("| calls | calls/s before | after | ratio | p50, p99 ms before | after | requests a call before | after |")
+        print("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
+        eight = {"latency_ms": 50, "slots": 8}
+        compare(fake, before, after, "8 slots, bound 8 (bar 3.5, p99 no more)", MANY, {"latency_ms": 50, "slots": 8}, {"connections": 8})
+        for title, slots in (("8 slots", {"slots": 8}), ("4 slots", {"slots": 4}), ("no slots", {})):
+            compare(fake, before, after, f"{title}, bound by default", MANY, {"latency_ms": 50, **slots}, {})
+        compare(fake, before, after, "1 connection (bar 1.00)", 1, {"latency_ms": 50}, {})
+        compare(fake, before, after, "1 connection, no latency (bar 1.00)", 1, {}, {})
