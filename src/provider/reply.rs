@@ -21,6 +21,8 @@ use crate::base::words::{PROVIDER_MESSAGE_MAX, bounded};
 
 /// Numbers that any reply may hold, whatever its size: 1 MiB of them.
 const NUMBERS_FREE: usize = 1 << 18;
+/// The most rows of another width than the first one, which itself may be the odd one of a large request.
+const OTHERS_MAX: usize = 4096;
 /// Unescaped base64 that is decoded at once; groups of four.
 const PIECE: usize = 4096;
 
@@ -307,8 +309,12 @@ impl Rows {
         if reply.rows == reply.nulls.len() {
             reply.width = width;
         } else if width != reply.width {
-            let row =
-                u32::try_from(reply.rows).map_err(|_| reader.shape("too many rows of another width"))?;
+            let row = u32::try_from(reply.rows).ok().filter(|_| reply.others.len() < OTHERS_MAX);
+            let Some(row) = row else {
+                return Err(
+                    reader.shape(format!("more than {OTHERS_MAX} rows have other widths than the first"))
+                );
+            };
             reply.others.push((row, width));
         }
         reply.rows += 1;
