@@ -106,6 +106,20 @@ fn slow_replies() {
 }
 
 #[test]
+fn requests_beyond_the_slots_wait_for_one() {
+    let fake = Fake::start();
+    let base = fake.scenario("slots", json!({"latency_ms": 100, "slots": 2}));
+    let start = Instant::now();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| fake.rows(&base, &["a"]));
+        }
+    });
+    assert!(start.elapsed() >= Duration::from_millis(200), "{:?}", start.elapsed());
+    assert_eq!(fake.report("slots")["peak"], 4);
+}
+
+#[test]
 fn a_hanging_request_is_logged_and_does_not_block() {
     let fake = Fake::start();
     let base = faulty(&fake, json!({"hang": true, "text": "a"}));
