@@ -371,10 +371,13 @@ impl Client {
         })
     }
 
-    /// Requests in flight for all its calls in the process. One more than a statement has leaves a place to single calls;
-    /// more would make them travel alone to a server that works on fewer: docs/performance.md has the figures.
+    /// Requests in flight for all its calls in the process. One more than a statement has leaves a place to single calls. More
+    /// would make them travel alone to a server on this machine, which works on few at one time; an API elsewhere answers
+    /// sooner so: docs/performance.md has the figures.
     pub(crate) fn connections(&self) -> usize {
-        self.options.connections.unwrap_or_else(|| self.concurrency() + 1)
+        let least = self.concurrency() + 1;
+        let most = if is_loopback(&self.endpoint) { least } else { least.max(32) };
+        self.options.connections.unwrap_or(most)
     }
 
     /// What it has learned of its server.

@@ -319,7 +319,7 @@ options! {
     }
     /// requests in flight in the whole process; while there are so many, further single calls wait and travel together
     connections: Option<usize> {
-        default: "one more than `concurrency`",
+        default: "32; one more than `concurrency` on this machine",
         read: |at| at.whole(1, 1024).map(Some),
         vector: None,
         sender: false,
