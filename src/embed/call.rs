@@ -1,30 +1,25 @@
 //! One call: the requests of a statement for one client and input type, and what they share.
 
+mod request;
+mod serve;
 mod single;
 
 use std::borrow::Cow;
-use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
 
 use crate::base::error::{Error, Result};
 use crate::base::hash::Digest;
 use crate::base::interrupt::Interrupt;
-use crate::base::vector::normalize;
 use crate::client::options::Cache;
 use crate::client::plan;
 use crate::client::{CacheKey, Client};
 use crate::embed::cache::disk::{self, OpenStore};
 use crate::embed::cache::flight::Flight;
 use crate::embed::cache::{self, Claim, Kept, Memory, Ticket, Vector};
-use crate::embed::check::{Checked, check};
-use crate::embed::retry::{self, GivenUp, Request};
 use crate::embed::seen::Seen;
 use crate::embed::tally::Tally;
-use crate::embed::together::Places;
-use crate::local::{Loaded, Shape, Trouble};
-use crate::provider::{Ask, Reply};
+use crate::local::{Loaded, Trouble};
 
 /// A text that is to be sent, and the duty to answer it.
 pub type Task = (Ticket, Arc<str>);
@@ -245,96 +240,6 @@ impl Call {
         self.disk.is_some()
     }
 
-    /// Answers `tasks`, in one request if that goes: a request that is too large is halved, and one that is
-    /// refused for what it holds is taken apart if `isolate`, so that the other texts get their answers. Waits for a place
-    /// among the client's requests in flight.
-    pub fn serve(&self, tasks: Vec<Task>, isolate: bool, interrupt: &Arc<dyn Interrupt>) {
-        let places = self.local.is_none().then(|| Places::of(self.client.identity()));
-        let place = places.map(|places| places.batch(self.client.connections(), interrupt)).transpose();
-        match place {
-            Ok(_place) => self.serve_at_once(tasks, Manner::Statement { isolate }, interrupt),
-            Err(e) => fail_all(tasks, &e),
-        }
-    }
-
-    fn serve_at_once(&self, tasks: Vec<Task>, manner: Manner, interrupt: &Arc<dyn Interrupt>) {
-        let mut parts = VecDeque::from([(tasks, self.client.retries())]);
-        let mut too_many = false;
-        let parts_tally = manner.tally();
-        let call_tally = if manner.is_together() { &parts_tally } else { &self.tally };
-        let tallies = [call_tally, &parts_tally];
-        let isolate = manner.isolates();
-        while let Some((mut tasks, retries)) = parts.pop_front() {
-            if let Some(error) = tallies.iter().find_map(|tally| tally.given_up()) {
-                fail_all(tasks, &error);
-                continue;
-            }
-            let texts: Vec<&str> = tasks.iter().map(|(_, text)| &**text).collect();
-            let is_alone = tasks.len() == 1;
-            let given_up = match self.request(&texts, retries, manner, interrupt) {
-                Ok(checked) => {
-                    tallies.iter().for_each(|tally| tally.succeeded());
-                    if std::mem::take(&mut too_many) {
-                        self.client.learned().takes(tasks.len());
-                    }
-                    self.land_all(tasks, &checked);
-                    continue;
-                }
-                Err(given_up) => given_up,
-            };
-            let may_split = match &given_up {
-                GivenUp::TooMany(_) => {
-                    too_many = true;
-                    true
-                }
-                GivenUp::TooLarge(_) => true,
-                GivenUp::Refused(e) if isolate => {
-                    tallies.iter().for_each(|tally| tally.refused(is_alone, e));
-                    true
-                }
-                GivenUp::Unreachable(e) => {
-                    call_tally.unreachable(e);
-                    false
-                }
-                GivenUp::Failed(e) if isolate => {
-                    call_tally.failed(e);
-                    false
-                }
-                GivenUp::Refused(_) | GivenUp::Failed(_) => false,
-            };
-            if is_alone || !may_split {
-                fail_all(tasks, &given_up.into_error());
-                continue;
-            }
-            // The whole was tried as often as the user wants. A part is tried again only where it is a text's last chance.
-            let right = tasks.split_off(tasks.len() / 2);
-            let halves = [tasks, right].map(|part| {
-                let retries = match &given_up {
-                    GivenUp::Refused(_) => retries.min(u32::from(part.len() == 1)),
-                    _ => retries,
-                };
-                (part, retries)
-            });
-            // Breadth first, as good texts are found soonest in large parts; at last down to single texts.
-            if tallies.iter().any(|tally| tally.wants_single_texts()) {
-                halves.into_iter().rev().for_each(|part| parts.push_front(part));
-            } else {
-                parts.extend(halves);
-            }
-        }
-    }
-
-    /// Answers each of `tasks` by its row.
-    fn land_all(&self, tasks: Vec<Task>, checked: &Checked) {
-        let mut bad = checked.bad.iter().peekable();
-        for (i, (ticket, _)) in tasks.into_iter().enumerate() {
-            match bad.next_if(|(row, _)| *row == i) {
-                Some((_, why)) => ticket.land(Err(self.bad_row(why))),
-                None => self.land(ticket, Ok(checked.vectors.row(i).into())),
-            }
-        }
-    }
-
     fn bad_row(&self, why: &str) -> Error {
         failed(&self.client, why.into())
     }
@@ -348,42 +253,6 @@ impl Call {
                 "another statement has sent the same text, and had no reply within {seconds} s (option timeout)"
             ),
         )
-    }
-
-    /// Embeds `texts` in one request.
-    fn request(
-        &self,
-        texts: &[&str],
-        retries: u32,
-        manner: Manner,
-        interrupt: &Arc<dyn Interrupt>,
-    ) -> Result<Checked, GivenUp> {
-        let client = &*self.client;
-        let failed = |text| GivenUp::Failed(failed(client, text));
-        let texts: Vec<Cow<'_, str>> = texts.iter().map(|text| self.prefixed(text)).collect();
-        let reply = match &self.local {
-            Some(model) => self.compute(model, &texts, interrupt)?,
-            None => self.send(&texts, retries, manner.deadline(), interrupt)?,
-        };
-        if !manner.is_together() {
-            client.stats().texts.fetch_add(texts.len() as u64, Ordering::Relaxed);
-        }
-        let mut checked =
-            check(reply, texts.len(), client.options().dimensions, client.encoding()).map_err(failed)?;
-        let now = checked.vectors.width();
-        if let Err(first) = self.width.compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed) {
-            if first != now && self.is_expected {
-                self.other_width.store(now, Ordering::Relaxed);
-                let why = format!("the embedding has {now} numbers, and the vectors before it have {first}");
-                checked.bad = (0..texts.len()).map(|text| (text, why.clone())).collect();
-            } else if first != now {
-                return Err(failed(format!("one reply has {now} dimensions, an earlier one {first}")));
-            }
-        }
-        if client.options().normalize {
-            checked.vectors.rows_mut().for_each(normalize);
-        }
-        Ok(checked)
     }
 
     /// How many tokens `text` has with its prefix: an estimate, since the tokenizer is the provider's. Of a model inside
@@ -408,123 +277,6 @@ impl Call {
             prefix => Cow::Owned([prefix, text].concat()),
         }
     }
-
-    /// Asks the provider.
-    fn send(
-        &self,
-        texts: &[Cow<'_, str>],
-        retries: u32,
-        deadline: Option<Instant>,
-        interrupt: &Arc<dyn Interrupt>,
-    ) -> Result<Reply, GivenUp> {
-        let client = &*self.client;
-        let texts: Vec<&str> = texts.iter().map(|text| &**text).collect();
-        let numbers = client.learned().wants_numbers();
-        match self.send_as(numbers, &texts, retries, deadline, interrupt) {
-            Err(given_up) if !numbers && refuses_base64(&given_up) => {
-                let reply = self.send_as(true, &texts, retries, deadline, interrupt)?;
-                client.learned().refuses_base64();
-                Ok(reply)
-            }
-            done => done,
-        }
-    }
-
-    fn send_as(
-        &self,
-        numbers: bool,
-        texts: &[&str],
-        retries: u32,
-        deadline: Option<Instant>,
-        interrupt: &Arc<dyn Interrupt>,
-    ) -> Result<Reply, GivenUp> {
-        let client = &*self.client;
-        let input_type = self.input_type.as_deref();
-        let ask = Ask { numbers, ..client.ask(input_type) };
-        let body = client.provider().request(&ask, texts);
-        let body = body.map_err(|text| GivenUp::Failed(failed(client, text)))?;
-        let request = Request { body: &body, texts, retries, deadline, turn: &self.turn };
-        let (reply, headers) = retry::send(client, &request, interrupt)?;
-        if client.cache_key_with(input_type, &headers).as_ref() != Ok(&self.key) {
-            self.has_changed.store(true, Ordering::Relaxed);
-        }
-        Ok(reply)
-    }
-
-    /// Asks the model inside the process.
-    fn compute(
-        &self,
-        model: &Loaded,
-        texts: &[Cow<'_, str>],
-        interrupt: &Arc<dyn Interrupt>,
-    ) -> Result<Reply, GivenUp> {
-        let (client, stats) = (&*self.client, self.client.stats());
-        let (start, owned) = (Instant::now(), texts.iter().map(|text| text.clone().into_owned()).collect());
-        let options = client.options();
-        let shape = Shape { dimensions: options.dimensions, truncate: options.truncate == Some(true) };
-        let done = model.embed(owned, shape, client.timeout(), interrupt);
-        stats.exchanged(0, 0, start.elapsed());
-        let give_up = |text| {
-            stats.errors.fetch_add(1, Ordering::Relaxed);
-            failed(client, text)
-        };
-        match done {
-            Ok(reply) => {
-                stats.tokens.fetch_add(reply.tokens.unwrap_or(0), Ordering::Relaxed);
-                Ok(reply)
-            }
-            Err(Trouble::TooLong(text)) => Err(GivenUp::TooLarge(give_up(text))),
-            Err(Trouble::Failed(text)) => Err(GivenUp::Failed(give_up(text))),
-            Err(Trouble::Interrupted) => Err(GivenUp::Failed(Error::Interrupted)),
-        }
-    }
-}
-
-/// Whose texts a request has.
-#[derive(Debug, Clone, Copy)]
-enum Manner {
-    /// One statement's.
-    Statement { isolate: bool },
-    /// Single calls', who count their texts themselves; with the end of their time, if that has begun.
-    Together(Option<Instant>),
-}
-
-impl Manner {
-    fn is_together(self) -> bool {
-        matches!(self, Manner::Together(_))
-    }
-
-    fn isolates(self) -> bool {
-        matches!(self, Manner::Together(_) | Manner::Statement { isolate: true })
-    }
-
-    fn deadline(self) -> Option<Instant> {
-        match self {
-            Manner::Together(deadline) => deadline,
-            Manner::Statement { .. } => None,
-        }
-    }
-
-    fn tally(self) -> Tally {
-        match self {
-            Manner::Together(_) => Tally::of_company(),
-            Manner::Statement { .. } => Tally::of_request(),
-        }
-    }
-}
-
-fn fail_all(tasks: Vec<Task>, error: &Error) {
-    tasks.into_iter().for_each(|(ticket, _)| ticket.land(Err(error.clone())));
-}
-
-/// Whether a server refuses a request since it asks for base64, which every SDK of OpenAI does.
-fn refuses_base64(given_up: &GivenUp) -> bool {
-    let (GivenUp::Refused(Error::Request(e)) | GivenUp::Failed(Error::Request(e))) = given_up else {
-        return false;
-    };
-    let message = e.message.to_ascii_lowercase();
-    let names = ["encoding_format", "embedding_type", "base64"];
-    matches!(e.status, Some(400 | 422)) && names.iter().any(|name| message.contains(name))
 }
 
 fn failed(client: &Client, message: String) -> Error {

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use super::{Call, Manner, Task, failed};
+use super::serve::Manner;
+use super::{Call, Task, failed};
 use crate::base::error::{Error, Result};
 use crate::base::interrupt::Interrupt;
 use crate::embed::cache::flight::Waited;

@@ -1,0 +1,142 @@
+//! Texts are answered: by one request, or by parts of it where the whole fails.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::{Call, Task};
+use crate::base::error::Error;
+use crate::base::interrupt::Interrupt;
+use crate::embed::check::Checked;
+use crate::embed::retry::GivenUp;
+use crate::embed::tally::Tally;
+use crate::embed::together::Places;
+
+/// Whose texts a request has.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Manner {
+    /// One statement's.
+    Statement { isolate: bool },
+    /// Single calls', who count their texts themselves; with the end of their time, if that has begun.
+    Together(Option<Instant>),
+}
+
+impl Manner {
+    pub(super) fn is_together(self) -> bool {
+        matches!(self, Manner::Together(_))
+    }
+
+    pub(super) fn isolates(self) -> bool {
+        matches!(self, Manner::Together(_) | Manner::Statement { isolate: true })
+    }
+
+    pub(super) fn deadline(self) -> Option<Instant> {
+        match self {
+            Manner::Together(deadline) => deadline,
+            Manner::Statement { .. } => None,
+        }
+    }
+
+    pub(super) fn tally(self) -> Tally {
+        match self {
+            Manner::Together(_) => Tally::of_company(),
+            Manner::Statement { .. } => Tally::of_request(),
+        }
+    }
+}
+
+impl Call {
+    /// Answers `tasks`, in one request if that goes: a request that is too large is halved, and one that is
+    /// refused for what it holds is taken apart if `isolate`, so that the other texts get their answers. Waits for a place
+    /// among the client's requests in flight.
+    pub fn serve(&self, tasks: Vec<Task>, isolate: bool, interrupt: &Arc<dyn Interrupt>) {
+        let places = self.local.is_none().then(|| Places::of(self.client.identity()));
+        let place = places.map(|places| places.batch(self.client.connections(), interrupt)).transpose();
+        match place {
+            Ok(_place) => self.serve_at_once(tasks, Manner::Statement { isolate }, interrupt),
+            Err(e) => fail_all(tasks, &e),
+        }
+    }
+
+    pub(super) fn serve_at_once(&self, tasks: Vec<Task>, manner: Manner, interrupt: &Arc<dyn Interrupt>) {
+        let mut parts = VecDeque::from([(tasks, self.client.retries())]);
+        let mut too_many = false;
+        let parts_tally = manner.tally();
+        let call_tally = if manner.is_together() { &parts_tally } else { &self.tally };
+        let tallies = [call_tally, &parts_tally];
+        let isolate = manner.isolates();
+        while let Some((mut tasks, retries)) = parts.pop_front() {
+            if let Some(error) = tallies.iter().find_map(|tally| tally.given_up()) {
+                fail_all(tasks, &error);
+                continue;
+            }
+            let texts: Vec<&str> = tasks.iter().map(|(_, text)| &**text).collect();
+            let is_alone = tasks.len() == 1;
+            let given_up = match self.request(&texts, retries, manner, interrupt) {
+                Ok(checked) => {
+                    tallies.iter().for_each(|tally| tally.succeeded());
+                    if std::mem::take(&mut too_many) {
+                        self.client.learned().takes(tasks.len());
+                    }
+                    self.land_all(tasks, &checked);
+                    continue;
+                }
+                Err(given_up) => given_up,
+            };
+            let may_split = match &given_up {
+                GivenUp::TooMany(_) => {
+                    too_many = true;
+                    true
+                }
+                GivenUp::TooLarge(_) => true,
+                GivenUp::Refused(e) if isolate => {
+                    tallies.iter().for_each(|tally| tally.refused(is_alone, e));
+                    true
+                }
+                GivenUp::Unreachable(e) => {
+                    call_tally.unreachable(e);
+                    false
+                }
+                GivenUp::Failed(e) if isolate => {
+                    call_tally.failed(e);
+                    false
+                }
+                GivenUp::Refused(_) | GivenUp::Failed(_) => false,
+            };
+            if is_alone || !may_split {
+                fail_all(tasks, &given_up.into_error());
+                continue;
+            }
+            // The whole was tried as often as the user wants. A part is tried again only where it is a text's last chance.
+            let right = tasks.split_off(tasks.len() / 2);
+            let halves = [tasks, right].map(|part| {
+                let retries = match &given_up {
+                    GivenUp::Refused(_) => retries.min(u32::from(part.len() == 1)),
+                    _ => retries,
+                };
+                (part, retries)
+            });
+            // Breadth first, as good texts are found soonest in large parts; at last down to single texts.
+            if tallies.iter().any(|tally| tally.wants_single_texts()) {
+                halves.into_iter().rev().for_each(|part| parts.push_front(part));
+            } else {
+                parts.extend(halves);
+            }
+        }
+    }
+
+    /// Answers each of `tasks` by its row.
+    fn land_all(&self, tasks: Vec<Task>, checked: &Checked) {
+        let mut bad = checked.bad.iter().peekable();
+        for (i, (ticket, _)) in tasks.into_iter().enumerate() {
+            match bad.next_if(|(row, _)| *row == i) {
+                Some((_, why)) => ticket.land(Err(self.bad_row(why))),
+                None => self.land(ticket, Ok(checked.vectors.row(i).into())),
+            }
+        }
+    }
+}
+
+fn fail_all(tasks: Vec<Task>, error: &Error) {
+    tasks.into_iter().for_each(|(ticket, _)| ticket.land(Err(error.clone())));
+}
