@@ -1,5 +1,6 @@
 //! A client: one configured endpoint, immutable once registered.
 
+mod effort;
 pub mod headers;
 mod identity;
 pub(crate) mod key;
@@ -12,18 +13,17 @@ pub mod registry;
 mod scrub;
 pub mod secret;
 pub mod shared;
+mod shown;
 mod sigv4;
 pub mod stats;
 pub mod token;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use ureq::http::Uri;
 
 use crate::base::error::{Error, RequestError, Result};
 use crate::base::hash::Digest;
-use crate::base::host::is_loopback;
 use crate::base::vector::Encoding;
 use crate::base::words::{did_you_mean, quoted};
 use crate::local;
@@ -33,7 +33,6 @@ pub(crate) use identity::CacheKey;
 use learned::Learned;
 use options::{Cache, Options, Scope};
 use pace::Pace;
-use plan::Ceilings;
 use stats::Stats;
 use token::Tokens;
 
@@ -247,44 +246,6 @@ impl Client {
         &self.options
     }
 
-    /// The URL as given, or the format's own, as it may be shown; `None` where nothing is sent.
-    pub fn url(&self) -> Option<String> {
-        match self.local {
-            Some(_) => None,
-            None => {
-                let url = self.options.url.clone().unwrap_or_else(|| self.endpoint.to_string());
-                Some(policy::shown_url(&url))
-            }
-        }
-    }
-
-    /// The key as it may be shown; `None` when the format's environment variable is used.
-    pub(crate) fn shown_key(&self) -> Option<String> {
-        self.options.key.as_ref().map(options::Key::shown)
-    }
-
-    /// The JSON of the options that have no column of their own, and of the prefixes that its model has by default. It
-    /// holds no key.
-    pub(crate) fn shown_options(&self) -> String {
-        let mut shown = self.options.shown.clone();
-        shown.extend(self.applied_prefixes().map(|(name, text)| (name.to_owned(), text.into())));
-        serde_json::Value::Object(shown).to_string()
-    }
-
-    /// A column of its row in `rembed_clients`: name, format, model, url, key, options.
-    #[doc(hidden)]
-    pub fn column(&self, column: usize) -> Option<String> {
-        match column {
-            0 => Some(self.name().to_owned()),
-            1 => Some(self.format().to_owned()),
-            2 => Some(self.model().to_owned()),
-            3 => self.url(),
-            4 => self.shown_key(),
-            5 => Some(self.shown_options()),
-            _ => None,
-        }
-    }
-
     /// Who sees the client.
     pub(crate) fn scope(&self) -> Scope {
         self.options.scope.unwrap_or_default()
@@ -336,58 +297,9 @@ impl Client {
         }
     }
 
-    /// The prefixes of its model that apply, since the user has set none, by the names of the options.
-    pub(crate) fn applied_prefixes(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
-        let known = self.prefixes.into_iter();
-        let (query, document) = (&self.options.query_prefix, &self.options.document_prefix);
-        let (no_query, no_document) = (query.is_none(), document.is_none());
-        known
-            .flat_map(move |known| {
-                [("query_prefix", known.query, no_query), ("document_prefix", known.document, no_document)]
-            })
-            .filter(|(_, text, is_unset)| *is_unset && !text.is_empty())
-            .map(|(name, text, _)| (name, text))
-    }
-
-    /// The ceilings of one request.
-    pub(crate) fn ceilings(&self) -> Ceilings {
-        let spec = self.provider.spec();
-        let most = self.options.batch_size.unwrap_or(spec.batch_size);
-        Ceilings {
-            texts: self.learned.most_texts().map_or(most, |learned| most.min(learned)),
-            tokens: self.options.batch_tokens.or(spec.batch_tokens),
-        }
-    }
-
-    /// Requests in flight for one statement.
-    pub(crate) fn concurrency(&self) -> usize {
-        // A server on this machine that takes one text at a time computes one at a time.
-        let alone = self.ceilings().texts == 1 && is_loopback(&self.endpoint);
-        self.options.concurrency.unwrap_or(match &self.local {
-            // One request is computed while the rows of another are read and handed out.
-            Some(_) => 2,
-            None if alone => 1,
-            None => 8,
-        })
-    }
-
-    /// Requests in flight for all its calls in the process. One more than a statement has leaves a place to single calls. More
-    /// would make them travel alone to a server on this machine, which works on few at one time; an API elsewhere answers
-    /// sooner so: docs/performance.md has the figures.
-    pub(crate) fn connections(&self) -> usize {
-        let least = self.concurrency() + 1;
-        let most = if is_loopback(&self.endpoint) { least } else { least.max(32) };
-        self.options.connections.unwrap_or(most)
-    }
-
     /// What it has learned of its server.
     pub(crate) fn learned(&self) -> &Learned {
         &self.learned
-    }
-
-    /// The limits per minute.
-    pub(crate) fn pacing(&self) -> pace::Limits {
-        pace::Limits { requests: self.options.requests_per_minute, tokens: self.options.tokens_per_minute }
     }
 
     /// When requests may leave, shared with all clients that the provider counts as one with it.
@@ -398,21 +310,6 @@ impl Client {
     /// What was done since it was registered.
     pub(crate) fn stats(&self) -> &Arc<Stats> {
         &self.stats
-    }
-
-    /// Attempts after the first.
-    pub(crate) fn retries(&self) -> u32 {
-        self.options.retries.unwrap_or(4)
-    }
-
-    /// Time for one whole call with its retries.
-    pub(crate) fn timeout(&self) -> Duration {
-        self.options.timeout.unwrap_or(Duration::from_secs(60))
-    }
-
-    /// Time for connecting.
-    pub(crate) fn connect_timeout(&self) -> Duration {
-        self.options.connect_timeout.unwrap_or(Duration::from_secs(10))
     }
 
     /// The error of a request that failed.

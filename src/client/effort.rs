@@ -1,0 +1,61 @@
+//! How much a client sends at one time, and for how long it tries.
+
+use std::time::Duration;
+
+use super::Client;
+use super::pace;
+use super::plan::Ceilings;
+use crate::base::host::is_loopback;
+
+impl Client {
+    /// The ceilings of one request.
+    pub(crate) fn ceilings(&self) -> Ceilings {
+        let spec = self.provider.spec();
+        let most = self.options.batch_size.unwrap_or(spec.batch_size);
+        Ceilings {
+            texts: self.learned.most_texts().map_or(most, |learned| most.min(learned)),
+            tokens: self.options.batch_tokens.or(spec.batch_tokens),
+        }
+    }
+
+    /// Requests in flight for one statement.
+    pub(crate) fn concurrency(&self) -> usize {
+        // A server on this machine that takes one text at a time computes one at a time.
+        let alone = self.ceilings().texts == 1 && is_loopback(&self.endpoint);
+        self.options.concurrency.unwrap_or(match &self.local {
+            // One request is computed while the rows of another are read and handed out.
+            Some(_) => 2,
+            None if alone => 1,
+            None => 8,
+        })
+    }
+
+    /// Requests in flight for all its calls in the process. One more than a statement has leaves a place to single calls. More
+    /// would make them travel alone to a server on this machine, which works on few at one time; an API elsewhere answers
+    /// sooner so: docs/performance.md has the figures.
+    pub(crate) fn connections(&self) -> usize {
+        let least = self.concurrency() + 1;
+        let most = if is_loopback(&self.endpoint) { least } else { least.max(32) };
+        self.options.connections.unwrap_or(most)
+    }
+
+    /// The limits per minute.
+    pub(crate) fn pacing(&self) -> pace::Limits {
+        pace::Limits { requests: self.options.requests_per_minute, tokens: self.options.tokens_per_minute }
+    }
+
+    /// Attempts after the first.
+    pub(crate) fn retries(&self) -> u32 {
+        self.options.retries.unwrap_or(4)
+    }
+
+    /// Time for one whole call with its retries.
+    pub(crate) fn timeout(&self) -> Duration {
+        self.options.timeout.unwrap_or(Duration::from_secs(60))
+    }
+
+    /// Time for connecting.
+    pub(crate) fn connect_timeout(&self) -> Duration {
+        self.options.connect_timeout.unwrap_or(Duration::from_secs(10))
+    }
+}
