@@ -1,7 +1,7 @@
 //! Exchanges a key for a token, for services that take tokens alone (IBM's IAM).
 //!
 //! The key goes to the option `token_url`'s server and nowhere else, the token to the endpoint and nowhere else.
-//! Source: cloud.ibm.com/docs/account, "Generating an IBM Cloud IAM token by using an API key"; litellm 1.106.2
+//! Source: ibm-watsonx-ai 1.8.1, which is compared with it (tests/sdk), and litellm 1.106.2
 //! (`llms/watsonx/common_utils.py`).
 
 use std::sync::Arc;

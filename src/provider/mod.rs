@@ -267,9 +267,28 @@ mod tests {
     }
 
     /// The rows of docs/providers.md.
+    /// The SDK whose requests ours are compared with, by tests/sdk.
+    fn compared_with(format: &str) -> String {
+        let read = |file: &str| {
+            std::fs::read_to_string(format!("{}/tests/sdk/{file}", env!("CARGO_MANIFEST_DIR"))).unwrap()
+        };
+        let of_file = read("both.py");
+        let packages = of_file.split_once("PACKAGES = {").unwrap().1.split_once('}').unwrap().0;
+        let line = packages.lines().find_map(|line| line.trim().strip_prefix(&format!("\"{format}\": ")));
+        let Some(package) = line.map(|package| package.trim_matches([' ', '"', ','])) else {
+            return "read only".into();
+        };
+        let pinned = read("requirements.txt") + &read("run.sh");
+        let version = pinned.split_whitespace().find_map(|word| {
+            let (name, version) = word.split_once("==")?;
+            (name.split('[').next() == Some(package)).then_some(version)
+        });
+        format!("{package} {}", version.unwrap_or_else(|| panic!("{package} is not pinned")))
+    }
+
     fn documentation() -> String {
         let mut table = String::from(
-            "| format | endpoint | key | a request holds | options | source |\n| --- | --- | --- | --- | --- | --- |\n",
+            "| format | endpoint | key | a request holds | options | facts from | compared with |\n| --- | --- | --- | --- | --- | --- | --- |\n",
         );
         for provider in all().filter(|p| !["panic", "local", "custom"].contains(&p.spec().name)) {
             let spec = provider.spec();
@@ -300,7 +319,10 @@ mod tests {
             ];
             let takes: Vec<_> = takes.into_iter().filter_map(|(has, option)| has.then_some(option)).collect();
             let takes = takes.join(", ");
-            table += &format!("| `{name}` | `{url}` | {keys} | {size}{tokens} | {takes} | {source} |\n");
+            table += &format!(
+                "| `{name}` | `{url}` | {keys} | {size}{tokens} | {takes} | {source} | {} |\n",
+                compared_with(name)
+            );
         }
         table
     }
