@@ -2,6 +2,8 @@
 
 usage: bench/singles.py                     the figures of docs/performance.md
        bench/singles.py BEFORE.so AFTER.so  two builds side by side, in turn, the median of three runs each
+       tests/real/server.sh python3 bench/singles.py BEFORE.so AFTER.so
+                                            the same at a llama-server with 4 slots, after tests/real/install.sh
 
 With Debian's python3; REMBED_LIB is the library, by default target/release/libsqlite_rembed.so. The fake provider
 answers in 50 ms; with slots it works on so many requests at one time. 32 connections call, each on a thread.
@@ -32,12 +34,12 @@ def connect(lib, url, options):
     return db
 
 
-def calls(db, name, end, waits):
+def calls(db, name, end, waits, width):
     n = 0
     while (start := time.perf_counter()) < end:
         n += 1
         blob = db.execute("SELECT rembed('c', ?)", [f"{name}, text {n}"]).fetchone()[0]
-        assert len(blob) == 256, blob
+        assert len(blob) == width * 4, blob
         waits.append(time.perf_counter() - start)
 
 
@@ -45,24 +47,24 @@ def worker(lib, url, connections, options):
     dbs = [connect(lib, url, options) for _ in range(connections)]
     waits = [[] for _ in dbs]
     start = time.perf_counter()
-    threads = [
-        threading.Thread(target=calls, args=(db, f"connection {i}", start + SECONDS, waits[i])) for i, db in enumerate(dbs)
-    ]
+    end, width = start + SECONDS, options.get("dimensions", 64)
+    threads = [threading.Thread(target=calls, args=(db, f"connection {i}", end, waits[i], width)) for i, db in enumerate(dbs)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     took = time.perf_counter() - start
     all_waits = sorted(wait for own in waits for wait in own)
-    print(json.dumps({"rate": len(all_waits) / took, "calls": len(all_waits), "p50": all_waits[len(all_waits) // 2] * 1000,
+    stats = (json.loads(db.execute("SELECT rembed_stats()").fetchone()[0])["c"] for db in dbs)
+    print(json.dumps({"rate": len(all_waits) / took, "requests": sum(of_one["requests"] for of_one in stats), "calls": len(all_waits), "p50": all_waits[len(all_waits) // 2] * 1000,
                       "p99": all_waits[int(len(all_waits) * 0.99)] * 1000}))
 
 
 def run(fake, lib, connections, settings, options):
-    base = fake.scenario(width=64, log=False, **settings)
+    base = fake.scenario(width=64, log=False, **settings) if fake else os.environ["REMBED_REAL_URL"]
     command = [sys.executable, os.path.abspath(__file__), "--worker", lib, base, str(connections), json.dumps(options)]
-    found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-    return {**found, "requests": fake.report(base)["requests"]}
+    found = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
+    return {**found, "requests": fake.report(base)["requests"]} if fake else found
 
 
 def median(runs, what):
@@ -72,7 +74,8 @@ def median(runs, what):
 def compare(fake, before, after, title, connections, settings, options, rounds=3):
     runs = {name: [] for name in ("before", "after")}
     for _ in range(rounds):
-        runs["before"].append(run(fake, before, connections, settings, {}))
+        width = {name: value for name, value in options.items() if name == "dimensions"}
+        runs["before"].append(run(fake, before, connections, settings, width))
         runs["after"].append(run(fake, after, connections, settings, options))
     old, new = ({what: median(of, what) for what in of[0]} for of in runs.values())
     print(
@@ -116,9 +119,12 @@ if __name__ == "__main__":
             sweep(fake, os.path.abspath(LIB))
         sys.exit()
     before, after = (os.path.abspath(lib) for lib in sys.argv[1:])
+    print("| calls | calls/s before | after | ratio | p50, p99 ms before | after | requests a call before | after |")
+    print("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
+    if "REMBED_REAL_URL" in os.environ:
+        compare(None, before, after, "llama-server, 4 slots (bar 2)", MANY, {}, {"dimensions": 384})
+        sys.exit()
     with Fake() as fake:
-        print("| calls | calls/s before | after | ratio | p50, p99 ms before | after | requests a call before | after |")
-        print("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
         eight = {"latency_ms": 50, "slots": 8}
         compare(fake, before, after, "8 slots, bound 8 (bar 3.5, p99 no more)", MANY, {"latency_ms": 50, "slots": 8}, {"connections": 8})
         for title, slots in (("8 slots", {"slots": 8}), ("4 slots", {"slots": 4}), ("no slots", {})):
