@@ -15,17 +15,19 @@ host() {
     mkdir -p "$target/$folder"
     [ "$folder" = release ] || cp "$target/release/limbo-driver" "$target/$folder/"
 }
-# library NAME FEATURES: the last one stays where the README builds it.
+# What no user builds is compiled by all processors: of one unit each build takes a minute.
+units=profile.release.package.sqlite-rembed.codegen-units
+# library NAME FEATURES [UNITS]: the last one stays where the README builds it.
 library() {
     cargo build --quiet --release --locked --lib --manifest-path "$root/Cargo.toml" --target-dir "$root/target/limbo" \
-        --no-default-features --features "$2" || exit 2
+        --no-default-features --features "$2" ${3:+--config "$units=$3"} || exit 2
     mkdir -p "$target/lib/$1"
     cp "$root/target/limbo/release/libsqlite_rembed.so" "$target/lib/$1/"
 }
 host rigged --features rigged
 host release
-library rigged limbo,rigged
-library both sqlite,limbo
+library rigged limbo,rigged 16
+library both sqlite,limbo 16
 library limbo limbo
 "$root/tests/venv.sh" "$target/venv" "$here/requirements.txt" || exit 2
 . "$root/tests/fake/start.sh"

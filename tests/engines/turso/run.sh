@@ -16,8 +16,8 @@ mkdir -p "$target"
 build() {
     cargo build --quiet --release --locked "$@" || exit 2
 }
-library() { # library FEATURES NAME
-    build --manifest-path "$root/Cargo.toml" --no-default-features --features "$1" --target-dir "$root/target/turso"
+library() { # library FEATURES NAME [UNITS]: what no user builds is compiled by all processors
+    build ${3:+--config "profile.release.package.sqlite-rembed.codegen-units=$3"} --manifest-path "$root/Cargo.toml" --no-default-features --features "$1" --target-dir "$root/target/turso"
     # Aside, since the next build has the same name. By way of a rename: the old one may be mapped.
     cp "$root/target/turso/release/libsqlite_rembed.so" "$target/$2.new" || exit 2
     mv "$target/$2.new" "$target/$2.so" || exit 2
@@ -26,7 +26,7 @@ library turso library
 build --manifest-path "$here/Cargo.toml" --features static --target-dir "$target"
 build --manifest-path "$here/pre/Cargo.toml" --target-dir "$target/pre"
 [ "${1:-}" != driver ] || exit 0
-library turso,rigged rigged
+library turso,rigged rigged 16
 . "$root/tests/fake/start.sh"
 build_fake || exit 2
 
