@@ -76,6 +76,13 @@ def literal(vector):
     return f"x'{struct.pack(f'<{len(vector)}f', *vector).hex()}'"
 
 
+def encoded(vector):
+    """The literals of a vector as bytes, and as bits of which the first dimension is the lowest."""
+    numbers = bytes(round(x * 127) & 255 for x in vector)
+    bits = sum((x > 0) << place for place, x in enumerate(vector)).to_bytes(-(-len(vector) // 8), "little")
+    return f"x'{numbers.hex()}'", f"x'{bits.hex()}'"
+
+
 def texts_of(line):
     """What an SQL statement or an expected row may embed: its literals, the words and numbers in them, and the whole."""
     strings = [s.replace("''", "'") for s in re.findall(r"'((?:[^']|'')*)'", line)]
@@ -94,9 +101,11 @@ def check():
         texts |= {"word " * 10000} if "zeroblob(5000)" in source else set()
         expected = {line for block in re.findall(r"^----\n((?:.+\n)+)", source, re.M) for line in block.split("\n")}
         literals = {word for line in expected for word in re.findall(r"x'[0-9a-f]+'", line)}
-        widths = {(len(word) - 3) // 8 for word in literals}
+        # Of floats the literal says how many; of bytes and bits the provider of the file does.
+        widths = {(len(word) - 3) // 8 for word in literals} | {int(n) for n in re.findall(r'"width": (\d+)', source)}
         vectors = [embed(t, kind, w) for w in widths for t in texts for kind in (None, "query", "document")]
         right = {literal([x * scale for x in v]) for v in vectors for scale in (1, 2)}
+        right |= {word for v in vectors for word in encoded(v)}
         known += len(literals & right)
         unknown += [f"{path.name}: {word} is no vector of a text in it" for word in sorted(literals - right)]
     print(*unknown, f"{known} passed, {len(unknown)} failed", sep="\n")
