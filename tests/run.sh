@@ -39,8 +39,8 @@ step_fmt() { # and where imports go
 }
 
 step_clippy() {
-    cargo clippy --all-targets --locked -- -D warnings &&
-        cargo clippy --all-targets --locked --features static,rigged -- -D warnings || return
+    # features.sh has the defaults.
+    cargo clippy --all-targets --locked --features static,rigged -- -D warnings || return
     local crate
     for crate in tests/fake tests/conformance tests/engines/{sqlite,rusqlite,libsql,limbo,turso}; do
         cargo clippy --all-targets --locked --manifest-path "$crate/Cargo.toml" -- -D warnings || return

@@ -55,7 +55,7 @@ fn memory(setup: &Setup, bars: &mut Vec<Bar>) -> Result<()> {
     for (n, what, text) in [
         (setup.scale(1_000_000), "short texts", "''text '' || i"),
         (
-            setup.scale(100_000),
+            if setup.short { 500 } else { 100_000 },
             "texts of 100 kB",
             "i || replace(hex(zeroblob(10000)), ''00'', '' word word'')",
         ),
@@ -86,7 +86,7 @@ fn grown(db: &Connection, sql: &str, arguments: &[&dyn ToSql], n: usize) -> Resu
     let mut rows = statement.query(arguments)?;
     while rows.next()?.is_some() {
         seen += 1;
-        if seen % 1000 == 0 {
+        if seen % 100 == 0 {
             most = most.max(rss()?);
         }
     }
@@ -99,7 +99,7 @@ fn wide(setup: &Setup, bars: &mut Vec<Bar>) -> Result<()> {
     const WIDTH: usize = 8192;
     let url = slow_server(&setup.url, "wide", json!({"width": WIDTH}))?;
     let db = load(&setup.library)?;
-    let n = if setup.short { 2048 } else { 8192 };
+    let n = if setup.short { 512 } else { 8192 };
     docs(db, n)?;
     let costs = [256, 2048].map(|batch| -> Result<f64> {
         let options = json!({"format": "openai", "model": "m", "url": format!("{url}/v1"), "cache": "off",
