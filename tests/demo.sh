@@ -9,7 +9,7 @@ rm -f target/demo.db
 shown=$(script -qec 'examples/demo.sh "pop star gives birth"' /dev/null <<<$'rare old book discovered\n')
 echo "$shown"
 says "step 2 of 4"
-says " texts, " # of the bar
+says " rows, " # of the bar
 says "-- 383 headlines embedded, 383 in"
 says "   1 .*Madonna"
 says "Gutenberg"

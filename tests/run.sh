@@ -101,10 +101,10 @@ step_cache() { tests/cache/run.sh; }
 step_local() { env -u REMBED_LIB tests/local/run.sh; } # its own build; 4 minutes where rten is not built yet
 step_bench() { bench/run.sh --short; }
 
-steps=(packages release unit fake sqlite asan valgrind proxysql rusqlite libsql limbo turso conformance tls cache sdk real
-    examples hosts servers readme bench)
-# Demo after local, which builds what it shows.
-beside=(fmt clippy features docs site deny msrv fuzz local demo packaging)
+steps=(packages release unit fake sqlite asan proxysql rusqlite libsql limbo turso conformance tls cache real hosts servers
+    readme bench)
+# Demo after local, which builds what it shows, and examples after turso. The two lanes take about as long.
+beside=(fmt clippy features docs site deny msrv fuzz local demo packaging valgrind sdk examples)
 case ${1:-} in
 '') ;;
 quick) steps=(release fmt lints unit contract) beside=() ;;

@@ -46,9 +46,8 @@ impl Progress {
         };
         let style = ProgressStyle::with_template(&template.replace("WHAT", what))
             .unwrap_or_else(|_| ProgressStyle::default_bar());
-        bar.set_style(style.progress_chars("=> "));
-        bar.set_prefix(client.name().to_owned());
-        bar.set_message("0 in flight");
+        let bar = bar.with_style(style.progress_chars("=> "));
+        let bar = bar.with_prefix(client.name().to_owned()).with_message("0 in flight");
         bar.enable_steady_tick(Duration::from_millis(200));
         Progress(Some((bar, client.stats().clone())))
     }
