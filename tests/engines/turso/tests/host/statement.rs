@@ -124,7 +124,7 @@ fn rows_that_stand_keep_their_clients() {
 
 #[test]
 fn a_client_that_was_replaced_comes_back() {
-    let clients = |db| clients_named(db, "key LIKE 'undo-%'");
+    let clients = |db: &Arc<Connection>| clients_named(db, "key LIKE 'undo-%'");
     for way in Way::all() {
         let database = in_memory();
         let (one, other) = (way.connect(&database).unwrap(), way.connect(&database).unwrap());
