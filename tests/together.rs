@@ -300,6 +300,17 @@ fn a_bad_text_fails_alone_and_each_call_has_its_own_name_and_numbers() {
     assert!(sent.len() <= 6, "{sent:?}");
 }
 
+/// A server may leave out the row of a text that it does not like.
+#[test]
+fn a_reply_that_lacks_a_row_fails_that_text_alone() {
+    let faults = json!([{"text": "first", "delay_ms": 300}, {"text": "poison", "count": -1}]);
+    let server = server("short", json!({"latency_ms": 30, "faults": faults}));
+    let texts: Vec<String> = ["a", "poison", "b", "c", "d"].map(String::from).into();
+    let outcomes = at_once(&server, &texts, &json!({"connections": 1}));
+    let good: Vec<_> = outcomes.iter().map(Result::is_ok).collect();
+    assert_eq!(good, [true, false, true, true, true], "{outcomes:?}");
+}
+
 /// However many are bad, the good one among them is heard.
 #[test]
 fn a_good_text_among_bad_ones_is_answered() {

@@ -73,6 +73,12 @@ impl Client {
                  variables of AWS are read",
                 sigv4::KEY_ID
             )),
+            (Some(Key::Secret(key)), Auth::BearerOrSigned(_)) if is_secret_of_access_key(key) => {
+                Err(format!(
+                    "the secret of an access key is never sent: the option key names the access key, 'env:{}'",
+                    sigv4::KEY_ID
+                ))
+            }
             _ => Ok(()),
         }
     }
@@ -148,6 +154,11 @@ impl Client {
 }
 
 /// Whether `key` names an access key of AWS, of which the id is the first part.
+/// Whether a key is one of the variables that a request is signed with.
+fn is_secret_of_access_key(key: &Secret) -> bool {
+    matches!(key, Secret::Env(name) if [sigv4::SECRET_KEY, sigv4::SESSION_TOKEN].contains(&name.as_str()))
+}
+
 fn is_access_key(key: &Secret) -> bool {
     matches!(key, Secret::Env(name) if name == sigv4::KEY_ID)
 }
@@ -157,6 +168,17 @@ mod tests {
     use super::super::tests::client;
     use super::Credential;
     use crate::provider;
+
+    #[test]
+    fn the_secret_of_an_access_key_is_no_key() {
+        for format in ["bedrock", "sagemaker"] {
+            for name in ["AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"] {
+                let json = format!(r#"{{"format":"{format}","url":"https://h/model","key":"env:{name}"}}"#);
+                let e = client(&json).unwrap_err().to_string();
+                assert!(e.contains("env:AWS_ACCESS_KEY_ID"), "{e}");
+            }
+        }
+    }
 
     #[test]
     fn a_format_has_one_origin() {

@@ -16,7 +16,8 @@ use crate::base::host;
 pub const KEY_ID: &str = "AWS_ACCESS_KEY_ID";
 /// The variable of its secret.
 pub const SECRET_KEY: &str = "AWS_SECRET_ACCESS_KEY";
-const SESSION_TOKEN: &str = "AWS_SESSION_TOKEN";
+/// The variable of the token of a session, for keys that expire.
+pub const SESSION_TOKEN: &str = "AWS_SESSION_TOKEN";
 const REGIONS: [&str; 2] = ["AWS_REGION", "AWS_DEFAULT_REGION"];
 
 /// An access key, and what it signs for.

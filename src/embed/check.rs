@@ -33,6 +33,14 @@ pub fn check(
         return Err(format!("the reply has {what} (ollama answers so to an empty text)"));
     }
     if let Some(wanted) = dimensions.filter(|wanted| encoding.numbers(*wanted) != width) {
+        if encoding != Encoding::Float32 {
+            return Err(format!(
+                "the embeddings have {width} numbers, and {wanted} dimensions have {} in the encoding '{}': the server \
+                 ignores the option 'encoding' or 'dimensions'",
+                encoding.numbers(wanted),
+                encoding.name()
+            ));
+        }
         return Err(format!(
             "the embeddings have {width} dimensions, not the {wanted} asked for: the server ignores the option \
              'dimensions', or the model cannot be cut to that size"
@@ -211,7 +219,8 @@ mod tests {
         );
         let bits = check(reply(&[255.0, 1.0], 1, &[]), 2, Some(8), Encoding::Bit).unwrap();
         assert!(bits.bad.is_empty());
-        assert!(check(reply(&[255.0, 1.0], 1, &[]), 2, Some(16), Encoding::Bit).is_err());
+        let e = check(reply(&[255.0, 1.0], 1, &[]), 2, Some(16), Encoding::Bit).unwrap_err();
+        assert!(e.contains("1 numbers, and 16 dimensions have 2"), "{e}");
     }
 
     #[test]

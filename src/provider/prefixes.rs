@@ -1,7 +1,7 @@
 //! Models that were trained with a text before each query or document, and give worse vectors without it.
 //!
 //! The texts come from mteb 2.26.24 (PyPI), which runs each model as its authors say; those of EmbeddingGemma stand there
-//! in saga_models.py. A model that is fine-tuned from one of these is not in the table: it may want another text.
+//! in saga_models.py. A fine-tuned model whose name begins as that of one of these is taken for it.
 
 /// The texts that go before a model's inputs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,7 +52,8 @@ const KNOWN: &[(&str, Prefixes)] = &[
 /// quantisation behind it (`nomic-embed-text:v1.5`, `qwen3-embedding-0.6b-q8_0.gguf`).
 pub fn of_model(model: &str) -> Option<Prefixes> {
     let name = model.rsplit(['/', '\\']).next().unwrap_or(model).to_ascii_lowercase();
-    KNOWN.iter().find(|(start, _)| name.starts_with(start)).map(|(_, prefixes)| *prefixes)
+    let known = KNOWN.iter().find(|(start, _)| name.starts_with(start));
+    known.filter(|_| !name.contains("noinstruct")).map(|(_, prefixes)| *prefixes)
 }
 
 #[cfg(test)]
@@ -82,9 +83,14 @@ mod tests {
 
     #[test]
     fn other_models_want_nothing() {
-        for model in
-            ["", "text-embedding-3-small", "bge-m3", "BAAI/bge-multilingual-gemma2", "my-bge-small", "e5"]
-        {
+        for model in [
+            "",
+            "text-embedding-3-small",
+            "bge-m3",
+            "BAAI/bge-multilingual-gemma2",
+            "my-bge-small",
+            "bge-large-zh-noinstruct",
+        ] {
             assert_eq!(of_model(model), None, "{model}");
         }
     }

@@ -136,7 +136,11 @@ impl Session {
             // The old name was the model by default, and is still the model under the new name.
             before.model = Some(old_name.to_owned());
         }
-        let client = Client::new(name, columns.apply(before)?)?;
+        let mut after = columns.apply(before)?;
+        for (name, text) in old.client.applied_prefixes() {
+            after.forget_prefix(name, text);
+        }
+        let client = Client::new(name, after)?;
         let moved = new_rowid != rowid;
         let stays = client.scope() == Scope::Connection && old.client.scope() == Scope::Connection;
         let rowid = (moved || stays).then_some(new_rowid);
@@ -368,10 +372,16 @@ mod tests {
         let shown = s.row(id).unwrap().unwrap().client.shown_options();
         assert!(shown.contains("task: search result"), "{shown}");
         assert!(s.debug().contains("c (embeddinggemma): query_prefix \"task: search result | query: \"\n"));
+        // Written back with one option more, they are still the model's.
+        let more = shown.replace('{', "{\"timeout\":9,");
+        let timeout = Columns { options: Some(Some(&more)), ..Columns::default() };
+        s.update(id, id, &timeout, false).unwrap();
+        assert_eq!(row(&s).2, more);
+        let shown = more;
         let other =
             Columns { model: Some(Some("e5-small")), options: Some(Some(&shown)), ..Columns::default() };
         s.update(id, id, &other, false).unwrap();
-        assert_eq!(row(&s).2, r#"{"query_prefix":"query: ","document_prefix":"passage: "}"#);
+        assert_eq!(row(&s).2, r#"{"timeout":9,"query_prefix":"query: ","document_prefix":"passage: "}"#);
     }
 
     #[test]

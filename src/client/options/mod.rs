@@ -83,6 +83,18 @@ impl Options {
         }
     }
 
+    /// Forgets a prefix that has just this text: it is a model's own, as it was shown, and was written back.
+    pub(crate) fn forget_prefix(&mut self, name: &str, text: &str) {
+        let prefix = match name {
+            "query_prefix" => &mut self.query_prefix,
+            _ => &mut self.document_prefix,
+        };
+        if prefix.as_deref() == Some(text) {
+            *prefix = None;
+            self.shown.shift_remove(name);
+        }
+    }
+
     /// Drops the headers that `unwanted` picks.
     pub(crate) fn drop_headers(&mut self, unwanted: impl Fn(&str, &Secret) -> bool) {
         self.headers.retain(|(name, value)| !unwanted(name, value));

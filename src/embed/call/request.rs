@@ -34,8 +34,13 @@ impl Call {
         if !manner.is_together() {
             client.stats().texts.fetch_add(texts.len() as u64, Ordering::Relaxed);
         }
+        // What came for texts of several callers may be wrong for one text of them.
+        let unbelieved = |text| match (manner.is_together(), failed(text)) {
+            (true, GivenUp::Failed(e)) => GivenUp::Refused(e),
+            (_, given_up) => given_up,
+        };
         let mut checked =
-            check(reply, texts.len(), client.options().dimensions, client.encoding()).map_err(failed)?;
+            check(reply, texts.len(), client.options().dimensions, client.encoding()).map_err(unbelieved)?;
         let now = checked.vectors.width();
         if let Err(first) = self.width.compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed) {
             if first != now && self.is_expected {
