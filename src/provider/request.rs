@@ -37,15 +37,8 @@ pub(super) fn write(
     if let (Some(name), Some(n)) = (spec.dimensions.filter(|name| ours(name)), ask.dimensions) {
         body.serialize_entry(name, &n)?;
     }
-    match (spec.truncate, ask.truncate) {
-        (Some(Truncate::Flag(name)), Some(yes)) if ours(name) => body.serialize_entry(name, &yes)?,
-        (Some(Truncate::Word(name, word, _)), Some(true)) if ours(name) => {
-            body.serialize_entry(name, word)?
-        }
-        (Some(Truncate::Word(name, _, Some(word))), Some(false)) if ours(name) => {
-            body.serialize_entry(name, word)?;
-        }
-        _ => {}
+    if let Some((name, value)) = spec.truncation(ask.truncate).filter(|(name, _)| ours(name)) {
+        body.serialize_entry(name, &value)?;
     }
     if let Some((name, word)) = input_type.filter(|(name, _)| ours(name)) {
         body.serialize_entry(name, word)?;

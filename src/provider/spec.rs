@@ -1,6 +1,7 @@
 //! What a format is, as data.
 
 use serde::Serialize;
+use serde_json::Value;
 
 use super::url::Paths;
 use crate::base::vector::Encoding;
@@ -69,6 +70,15 @@ impl Spec {
     /// Whether the format has no server of its own, so that a client needs a URL. Its `url` shows one.
     pub fn needs_url(&self) -> bool {
         self.url.replace("{model}", "").replace("{id}", "").contains('{')
+    }
+
+    /// The field that says whether over-long text is cut, and what it says; none where nothing is asked or it has no word.
+    pub(super) fn truncation(&self, asked: Option<bool>) -> Option<(&'static str, Fixed)> {
+        match (self.truncate?, asked?) {
+            (Truncate::Flag(field), yes) => Some((field, Fixed::Flag(yes))),
+            (Truncate::Word(field, word, _), true) => Some((field, Fixed::Text(word))),
+            (Truncate::Word(field, _, word), false) => word.map(|word| (field, Fixed::Text(word))),
+        }
     }
 
     /// Whether a request is more than one flat object.
@@ -218,6 +228,16 @@ pub enum Fixed {
 }
 
 impl Fixed {
+    /// As JSON.
+    pub(super) fn json(&self) -> Value {
+        match self {
+            Fixed::Text(text) => (*text).into(),
+            Fixed::Flag(flag) => (*flag).into(),
+            Fixed::Number(n) => (*n).into(),
+            Fixed::Words(words) => words.to_vec().into(),
+        }
+    }
+
     /// Whether it asks for vectors as base64.
     pub(super) fn is_base64(&self) -> bool {
         matches!(self, Fixed::Text("base64"))

@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{Ask, Fixed, Spec, Truncate};
+use super::{Ask, Spec};
 
 /// Writes the body of a request. The user's fields are merged over ours, and null takes one out.
 pub(super) fn write(
@@ -19,24 +19,13 @@ pub(super) fn write(
         all(path, format!("{prefix}{}", model.strip_prefix(prefix).unwrap_or(model)).into());
     }
     for (path, value) in spec.fixed.iter().filter(|(_, value)| !(ask.numbers && value.is_base64())) {
-        all(
-            path,
-            match value {
-                Fixed::Text(text) => (*text).into(),
-                Fixed::Flag(flag) => (*flag).into(),
-                Fixed::Number(n) => (*n).into(),
-                Fixed::Words(words) => words.to_vec().into(),
-            },
-        );
+        all(path, value.json());
     }
     if let (Some(path), Some(n)) = (spec.dimensions, ask.dimensions) {
         all(path, n.into());
     }
-    match (spec.truncate, ask.truncate) {
-        (Some(Truncate::Flag(path)), Some(yes)) => all(path, yes.into()),
-        (Some(Truncate::Word(path, word, _)), Some(true)) => all(path, word.into()),
-        (Some(Truncate::Word(path, _, Some(word))), Some(false)) => all(path, word.into()),
-        _ => {}
+    if let Some((path, value)) = spec.truncation(ask.truncate) {
+        all(path, value.json());
     }
     if let Some((path, word)) = input_type {
         all(path, word.into());
