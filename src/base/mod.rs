@@ -7,6 +7,7 @@ pub mod guard;
 pub mod hash;
 pub mod host;
 pub mod interrupt;
+pub mod percent;
 pub mod process;
 pub mod span;
 pub mod vector;

@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 
 use super::secret::Secret;
 use crate::base::host;
+use crate::base::percent;
 
 /// The variable of the access key's id. Where it is named, it stands for all three.
 pub const KEY_ID: &str = "AWS_ACCESS_KEY_ID";
@@ -159,12 +160,7 @@ fn canonical_path(path: &str) -> String {
     let mut out = String::new();
     for part in &parts {
         out.push('/');
-        for byte in part.bytes() {
-            match byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-                true => out.push(byte as char),
-                false => out.push_str(&format!("%{byte:02X}")),
-            }
-        }
+        out.extend(percent::encoded(part, b"-._~").map(char::from));
     }
     if path.ends_with('/') || out.is_empty() {
         out.push('/');
@@ -182,24 +178,12 @@ fn canonical_query(endpoint: &Uri) -> String {
 
 /// `20150830T123600Z`
 fn timestamp(now: SystemTime) -> String {
-    let seconds = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    let (mut days, second) = (seconds / 86_400, seconds % 86_400);
-    let is_leap = |year: u64| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    let mut year = 1970;
-    while days >= 365 + u64::from(is_leap(year)) {
-        days -= 365 + u64::from(is_leap(year));
-        year += 1;
-    }
-    let mut month = 1;
-    for length in [31, 28 + u64::from(is_leap(year)), 31, 30, 31, 30, 31, 31, 30, 31, 30, 31] {
-        if days < length {
-            break;
-        }
-        days -= length;
-        month += 1;
-    }
-    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-    format!("{year:04}{month:02}{:02}T{hour:02}{minute:02}{second:02}Z", days + 1)
+    const MONTHS: &str = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    // `Sun, 30 Aug 2015 12:36:00 GMT`
+    let date = httpdate::fmt_http_date(now.max(UNIX_EPOCH));
+    let (day, month, year, time) = (&date[5..7], &date[8..11], &date[12..16], &date[17..25]);
+    let month = MONTHS.find(month).map_or(0, |place| place / 3 + 1);
+    format!("{year}{month:02}{day}T{}Z", time.replace(':', ""))
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 
 use crate::base::host;
 use crate::base::interrupt::{Interrupt, interruptible};
+use crate::base::percent;
 use crate::client::headers::Headers;
 use crate::client::token::{Token, Trouble};
 use crate::client::{Client, policy};
@@ -121,15 +122,8 @@ fn form(key: &str) -> Zeroizing<Vec<u8>> {
     let start = b"grant_type=urn%3Aibm%3Aparams%3Aoauth%3Agrant-type%3Aapikey&apikey=";
     let mut form = Zeroizing::new(Vec::with_capacity(start.len() + 3 * key.len()));
     form.extend_from_slice(start);
-    for byte in key.bytes() {
-        match byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            true => form.push(byte),
-            false => {
-                let digit = |n: u8| b"0123456789ABCDEF"[usize::from(n)];
-                form.extend_from_slice(&[b'%', digit(byte >> 4), digit(byte & 15)]);
-            }
-        }
-    }
+    // There is room for it, so that no copy of the key is left behind.
+    form.extend(percent::encoded(key, b"-._~"));
     form
 }
 

@@ -5,6 +5,7 @@ use std::net::Ipv6Addr;
 use ureq::http::Uri;
 
 use super::Spec;
+use crate::base::percent;
 
 /// How the paths of a format's endpoints look.
 #[derive(Debug, Clone, Copy)]
@@ -78,14 +79,7 @@ pub fn token_url(url: Option<&str>, spec: &Spec) -> Result<Option<Uri>, String> 
 
 /// `text` for a path: all but letters, digits and `plain` in percent.
 fn encoded(text: &str, plain: &[u8]) -> String {
-    let mut out = String::new();
-    for byte in text.bytes() {
-        match byte.is_ascii_alphanumeric() || plain.contains(&byte) {
-            true => out.push(byte as char),
-            false => out.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    out
+    percent::encoded(text, plain).map(char::from).collect()
 }
 
 /// The text of a completed URL; what it appends may have names in braces.
