@@ -74,6 +74,7 @@ step_sdk() { tests/sdk/run.sh; }
 step_sqlite() { tests/engines/sqlite/run.sh; }
 # Compiled with flags of their own, these share nothing.
 step_asan() { env -u CARGO_BUILD_BUILD_DIR tests/asan.sh; }
+step_tsan() { env -u CARGO_BUILD_BUILD_DIR tests/tsan.sh; }
 step_fuzz() { env -u CARGO_BUILD_BUILD_DIR fuzz/run.sh check; }
 step_valgrind() { tests/valgrind.sh; }
 step_proxysql() { tests/engines/proxysql/run.sh; }
@@ -104,7 +105,7 @@ step_bench() { bench/run.sh --short; }
 steps=(packages release unit fake sqlite asan proxysql rusqlite libsql limbo turso conformance tls cache real hosts servers
     readme bench)
 # Demo after local, which builds what it shows, and examples after turso. The two lanes take about as long.
-beside=(fmt clippy features docs site deny msrv fuzz local demo packaging valgrind sdk examples)
+beside=(fmt clippy features docs site deny msrv tsan fuzz local demo packaging valgrind sdk examples)
 case ${1:-} in
 '') ;;
 quick) steps=(release fmt lints unit contract) beside=() ;;
