@@ -1,4 +1,4 @@
-"""The site's pages that lie outside of docs/, and the links between both: a hook of mkdocs.yml."""
+"""The site's pages and pictures that lie outside of docs/, and the links between both: a hook of mkdocs.yml."""
 
 import posixpath
 import re
@@ -7,7 +7,8 @@ from pathlib import Path
 from mkdocs.structure.files import File
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = {"README.md": "index.md", "SECURITY.md": "SECURITY.md", "compat-matrix.md": "compat-matrix.md"}
+PAGES = {"README.md": "index.md", "SECURITY.md": "SECURITY.md", "compat-matrix.md": "compat-matrix.md",
+         "bench/results/throughput.svg": "throughput.svg"}
 LINK = re.compile(r"\[([^\]\n]+)\]\(([^)\s#:]+)(#[^)\s]*)?\)")
 
 
@@ -29,7 +30,9 @@ def relink(markdown, folder):
 
 def on_files(files, config):
     for source, target in PAGES.items():
-        text = relink((ROOT / source).read_text(encoding="utf-8"), "")
+        text = (ROOT / source).read_text(encoding="utf-8")
+        if source.endswith(".md"):
+            text = relink(text, "")
         files.append(File.generated(config, target, content=text))
     return files
 
