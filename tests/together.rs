@@ -311,6 +311,27 @@ fn a_reply_that_lacks_a_row_fails_that_text_alone() {
     assert_eq!(good, [true, false, true, true, true], "{outcomes:?}");
 }
 
+/// Whatever a server answers to a bad text, the others hear what they would hear alone.
+#[test]
+fn a_text_whose_reply_is_no_reply_fails_alone() {
+    for (name, mut fault) in [
+        (
+            "denied",
+            json!({"status": 403, "body": {"error": {"message": "access denied by the policy of contents"}}}),
+        ),
+        ("cut", json!({"bad_json": true})),
+        ("page", json!({"html": true})),
+    ] {
+        fault["text"] = "poison".into();
+        let faults = json!([{"text": "first", "delay_ms": 300}, fault]);
+        let server = server(name, json!({"latency_ms": 30, "faults": faults}));
+        let texts: Vec<String> = ["a", "poison", "b", "c", "d"].map(String::from).into();
+        let outcomes = at_once(&server, &texts, &json!({"connections": 1}));
+        let good: Vec<_> = outcomes.iter().map(Result::is_ok).collect();
+        assert_eq!(good, [true, false, true, true, true], "{name}: {outcomes:?}");
+    }
+}
+
 /// However many are bad, the good one among them is heard.
 #[test]
 fn a_good_text_among_bad_ones_is_answered() {

@@ -29,15 +29,16 @@ impl Call {
         let texts: Vec<Cow<'_, str>> = texts.iter().map(|text| self.prefixed(text)).collect();
         let reply = match &self.local {
             Some(model) => self.compute(model, &texts, interrupt)?,
-            None => self.send(&texts, retries, manner.deadline(), interrupt)?,
+            None => self
+                .send(&texts, retries, manner.deadline(), interrupt)
+                .map_err(|given_up| manner.blames_a_text(given_up))?,
         };
         if !manner.is_together() {
             client.stats().texts.fetch_add(texts.len() as u64, Ordering::Relaxed);
         }
-        // What came for texts of several callers may be wrong for one text of them.
-        let unbelieved = |text| match (manner.is_together(), failed(text)) {
-            (true, GivenUp::Failed(e)) => GivenUp::Refused(e),
-            (_, given_up) => given_up,
+        let unbelieved = |text| match manner.isolates() {
+            true => GivenUp::Refused(self::failed(client, text)),
+            false => failed(text),
         };
         let mut checked =
             check(reply, texts.len(), client.options().dimensions, client.encoding()).map_err(unbelieved)?;
