@@ -52,9 +52,10 @@ fn asked(server: &Scenario) -> Vec<String> {
 #[test]
 fn many_requests_share_one_exchange_and_each_server_gets_its_own() {
     let server = service("shared", json!({"latency_ms": 20}));
-    let session = session(&server, json!({"batch_size": 1, "concurrency": 8}));
-    assert_eq!(embed(&session, &texts(40)), Ok(40));
-    assert_eq!(embed(&session, &texts(3)), Ok(3));
+    let connect = || session(&server, json!({"batch_size": 1, "concurrency": 8}));
+    let (one, other) = (connect(), connect());
+    assert_eq!(embed(&one, &texts(40)), Ok(40));
+    assert_eq!(embed(&other, &texts(3)), Ok(3));
     let report = server.report();
     let (exchanges, requests): (Vec<_>, Vec<_>) =
         report["log"].as_array().unwrap().iter().partition(|entry| entry["path"] == "/identity/token");
@@ -112,6 +113,11 @@ fn an_exchange_that_fails_says_so_and_is_tried_again_where_that_helps() {
     assert!(!e.contains("api-key-of-another"), "{e}");
     // The texts are not to blame: none of them was sent, and the request not taken apart.
     assert_eq!(asked(&server), ["token 400"]);
+
+    let elsewhere = json!({"faults": [{"first": 1, "redirect": "https://api.example.com/token"}]});
+    let server = service("moved", elsewhere);
+    let e = embed(&session(&server, json!({})), &texts(1)).unwrap_err();
+    assert!(e.contains("it redirects, and a key is not sent elsewhere: set 'token_url'"), "{e}");
 
     let server = service("busy", json!({"faults": [{"first": 1, "status": 503}]}));
     assert_eq!(embed(&session(&server, json!({})), &texts(1)), Ok(1));

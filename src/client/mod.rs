@@ -123,7 +123,7 @@ impl Client {
             pace: Pace::of(identity),
             learned: Arc::default(),
             token_url,
-            tokens: Arc::default(),
+            tokens: Tokens::of(identity),
         };
         // Of format 'custom' the user writes the request, and with it what a text needs.
         let is_plain = spec.input_type.is_none() && spec.name != "custom";
@@ -171,7 +171,7 @@ impl Client {
 
     /// A copy for a child process, with counters and a pace of its own.
     pub(crate) fn renewed(&self) -> Arc<Client> {
-        let (stats, pace, tokens) = (Arc::default(), Pace::of(self.identity), Arc::default());
+        let (stats, pace, tokens) = (Arc::default(), Pace::of(self.identity), Tokens::of(self.identity));
         Arc::new(Client { stats, pace, tokens, ..self.clone() })
     }
 

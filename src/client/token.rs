@@ -2,11 +2,12 @@
 //!
 //! Nothing here sends: whoever needs a token brings what fetches one. One thread fetches, and the others wait for it.
 
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use zeroize::Zeroizing;
 
+use super::shared::Shared;
 use crate::base::hash::Digest;
 use crate::base::interrupt::{SLICE, Stop, may_wait};
 
@@ -32,7 +33,7 @@ pub enum Trouble<E> {
     Failed(E),
 }
 
-/// The token of a client.
+/// The token of all clients of one identity.
 #[derive(Default)]
 pub struct Tokens {
     state: Mutex<State>,
@@ -52,7 +53,14 @@ struct Kept {
     until: Instant,
 }
 
+static ALL: Shared<Tokens> = Shared::new();
+
 impl Tokens {
+    /// The one of all clients of this identity, on whichever connections of the process.
+    pub fn of(identity: Digest) -> Arc<Tokens> {
+        ALL.of(identity)
+    }
+
     /// The token for `key`, and whether it is fresh: the one that is kept, or what `fetch` brings. `refused` is one that
     /// the server took no longer.
     ///
@@ -111,7 +119,6 @@ impl std::fmt::Debug for Tokens {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;

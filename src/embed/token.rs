@@ -101,7 +101,14 @@ fn fetch(
             Verdict::Retry(wait) => Verdict::Retry(wait),
             _ => Verdict::Permanent,
         };
-        return Err(wrong(status, Failure { message: failure.message, verdict }));
+        let message = match status {
+            300..=399 => {
+                "it redirects, and a key is not sent elsewhere: set 'token_url' to the final address".into()
+            }
+            404 | 405 => "it has no such endpoint: check 'token_url'".into(),
+            _ => failure.message,
+        };
+        return Err(wrong(status, Failure { message, verdict }));
     }
     let reply: Reply = serde_json::from_slice(&exchange.body)
         .map_err(|_| permanent(status, "the reply is no JSON with an access_token of text"))?;

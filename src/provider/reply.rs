@@ -118,7 +118,8 @@ fn read_by(
             let verdict = match e.kind {
                 Kind::CutOff => Verdict::Retry(None),
                 Kind::TooLarge => Verdict::TooLarge,
-                Kind::Syntax | Kind::Shape => Verdict::Permanent,
+                // One of the texts may be to blame.
+                Kind::Syntax | Kind::Shape => Verdict::Refused,
             };
             Err(Failure { message: format!("the reply {what}: {}", *text), verdict })
         }

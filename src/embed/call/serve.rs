@@ -30,14 +30,10 @@ impl Manner {
         matches!(self, Manner::Together(_) | Manner::Statement { isolate: true })
     }
 
-    /// A reply that cannot be read may be so for one of its texts. And a 403 about who asks is what each caller would hear
-    /// alone: only then is it known to be no text's.
+    /// A 403 about who asks is what each of several callers would hear alone: only then is it known to be no text's.
     pub(super) fn blames_a_text(self, given_up: GivenUp) -> GivenUp {
         match given_up {
-            GivenUp::Failed(Error::Request(e))
-                if (self.isolates() && e.status == Some(200))
-                    || (self.is_together() && e.status == Some(403)) =>
-            {
+            GivenUp::Failed(Error::Request(e)) if self.is_together() && e.status == Some(403) => {
                 GivenUp::Refused(Error::Request(e))
             }
             given_up => given_up,
