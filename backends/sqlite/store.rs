@@ -4,6 +4,8 @@
 //! its key, which is a hash: rows lie in no order of time, a put writes as many pages however many rows there are, and
 //! rows that follow each other are a random choice. When the file is full, such a choice goes, as much as is needed.
 
+mod calls;
+
 use std::ffi::{CStr, CString, c_int, c_void};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -187,7 +189,7 @@ impl Database {
             // SAFETY: the connection is open, the text a C string.
             let rc = unsafe { ffi::prepare_v2(self.db, sql.as_ptr(), -1, statement, std::ptr::null_mut()) };
             if rc != code::OK {
-                return Err((rc & 0xff, message(self.db)));
+                return Err((rc & 0xff, self.message()));
             }
         }
         Ok(())
@@ -363,96 +365,5 @@ impl Pages {
     /// The pages that writing an entry may take: its own, and one that is split for it.
     fn of_entry(&self, entry: &Entry) -> u64 {
         (entry.bytes.len() as u64).div_ceil(self.size) + 1
-    }
-}
-
-/// SQLite's calls.
-impl Database {
-    /// Runs a statement, and gives the number in its first row, or 0.
-    fn run(&self, statement: usize, arguments: &[i64]) -> Result<i64, Failure> {
-        self.step(statement, arguments, |row| row.map_or(0, |value| value.int()))
-    }
-
-    fn step<T>(
-        &self,
-        statement: usize,
-        arguments: &[i64],
-        read: impl FnOnce(Option<&RawValue>) -> T,
-    ) -> Result<T, Failure> {
-        let statement = self.statements[statement];
-        // SAFETY: the statement is prepared; the value is read before it is reset.
-        unsafe {
-            for (i, argument) in (1..).zip(arguments) {
-                ffi::bind_int64(statement, i, *argument);
-            }
-            let rc = ffi::step(statement);
-            let done = match rc {
-                code::ROW => Ok(read(Some(&RawValue::of_column(statement, 0)))),
-                code::DONE => Ok(read(None)),
-                rc => Err((rc & 0xff, self.message())),
-            };
-            ffi::reset(statement);
-            done
-        }
-    }
-
-    /// The number that `sql` gives.
-    fn number(&self, sql: &CStr) -> Result<i64, Failure> {
-        let mut stmt = std::ptr::null_mut();
-        // SAFETY: the connection is open, the text a C string; the statement is finalized once.
-        unsafe {
-            let rc = ffi::prepare_v2(self.db, sql.as_ptr(), -1, &mut stmt, std::ptr::null_mut());
-            self.check(rc)?;
-            let rc = ffi::step(stmt);
-            let done = match rc {
-                code::ROW => Ok(RawValue::of_column(stmt, 0).int()),
-                rc => Err((rc & 0xff, self.message())),
-            };
-            ffi::finalize(stmt);
-            done
-        }
-    }
-
-    fn try_exec(&self, sql: &str) -> Result<(), Failure> {
-        let sql = CString::new(sql).map_err(|e| (code::ERROR, e.to_string()))?;
-        let null = std::ptr::null_mut();
-        // SAFETY: the connection is open, the text a C string.
-        self.check(unsafe { ffi::exec(self.db, sql.as_ptr(), None, null, std::ptr::null_mut()) })
-    }
-
-    fn changed(&self) -> usize {
-        // SAFETY: the connection is open.
-        usize::try_from(unsafe { ffi::changes(self.db) }).unwrap_or(0)
-    }
-
-    fn check(&self, rc: c_int) -> Result<(), Failure> {
-        match rc {
-            code::OK => Ok(()),
-            rc => Err((rc & 0xff, self.message())),
-        }
-    }
-
-    fn message(&self) -> String {
-        message(self.db)
-    }
-}
-
-fn message(db: *mut sqlite3) -> String {
-    if db.is_null() {
-        return "out of memory".into();
-    }
-    // SAFETY: the connection is open (a failed open leaves one that can be asked), the message is copied.
-    unsafe { CStr::from_ptr(ffi::errmsg(db)) }.to_string_lossy().into_owned()
-}
-
-impl Drop for Database {
-    fn drop(&mut self) {
-        // SAFETY: finalize and close take NULL, and each is called once.
-        unsafe {
-            for statement in self.statements {
-                ffi::finalize(statement);
-            }
-            ffi::close(self.db);
-        }
     }
 }
