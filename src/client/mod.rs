@@ -1,5 +1,6 @@
 //! A client: one configured endpoint, immutable once registered.
 
+mod create;
 mod effort;
 pub mod headers;
 mod identity;
@@ -25,10 +26,9 @@ use ureq::http::Uri;
 use crate::base::error::{Error, RequestError, Result};
 use crate::base::hash::Digest;
 use crate::base::vector::Encoding;
-use crate::base::words::{did_you_mean, quoted};
 use crate::local;
-use crate::provider::prefixes::{self, Prefixes};
-use crate::provider::{self, Ask, Provider};
+use crate::provider::prefixes::Prefixes;
+use crate::provider::{Ask, Provider};
 pub(crate) use identity::CacheKey;
 use learned::Learned;
 use options::{Cache, Options, Scope};
@@ -59,116 +59,6 @@ pub struct Client {
 }
 
 impl Client {
-    /// Makes the client `name` of what a user said of it.
-    ///
-    /// # Errors
-    /// A format that does not exist or none at all, a URL that cannot work or may not be reached, an option
-    /// that the format cannot carry out.
-    pub fn new(name: &str, options: Options) -> Result<Arc<Client>> {
-        if name.is_empty() {
-            return Err(Error::invalid("a client needs a name"));
-        }
-        let Some(format) = options.format.clone() else {
-            return Err(Error::invalid(format!("client '{name}' needs a format: one of {}", formats())));
-        };
-        let Some(provider) = provider::find(&format) else {
-            if format == "local" {
-                return Err(Error::invalid(format!(
-                    "client '{name}': this library was built without format 'local' (Cargo feature local)"
-                )));
-            }
-            return Err(Error::invalid(format!(
-                "client '{name}': unknown format {}.{} The formats are: {}",
-                quoted(&format),
-                did_you_mean(&format, provider::all().map(|p| p.spec().name)),
-                formats()
-            )));
-        };
-        let invalid = |text: String| Error::invalid(format!("client '{name}' ({format}): {text}"));
-        let spec = provider.spec();
-        let local = match spec.name {
-            "local" => Some(open_local(&options).map_err(invalid)?),
-            _ => None,
-        };
-        let (endpoint, model) = match &local {
-            Some(local) => (Uri::default(), local.path()),
-            None => {
-                let model = options.model.clone().unwrap_or_else(|| name.into());
-                let endpoint = provider::endpoint(options.url.as_deref(), spec, &model).map_err(invalid)?;
-                policy::check_host(&endpoint).map_err(invalid)?;
-                (endpoint, model)
-            }
-        };
-        let token_url = provider::token_url(options.token_url.as_deref(), spec).map_err(invalid)?;
-        if let (Some(url), true) = (&token_url, options.token_url.is_some()) {
-            policy::check_host(url).map_err(invalid)?;
-            if let Some(options::Key::Secret(key)) = &options.key {
-                policy::check_key(url, options.allow_http)
-                    .map_err(|e| invalid(format!("{e} (key: {key}, which goes to token_url)")))?;
-            }
-        }
-        let identity = identity::identity(spec.name, &endpoint, &model, &options);
-        let mut client = Client {
-            name: name.into(),
-            provider: provider.at(endpoint.path()),
-            endpoint,
-            local,
-            model,
-            options,
-            prefixes: None,
-            identity,
-            default_request: Err(String::new()),
-            untyped_request: [0; 32],
-            stats: Arc::default(),
-            pace: Pace::of(identity),
-            learned: Arc::default(),
-            token_url,
-            tokens: Tokens::of(identity),
-        };
-        // Of format 'custom' the user writes the request, and with it what a text needs.
-        let is_plain = spec.input_type.is_none() && spec.name != "custom";
-        client.prefixes = client.ask(None).model.filter(|_| is_plain).and_then(prefixes::of_model);
-        client.check_certificate().map_err(invalid)?;
-        client.check_kind_of_key().map_err(invalid)?;
-        client.provider.accepts(&client.ask(None)).map_err(invalid)?;
-        if client.options.normalize && client.encoding() != Encoding::Float32 {
-            let encoding = client.encoding().name();
-            return Err(invalid(format!(
-                "vectors of encoding '{encoding}' cannot be scaled: leave out normalize"
-            )));
-        }
-        client.default_request = client.request_id(None);
-        // A format may need a type for each request: then its vectors are told apart by it.
-        let untyped = client.untyped_request_id().or_else(|_| client.default_request.clone());
-        client.untyped_request = untyped.unwrap_or_default();
-        if let Some(options::Key::Secret(key)) = &client.options.key {
-            policy::check_key(&client.endpoint, client.options.allow_http)
-                .map_err(|e| invalid(format!("{e} (key: {key})")))?;
-        }
-        if policy::keys_of_query(&client.endpoint).next().is_some() {
-            policy::check_key(&client.endpoint, client.options.allow_http)
-                .map_err(|e| invalid(format!("{e} (the url holds it)")))?;
-        }
-        if let Some((header, _)) = client.options.headers.iter().find(|(n, v)| policy::is_secret(n, v)) {
-            policy::check_key(&client.endpoint, client.options.allow_http)
-                .map_err(|e| invalid(format!("{e} (header: {header})")))?;
-        }
-        Ok(Arc::new(client))
-    }
-
-    /// What cannot be meant by the options of a certificate.
-    fn check_certificate(&self) -> Result<(), String> {
-        match (&self.options.client_cert, &self.options.client_key) {
-            (None, Some(_)) => {
-                Err("client_key needs client_cert, the certificate that it is the key of".into())
-            }
-            (Some(_), _) if self.endpoint.scheme_str() != Some("https") => {
-                Err("client_cert is shown by TLS alone: the url must start with https://".into())
-            }
-            _ => Ok(()),
-        }
-    }
-
     /// A copy for a child process, with counters and a pace of its own.
     pub(crate) fn renewed(&self) -> Arc<Client> {
         let (stats, pace, tokens) = (Arc::default(), Pace::of(self.identity), Tokens::of(self.identity));
@@ -330,27 +220,6 @@ impl Client {
     pub(crate) fn bad_input(&self, why: &str) -> Error {
         Error::invalid(format!("client '{}' ({}): {why}", self.name, self.format()))
     }
-}
-
-/// The model inside the process that `options` ask for.
-fn open_local(options: &Options) -> Result<local::Model, String> {
-    let given = [("url", options.url.is_some()), ("key", options.key.is_some())];
-    let given = given.iter().filter(|(_, given)| *given).map(|(name, _)| *name);
-    let shown = options.shown.keys().map(String::as_str);
-    let known = options::local_options();
-    if let Some(name) = given.chain(shown).find(|name| !known.contains(name)) {
-        return Err(format!(
-            "the model runs in this process, so the option '{name}' means nothing: leave it out. The options are: {}",
-            known.join(", ")
-        ));
-    }
-    let model = local::Model::open(options.model.as_deref())?;
-    model.prefix(options.input_type.as_deref())?;
-    Ok(model)
-}
-
-fn formats() -> String {
-    provider::all().map(|p| p.spec().name).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]
