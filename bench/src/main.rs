@@ -4,6 +4,7 @@
 //! Every figure is a ratio within one run, since machines are noisy. The table goes to RESULTS/results.md, the
 //! plot to RESULTS/throughput.svg. `--short` runs everything once and small: a smoke test, whose figures say little.
 
+mod allocations;
 mod batch;
 mod connection;
 mod host;
