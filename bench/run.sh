@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # usage: bench/run.sh [--short]
-# sqlite-rembed beside a bare ureq loop and the old extension, on one fake provider. Writes bench/results/.
+# sqlite-rembed beside a bare ureq loop, the old extension and the clients of other languages, on one fake provider, and single calls
+# at a llama-server. Writes bench/results/.
 # --short runs everything once and small, into target/bench/results: a smoke test, whose figures say little.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -46,3 +47,17 @@ read -r tls_pid <&"$tls_out"
 read -r tls_url <&"$tls_out"
 trap 'kill "$tls_pid" "${awake[@]}"' EXIT
 SSL_CERT_FILE=$tls/authority.pem bench/target/release/rembed-bench "$url" "$tls_url" target/release/libsqlite_rembed.so "$old" $nothing "$results" "$@"
+case $results in bench/*) ;; *) exit ;; esac
+
+tests/venv.sh target/venv/peers bench/peers-requirements.txt
+tests/real/install.sh
+part() { # part TITLE COMMAND…
+    printf '\n## %s\n\n' "$1"
+    "${@:2}"
+}
+{
+    part "Peers" target/venv/peers/bin/python3 bench/peers.py
+    part "Calls of many connections" /usr/bin/python3 bench/singles.py
+    part "The same at a real server" tests/real/server.sh /usr/bin/python3 bench/singles.py
+    part "Statements that want the same texts" /usr/bin/python3 bench/together.py
+} | tee -a "$results/results.md"

@@ -1,9 +1,9 @@
 """Single calls of many connections at once: their calls a second, their waits, their requests.
 
-usage: bench/singles.py                     the figures of docs/performance.md
-       bench/singles.py BEFORE.so AFTER.so  two builds side by side, in turn, the median of three runs each
-       tests/real/server.sh python3 bench/singles.py BEFORE.so AFTER.so
-                                            the same at a llama-server with 4 slots, after tests/real/install.sh
+usage: bench/singles.py          travelling together beside a request of its own for each call
+       bench/singles.py --sweep  the figures of docs/performance.md
+       tests/real/server.sh python3 bench/singles.py
+                                 the first at a llama-server with 4 slots, after tests/real/install.sh
 
 With Debian's python3; REMBED_LIB is the library, by default target/release/libsqlite_rembed.so. The fake provider
 answers in 50 ms; with slots it works on so many requests at one time. 32 connections call, each on a thread.
@@ -71,16 +71,17 @@ def median(runs, what):
     return sorted(run[what] for run in runs)[len(runs) // 2]
 
 
-def compare(fake, before, after, title, connections, settings, options, rounds=3):
-    runs = {name: [] for name in ("before", "after")}
+def compare(fake, title, settings, options, rounds=3):
+    """With `connections` = 32 no call waits, and each has its own request; with `options` they travel together. In turn."""
+    runs = {"alone": [], "together": []}
     for _ in range(rounds):
-        width = {name: value for name, value in options.items() if name == "dimensions"}
-        runs["before"].append(run(fake, before, connections, settings, width))
-        runs["after"].append(run(fake, after, connections, settings, options))
-    old, new = ({what: median(of, what) for what in of[0]} for of in runs.values())
+        for how, own in (("alone", {**options, "connections": MANY}), ("together", options)):
+            runs[how].append(run(fake, LIB, MANY, settings, own))
+    alone, together = ({what: median(of, what) for what in of[0]} for of in runs.values())
     print(
-        f"| {title} | {old['rate']:.0f} | {new['rate']:.0f} | {new['rate'] / old['rate']:.2f} | {old['p50']:.0f}, {old['p99']:.0f}"
-        f" | {new['p50']:.0f}, {new['p99']:.0f} | {old['requests'] / old['calls']:.2f} | {new['requests'] / new['calls']:.2f} |",
+        f"| {title} | {together['rate']:.0f} | {alone['rate']:.0f} | {together['rate'] / alone['rate']:.2f}"
+        f" | {together['p50']:.0f}, {together['p99']:.0f} | {alone['p50']:.0f}, {alone['p99']:.0f}"
+        f" | {together['requests'] / together['calls']:.2f} |",
         flush=True,
     )
 
@@ -114,20 +115,17 @@ if __name__ == "__main__":
     if sys.argv[1:2] == ["--worker"]:
         worker(sys.argv[2], sys.argv[3], int(sys.argv[4]), json.loads(sys.argv[5]))
         sys.exit()
-    if not sys.argv[1:]:
+    LIB = os.path.abspath(LIB)
+    if sys.argv[1:] == ["--sweep"]:
         with Fake() as fake:
-            sweep(fake, os.path.abspath(LIB))
+            sweep(fake, LIB)
         sys.exit()
-    before, after = (os.path.abspath(lib) for lib in sys.argv[1:])
-    print("| calls | calls/s before | after | ratio | p50, p99 ms before | after | requests a call before | after |")
-    print("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
+    print(f"| {MANY} connections, single calls | together: calls/s | alone | ratio | together: p50, p99 ms | alone | requests a call |")
+    print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
     if "REMBED_REAL_URL" in os.environ:
-        compare(None, before, after, "llama-server, 4 slots (bar 2)", MANY, {}, {"dimensions": 384})
+        compare(None, "a llama-server with 4 slots, bound 4 (bar 2, p99 no more)", {}, {"dimensions": 384, "connections": 4})
         sys.exit()
     with Fake() as fake:
-        eight = {"latency_ms": 50, "slots": 8}
-        compare(fake, before, after, "8 slots, bound 8 (bar 3.5, p99 no more)", MANY, {"latency_ms": 50, "slots": 8}, {"connections": 8})
+        compare(fake, "8 slots, bound 8 (bar 3.5)", {"latency_ms": 50, "slots": 8}, {"connections": 8})
         for title, slots in (("8 slots", {"slots": 8}), ("4 slots", {"slots": 4}), ("no slots", {})):
-            compare(fake, before, after, f"{title}, bound by default", MANY, {"latency_ms": 50, **slots}, {})
-        compare(fake, before, after, "1 connection (bar 1.00)", 1, {"latency_ms": 50}, {})
-        compare(fake, before, after, "1 connection, no latency (bar 1.00)", 1, {}, {})
+            compare(fake, f"{title}, bound by default", {"latency_ms": 50, **slots}, {})
