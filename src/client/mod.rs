@@ -55,6 +55,8 @@ pub struct Client {
     pace: Arc<Pace>,
     /// Who gives a token for the key, where the format's servers take no key.
     token_url: Option<Uri>,
+    /// Whether the environment's key goes to the endpoint by itself.
+    at_origin: bool,
     tokens: Arc<Tokens>,
 }
 
@@ -123,8 +125,10 @@ impl Client {
             pace: Pace::of(identity),
             learned: Arc::default(),
             token_url,
+            at_origin: false,
             tokens: Arc::default(),
         };
+        client.at_origin = client.is_at_its_origin();
         // Of format 'custom' the user writes the request, and with it what a text needs.
         let is_plain = spec.input_type.is_none() && spec.name != "custom";
         client.prefixes = client.ask(None).model.filter(|_| is_plain).and_then(prefixes::of_model);
