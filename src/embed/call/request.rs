@@ -93,7 +93,7 @@ impl Call {
         let body = body.map_err(|text| GivenUp::Failed(failed(client, text)))?;
         let request = Request { body: &body, texts, retries, deadline, turn: &self.turn };
         let (reply, headers) = retry::send(client, &request, interrupt)?;
-        if headers != self.key.headers {
+        if headers != self.common.key.headers {
             self.has_changed.store(true, Ordering::Relaxed);
         }
         Ok(reply)
