@@ -176,20 +176,17 @@ impl<T: Transport> Transport for Kept<T> {
     }
 
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
-        // The buffer gets its full size now: growing would leave a copy of the key behind that nobody wipes.
-        let mut piece = Wiped::default();
         let full = self.pending.len() + amount > BUFFER;
-        let held = if full { &mut piece } else { &mut self.pending };
-        let room = BUFFER.max(amount) - held.len();
-        held.reserve_exact(room);
+        let before = if full { &[][..] } else { &self.pending };
         let output = &mut self.inner.buffers().output()[..amount];
-        held.extend_from_slice(output);
+        // A new buffer: growing would leave a copy of the key behind that nobody wipes.
+        let pending = Wiped::new([before, &*output].concat());
         output.fill(0);
         if full {
             let sent = self.flush(timeout);
             self.or_stale(sent)?;
-            self.pending = piece;
         }
+        self.pending = pending;
         Ok(())
     }
 
