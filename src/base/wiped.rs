@@ -48,3 +48,14 @@ impl Drop for Wiped {
         std::hint::black_box(&self.0);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bytes_are_not_shown() {
+        let shown = format!("{:?}", Wiped::new(b"k-secret".to_vec()));
+        assert_eq!(shown, "8 bytes");
+    }
+}
