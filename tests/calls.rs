@@ -292,6 +292,8 @@ fn a_kept_connection_that_has_died_is_replaced_and_not_counted() {
     let session = client(&server, "openai", "/v1", json!({"retries": 0}));
     for text in texts(20) {
         session.embed_one("c", &text, None).unwrap();
+        // A request that leaves in pieces.
+        session.embed_one("c", &text.repeat(10_000), None).unwrap();
     }
     let stats: Value = serde_json::from_str(&session.stats().unwrap()).unwrap();
     assert_eq!((&stats["c"]["retries"], &stats["c"]["errors"]), (&json!(0), &json!(0)), "{stats}");

@@ -20,6 +20,11 @@ impl Hasher {
     }
 }
 
+/// The hash of two hashes. Both have a fixed length, so their border needs no mark.
+pub fn join(first: &Digest, second: &Digest) -> Digest {
+    *blake3::hash([*first, *second].as_flattened()).as_bytes()
+}
+
 /// Adds a part, with its length before it.
 fn add(hasher: &mut blake3::Hasher, part: &[u8]) {
     hasher.update(&(part.len() as u64).to_le_bytes());

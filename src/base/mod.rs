@@ -11,4 +11,5 @@ pub mod percent;
 pub mod process;
 pub mod span;
 pub mod vector;
+pub mod wiped;
 pub mod words;

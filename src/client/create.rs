@@ -79,8 +79,10 @@ impl Client {
             pace: Pace::of(identity),
             learned: Arc::default(),
             token_url,
+            at_origin: false,
             tokens: Tokens::of(identity),
         };
+        client.at_origin = client.is_at_its_origin();
         // Of format 'custom' the user writes the request, and with it what a text needs.
         let is_plain = spec.input_type.is_none() && spec.name != "custom";
         client.prefixes = client.ask(None).model.filter(|_| is_plain).and_then(prefixes::of_model);

@@ -16,6 +16,7 @@ use super::sigv4::Signer;
 use crate::base::certificate::Identity;
 use crate::base::hash::{Digest, hash_secrets};
 use crate::base::interrupt::{Interrupt, interruptible};
+use crate::base::wiped::Wiped;
 use crate::base::words::{PROVIDER_MESSAGE_MAX, bounded};
 
 /// The headers of a client's requests, with keys read at the time of the call.
@@ -67,7 +68,7 @@ impl Headers {
     }
 
     fn insert(&mut self, name: HeaderName, prefix: &str, text: &str) {
-        insert(&mut self.map, name, Zeroizing::new([prefix.as_bytes(), text.as_bytes()].concat()));
+        insert(&mut self.map, name, Wiped::new([prefix.as_bytes(), text.as_bytes()].concat()));
     }
 
     /// The key that a token is to be fetched for.
@@ -109,7 +110,7 @@ impl Headers {
         let content_type = map.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let made = signer.sign(endpoint, content_type, body, SystemTime::now());
         for (name, text) in made {
-            insert(&mut map, HeaderName::from_static(name), Zeroizing::new(text.as_bytes().to_vec()));
+            insert(&mut map, HeaderName::from_static(name), Wiped::new(text.as_bytes().to_vec()));
         }
         Cow::Owned(map)
     }
@@ -214,19 +215,11 @@ impl Read<'_> {
 }
 
 /// Inserts a header that is wiped.
-fn insert(map: &mut HeaderMap, name: HeaderName, text: Zeroizing<Vec<u8>>) {
+fn insert(map: &mut HeaderMap, name: HeaderName, text: Wiped) {
     // The header shares this buffer instead of copying it. Whoever drops the last share wipes it.
-    if let Ok(mut value) = HeaderValue::from_maybe_shared(bytes::Bytes::from_owner(Wiped(text))) {
+    if let Ok(mut value) = HeaderValue::from_maybe_shared(bytes::Bytes::from_owner(text)) {
         value.set_sensitive(true);
         map.insert(name, value);
-    }
-}
-
-struct Wiped(Zeroizing<Vec<u8>>);
-
-impl AsRef<[u8]> for Wiped {
-    fn as_ref(&self) -> &[u8] {
-        &self.0
     }
 }
 

@@ -6,7 +6,7 @@ use ureq::http::Uri;
 
 use super::Client;
 use super::options::Options;
-use crate::base::hash::{Digest, Hasher};
+use crate::base::hash::{self, Digest, Hasher};
 use crate::base::interrupt::Interrupt;
 use crate::provider::Ask;
 
@@ -18,6 +18,8 @@ pub struct CacheKey {
     /// Whose the vectors are, whatever the input type and its prefix: by this they are found when a client's vectors
     /// are to be dropped. Clients that would get each other's vectors have it in common.
     pub client: u64,
+    /// The digest of the headers that were read for it.
+    pub headers: Digest,
 }
 
 impl Client {
@@ -56,10 +58,9 @@ impl Client {
             None => self.default_request.clone()?,
             asked => self.request_id(asked)?,
         };
-        let with_headers = |part: &Digest| Hasher::default().part(part).part(headers).finish();
-        let client = with_headers(&self.untyped_request);
+        let client = hash::join(&self.untyped_request, headers);
         let client = u64::from_le_bytes(std::array::from_fn(|i| client[i]));
-        Ok(CacheKey { vectors: with_headers(&request), client })
+        Ok(CacheKey { vectors: hash::join(&request, headers), client, headers: *headers })
     }
 
     /// A request without its texts and headers, and what becomes of its reply.

@@ -28,13 +28,15 @@ impl Client {
     /// A key that is configured and cannot be read or may not travel, or none where the provider's own
     /// service needs one.
     pub(crate) fn key(&self) -> Result<Option<Credential<'_>>, String> {
-        let may_travel = policy::check_key(&self.endpoint, self.options.allow_http);
         match &self.options.key {
             Some(Key::None) => Ok(None),
-            Some(Key::Secret(key)) => may_travel.and_then(|()| self.credential(key)).map(Some),
+            Some(Key::Secret(key)) => {
+                policy::check_key(&self.endpoint, self.options.allow_http)?;
+                self.credential(key).map(Some)
+            }
             // A header of the user's carries a key already. The environment's would be given away for nothing.
             None if self.options.headers.iter().any(|(name, _)| policy::replaces_key(name)) => Ok(None),
-            None if !self.is_at_its_origin() => Ok(None),
+            None if !self.at_origin => Ok(None),
             None => {
                 let is_set = |name: &&&str| std::env::var_os(name).is_some_and(|v| !v.is_empty());
                 match self.key_env().iter().find(is_set) {
@@ -85,7 +87,7 @@ impl Client {
 
     /// Whether the format's environment variable may be sent to this endpoint although the user named no key. It may if
     /// the endpoint is the format's own https server, or this machine for a format whose server runs here.
-    fn is_at_its_origin(&self) -> bool {
+    pub(super) fn is_at_its_origin(&self) -> bool {
         // A token's server that the user names is not the format's own either.
         if self.key_env().is_empty() || self.options.token_url.is_some() {
             return false;
@@ -134,14 +136,14 @@ impl Client {
     pub(crate) fn key_hint(&self) -> String {
         match self.key_env() {
             [] => "no key was sent: give the option key ('env:NAME', 'file:PATH' or the key itself)".into(),
-            [.., name] if self.signs() && self.is_at_its_origin() => format!(
+            [.., name] if self.signs() && self.at_origin => format!(
                 "no key is configured: set the environment variables {} in this process",
                 match self.key_env() {
                     [token, _] => format!("{name} and {}, or {token},", sigv4::SECRET_KEY),
                     _ => format!("{name} and {}", sigv4::SECRET_KEY),
                 }
             ),
-            [name, ..] if self.is_at_its_origin() => format!(
+            [name, ..] if self.at_origin => format!(
                 "no key is configured: set the environment variable {name} in this process, or give the \
                  option key ('env:NAME', 'file:PATH' or the key itself)"
             ),
@@ -225,11 +227,11 @@ mod tests {
             let options = serde_json::json!({"format": format, "url": url}).to_string();
             // A port that is none may be refused instead.
             let Ok(client) = client(&options) else { continue };
-            assert_eq!(client.is_at_its_origin(), own, "{format} {url}");
+            assert_eq!(client.at_origin, own, "{format} {url}");
         }
         let presets = provider::all().filter(|p| !p.spec().key_env.is_empty() && !p.spec().needs_url());
         for format in presets.map(|p| p.spec().name) {
-            assert!(client(format).unwrap().is_at_its_origin(), "{format}");
+            assert!(client(format).unwrap().at_origin, "{format}");
         }
     }
 
@@ -252,9 +254,9 @@ mod tests {
     fn a_key_goes_by_itself_to_no_other_server_of_tokens() {
         let json =
             |more: &str| format!(r#"{{"format":"watsonx","url":"https://eu-de.ml.cloud.ibm.com"{more}}}"#);
-        assert!(client(&json("")).unwrap().is_at_its_origin());
+        assert!(client(&json("")).unwrap().at_origin);
         let other = client(&json(r#","token_url":"https://iam.evil.example""#)).unwrap();
-        assert!(!other.is_at_its_origin());
+        assert!(!other.at_origin);
         assert_eq!(other.token_url().unwrap().to_string(), "https://iam.evil.example/identity/token");
     }
 

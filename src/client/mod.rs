@@ -55,6 +55,8 @@ pub struct Client {
     pace: Arc<Pace>,
     /// Who gives a token for the key, where the format's servers take no key.
     token_url: Option<Uri>,
+    /// Whether the environment's key goes to the endpoint by itself.
+    at_origin: bool,
     tokens: Arc<Tokens>,
 }
 

@@ -24,14 +24,32 @@ use crate::local::{Loaded, Trouble};
 /// A text that is to be sent, and the duty to answer it.
 pub type Task = (Ticket, Arc<str>);
 
+/// What the calls of a statement have in common that are for one client and input type.
+#[derive(Debug, Clone)]
+pub struct Common {
+    key: CacheKey,
+    /// Kept here since finding the cache of this process is a call of the system.
+    memory: Arc<Memory>,
+}
+
+impl Common {
+    fn of(client: &Client, key: Result<CacheKey, String>) -> Result<Common, String> {
+        let memory = match client.cache() {
+            // Nothing is kept; a text that is on its way is still not sent again by the same statement.
+            Cache::Off => Memory::new(0),
+            Cache::Memory | Cache::Disk => cache::MEMORY.clone(),
+        };
+        Ok(Common { key: key?, memory })
+    }
+}
+
 /// What the requests of one statement share.
 pub struct Call {
     client: Arc<Client>,
     input_type: Option<String>,
     prefix: String,
     local: Option<Loaded>,
-    key: CacheKey,
-    memory: Arc<Memory>,
+    common: Common,
     disk: Option<OpenStore>,
     interrupt: Arc<dyn Interrupt>,
     width: AtomicUsize,
@@ -47,8 +65,8 @@ pub struct Call {
 }
 
 impl Call {
-    /// A call of `client`; `open` reaches the disk cache where the engine has one. `key` is the client's
-    /// [`Client::cache_key`], if it was made before.
+    /// A call of `client`; `open` reaches the disk cache where the engine has one. `known` is the
+    /// [`Call::common`] of one before it.
     ///
     /// # Errors
     /// An input type that the format does not have; a local model that cannot be loaded, or an interrupt meanwhile.
@@ -56,7 +74,7 @@ impl Call {
         client: Arc<Client>,
         input_type: Option<&str>,
         open: Option<OpenStore>,
-        key: Option<CacheKey>,
+        known: Option<Common>,
         interrupt: &Arc<dyn Interrupt>,
     ) -> Result<Call> {
         let wrong = |text| failed(&client, text);
@@ -69,18 +87,15 @@ impl Call {
             }
             None => None,
         };
-        let key = match (key, &local) {
+        let common = match (known, &local) {
+            (Some(known), None) => known,
             // A model is known by what its files hold, and they may have changed.
-            (_, Some(loaded)) => client.cache_key_with(input_type, &loaded.hash()).map_err(wrong)?,
-            (Some(key), None) => key,
-            (None, None) => client.cache_key(input_type, interrupt).map_err(wrong)?,
+            (_, Some(loaded)) => {
+                Common::of(&client, client.cache_key_with(input_type, &loaded.hash())).map_err(wrong)?
+            }
+            (None, None) => Common::of(&client, client.cache_key(input_type, interrupt)).map_err(wrong)?,
         };
         let prefix = client.prefix(input_type).map_err(wrong)?.to_owned();
-        let memory = match client.cache() {
-            // Nothing is kept; a text that is on its way is still not sent again by the same statement.
-            Cache::Off => Memory::new(0),
-            Cache::Memory | Cache::Disk => cache::MEMORY.clone(),
-        };
         let disk = open.filter(|_| client.cache() == Cache::Disk);
         let input_type = input_type.map(str::to_owned);
         let (width, has_changed) = (AtomicUsize::new(0), AtomicBool::new(false));
@@ -90,8 +105,7 @@ impl Call {
             input_type,
             prefix,
             local,
-            key,
-            memory,
+            common,
             disk,
             interrupt: interrupt.clone(),
             width,
@@ -118,7 +132,7 @@ impl Call {
     /// Lets it know what its statement has asked for already.
     pub fn remember(&mut self, seen: &Arc<Seen>) {
         if self.client.cache() == Cache::Off {
-            self.memory = seen.memory().clone();
+            self.common.memory = seen.memory().clone();
         }
         self.seen = Some(seen.clone());
     }
@@ -137,7 +151,12 @@ impl Call {
 
     /// What the vectors of the call have in common, hashed.
     pub fn key(&self) -> &CacheKey {
-        &self.key
+        &self.common.key
+    }
+
+    /// What the next call of the statement has in common with this one.
+    pub fn common(&self) -> &Common {
+        &self.common
     }
 
     /// The client.
@@ -158,13 +177,13 @@ impl Call {
     /// Looks for the vector of `text` in the caches, and for a request that asks for it already, be it of the statement
     /// `owner` or of another.
     pub fn claim(&self, text: &str, owner: u64) -> Claim {
-        self.or_on_disk(self.memory.claim(&self.key_of(text), self.key.client, owner))
+        self.or_on_disk(self.common.memory.claim(&self.key_of(text), self.common.key.client, owner))
     }
 
     /// As [`Call::claim`], after a wait for `flight` that found it failed or not on its way.
     pub fn claim_again(&self, text: &str, flight: &Arc<Flight>, owner: u64) -> Claim {
         let key = self.key_of(text);
-        self.or_on_disk(self.memory.claim_again(&key, self.key.client, flight, owner))
+        self.or_on_disk(self.common.memory.claim_again(&key, self.common.key.client, flight, owner))
     }
 
     fn or_on_disk(&self, claim: Claim) -> Claim {
@@ -183,7 +202,7 @@ impl Call {
     }
 
     fn key_of(&self, text: &str) -> Digest {
-        cache::key(&self.key.vectors, text)
+        cache::key(&self.common.key.vectors, text)
     }
 
     /// Begins a prefetch. Returns the number to [`Call::hold`] its vectors by.
@@ -192,8 +211,8 @@ impl Call {
     /// No cache that would keep them.
     pub fn begin_prefetch(&self) -> Result<u64> {
         let check = |open| disk::DISK.check(open, &self.interrupt);
-        match (self.memory.is_on(), self.disk.map(check)) {
-            (true, _) | (false, Some(Ok(()))) => Ok(self.memory.begin_prefetch()),
+        match (self.common.memory.is_on(), self.disk.map(check)) {
+            (true, _) | (false, Some(Ok(()))) => Ok(self.common.memory.begin_prefetch()),
             (false, Some(Err(disk::Trouble::Interrupted))) => Err(Error::Interrupted),
             (false, trouble) => {
                 let why = match trouble {
@@ -211,7 +230,12 @@ impl Call {
     /// Holds the vector of `text` in memory until it was read. Returns whether there was room.
     pub fn hold(&self, text: &str, vector: Vector, prefetch: u64) -> bool {
         let may_be_kept = !self.has_changed.load(Ordering::Relaxed);
-        may_be_kept && self.memory.hold(self.key_of(text), Kept { vector, client: self.key.client }, prefetch)
+        may_be_kept
+            && self.common.memory.hold(
+                self.key_of(text),
+                Kept { vector, client: self.common.key.client },
+                prefetch,
+            )
     }
 
     /// Whether the vector of `text` is on disk.
@@ -222,7 +246,7 @@ impl Call {
     /// Keeps vectors on disk, where the client asks for it.
     pub fn keep(&self, fresh: &[(Digest, Vector)]) {
         if let (Some(open), false) = (self.disk, self.has_changed.load(Ordering::Relaxed)) {
-            let kept = |vector: &Vector| Kept { vector: vector.clone(), client: self.key.client };
+            let kept = |vector: &Vector| Kept { vector: vector.clone(), client: self.common.key.client };
             let fresh: Vec<_> = fresh.iter().map(|(key, vector)| (*key, kept(vector))).collect();
             disk::DISK.put(&fresh, open, &self.interrupt);
         }

@@ -7,12 +7,12 @@ use serde_json::{Map, Value};
 use crate::base::error::{Error, Result};
 use crate::base::interrupt::{Interrupt, Uninterrupted};
 use crate::base::vector::Encoding;
+use crate::client::Client;
 use crate::client::options::{Cache, Options};
 use crate::client::registry::Registry;
-use crate::client::{CacheKey, Client};
 use crate::embed::cache::disk::{OpenStore, Trouble};
 use crate::embed::cache::{self, Vector};
-use crate::embed::call::Call;
+use crate::embed::call::{Call, Common};
 use crate::embed::seen::Seen;
 use crate::embed::stream::{Stream, Text};
 use crate::sql::input;
@@ -38,19 +38,19 @@ pub struct Session {
     interrupt: Arc<dyn Interrupt>,
     store: Option<OpenStore>,
     last_error: Mutex<Option<String>>,
-    /// The cache keys of the statement that runs, where the engine tells of statements.
+    /// What the calls of the statement that runs have in common, where the engine tells of statements.
     recent: Mutex<Option<Vec<Recent>>>,
     pub(super) statement: Mutex<Statement>,
 }
 
-/// How many cache keys of a statement are kept. Its clients and input types are few; of more than these, the oldest go.
+/// How many of them are kept. The clients and input types of a statement are few; of more than these, the oldest go.
 const RECENT: usize = 8;
 
-/// A cache key of the statement that runs.
+/// What the calls of one client and input type have in common.
 struct Recent {
     client: Weak<Client>,
     input_type: Option<String>,
-    key: CacheKey,
+    common: Common,
 }
 
 /// A session of a Rust program without SQL: nothing interrupts it, and it has no disk cache.
@@ -110,14 +110,16 @@ impl Session {
             let same = |recent: &&Recent| {
                 std::ptr::eq(recent.client.as_ptr(), &*client) && recent.input_type.as_deref() == input_type
             };
-            all.iter().find(same).map(|recent| recent.key)
+            all.iter().find(same).map(|recent| recent.common.clone())
         });
+        let is_new = known.is_none();
         let call = Call::new(client.clone(), input_type, self.store, known, &self.interrupt)?;
-        if known.is_none() {
+        if is_new {
             if let Some(all) = &mut *self.recent() {
                 let input_type = input_type.map(str::to_owned);
                 all.truncate(RECENT - 1);
-                all.insert(0, Recent { client: Arc::downgrade(&client), input_type, key: *call.key() });
+                let common = call.common().clone();
+                all.insert(0, Recent { client: Arc::downgrade(&client), input_type, common });
             }
         }
         Ok((call.embed_one(text, &self.interrupt)?, client.encoding()))

@@ -6,6 +6,7 @@ use zeroize::Zeroizing;
 
 use super::kept::{is_probing, send_all};
 use super::proxy;
+use crate::base::wiped::Wiped;
 
 /// Wraps connections to proxies that read the request.
 #[derive(Debug)]
@@ -56,7 +57,7 @@ impl<T: Transport> Transport for Absolute<T> {
             return self.inner.transmit_output(amount, timeout);
         }
         // The layer above sends a request's line in one piece with what follows it.
-        let piece = Zeroizing::new(self.inner.buffers().output()[..amount].to_vec());
+        let piece = Wiped::new(self.inner.buffers().output()[..amount].to_vec());
         let path = piece.iter().position(|byte| *byte == b' ').map_or(0, |at| at + 1);
         let line = piece.windows(2).position(|end| end == b"\r\n").map_or(amount, |at| at + 2);
         let parts = [
@@ -66,7 +67,7 @@ impl<T: Transport> Transport for Absolute<T> {
             self.login.as_bytes(),
             &piece[line..],
         ];
-        let request = Zeroizing::new(parts.concat());
+        let request = Wiped::new(parts.concat());
         send_all(&mut self.inner, &request, timeout)
     }
 

@@ -10,7 +10,8 @@ use std::io;
 use ureq::unversioned::transport::time::Duration;
 use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTimeout, Transport};
 use ureq::{Error, Timeout};
-use zeroize::Zeroizing;
+
+use crate::base::wiped::Wiped;
 
 thread_local! {
     static PROBING: Cell<bool> = const { Cell::new(false) };
@@ -75,10 +76,11 @@ impl<In: Transport> Connector<In> for KeptConnector {
     fn connect(&self, _: &ConnectionDetails, chained: Option<In>) -> Result<Option<Kept<In>>, Error> {
         Ok(chained.map(|inner| Kept {
             inner,
-            pending: Zeroizing::default(),
+            pending: Wiped::default(),
             has_served: false,
             just_read: false,
             is_answered: false,
+            came: BUFFER,
         }))
     }
 }
@@ -89,13 +91,15 @@ pub(super) struct Kept<T: Transport> {
     inner: T,
     /// Output that is not sent yet. The header and the body of a small request leave together, and the last piece of
     /// every request leaves only when nothing is there to read.
-    pending: Zeroizing<Vec<u8>>,
+    pending: Wiped,
     /// Whether a request before this one was answered.
     has_served: bool,
     /// Whether a read has succeeded since ureq last asked whether the connection is open.
     just_read: bool,
     /// Whether a byte of the reply to this request has come.
     is_answered: bool,
+    /// How many bytes of the input buffer may have been written to since it was wiped. A proxy may have spoken before.
+    came: usize,
 }
 
 impl<T: Transport> Kept<T> {
@@ -105,7 +109,7 @@ impl<T: Transport> Kept<T> {
         let _probe = probe();
         let look = NextTimeout { after: LOOK, reason: Timeout::PerRead, ..NextTimeout::default() };
         self.inner.buffers().input().is_empty()
-            && matches!(self.inner.await_input(look), Err(Error::Timeout(_)))
+            && matches!(self.read(look), Err(Error::Timeout(_)))
             && self.inner.is_open()
     }
 
@@ -119,11 +123,20 @@ impl<T: Transport> Kept<T> {
         }
     }
 
+    fn read(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
+        let before = self.inner.buffers().input().len();
+        let read = self.inner.await_input(timeout);
+        self.came += self.inner.buffers().input().len() - before;
+        read
+    }
+
     /// Wipes what came: a server may repeat the key.
     fn wipe_input(&mut self) {
         let buffers = self.inner.buffers();
         if buffers.input().is_empty() {
-            buffers.input_append_buf().fill(0);
+            let buffer = buffers.input_append_buf();
+            let written = buffer.len().min(std::mem::take(&mut self.came));
+            buffer[..written].fill(0);
         }
     }
 
@@ -163,20 +176,17 @@ impl<T: Transport> Transport for Kept<T> {
     }
 
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
-        // The buffer gets its full size now: growing would leave a copy of the key behind that nobody wipes.
-        let mut piece = Zeroizing::new(Vec::new());
         let full = self.pending.len() + amount > BUFFER;
-        let held = if full { &mut piece } else { &mut self.pending };
-        let room = BUFFER.max(amount) - held.len();
-        held.reserve_exact(room);
+        let before = if full { &[][..] } else { &self.pending };
         let output = &mut self.inner.buffers().output()[..amount];
-        held.extend_from_slice(output);
+        // A new buffer: growing would leave a copy of the key behind that nobody wipes.
+        let pending = Wiped::new([before, &*output].concat());
         output.fill(0);
         if full {
             let sent = self.flush(timeout);
             self.or_stale(sent)?;
-            self.pending = piece;
         }
+        self.pending = pending;
         Ok(())
     }
 
@@ -195,11 +205,10 @@ impl<T: Transport> Transport for Kept<T> {
             if unasked || (self.has_served && !self.is_idle()) {
                 return Err(io::Error::other(Stale).into());
             }
-            self.is_answered = false;
             let sent = self.flush(timeout);
             self.or_stale(sent)?;
         }
-        let read = match self.inner.await_input(timeout) {
+        let read = match self.read(timeout) {
             Ok(false) if !self.is_answered => Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
             read => read,
         };
@@ -208,18 +217,19 @@ impl<T: Transport> Transport for Kept<T> {
         Ok(self.just_read)
     }
 
-    /// ureq calls this when it puts a connection back, just after the reply, and again when it takes the connection out.
-    /// While [`is_probing`], it passes the question on to the layers below.
+    /// ureq calls this when it puts a connection back, just after the reply, and again when it takes the connection out:
+    /// then it is not looked at, since it will be before the request leaves. While [`is_probing`], it passes the question
+    /// on to the layers below.
     fn is_open(&mut self) -> bool {
         if is_probing() {
             return self.inner.is_open();
         }
         if std::mem::take(&mut self.just_read) {
-            self.has_served = true;
+            (self.has_served, self.is_answered) = (true, false);
             self.wipe_input();
             return true;
         }
-        !AFRESH.get() && self.is_idle()
+        !AFRESH.get()
     }
 
     fn is_tls(&self) -> bool {

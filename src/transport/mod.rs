@@ -27,6 +27,7 @@ use ureq::http::header::{HeaderMap, HeaderValue};
 
 use crate::base::certificate::Identity;
 use crate::base::interrupt::{Interrupt, interruptible};
+use crate::base::wiped::Wiped;
 use agent::AGENT;
 use flate2::read::MultiGzDecoder;
 pub use proxy::secrets as proxy_secrets;
@@ -66,7 +67,7 @@ pub struct Exchange {
     /// The HTTP status.
     pub status: u16,
     /// The body, decompressed.
-    pub body: Vec<u8>,
+    pub body: Wiped,
     /// The wait that the server asks for.
     pub retry_after: Option<Duration>,
     /// What `x-should-retry` says.
@@ -89,19 +90,6 @@ impl Exchange {
             self.body[from] = b'?';
         }
         std::str::from_utf8(&self.body).unwrap_or_default()
-    }
-
-    /// The body, to be changed in place.
-    pub fn body_mut(&mut self) -> &mut [u8] {
-        &mut self.body
-    }
-}
-
-impl Drop for Exchange {
-    fn drop(&mut self) {
-        // As much as zeroize does, at the speed that a reply of megabytes needs.
-        self.body.fill(0);
-        std::hint::black_box(&self.body);
     }
 }
 
@@ -153,10 +141,11 @@ pub fn exchange(
     let location = location.map(str::to_owned);
     let is_gzip = is_gzip(response.headers());
     let response_body = response.into_body();
-    // The server may claim any length. The claim is believed up to the size of a normal reply.
-    let expected = response_body.content_length().filter(|_| !is_gzip).unwrap_or(0).min(16 << 20) as usize;
-    // Room for what may repeat a key: growing would leave a copy behind that nobody wipes.
-    let body = Vec::with_capacity(expected.max(ERROR_BODY_MAX as usize) + 1);
+    // Room for what may repeat a key: growing would leave a copy behind that nobody wipes. The server may claim any
+    // length. The claim is believed up to the size of a normal reply.
+    let claimed = response_body.content_length().filter(|_| !is_gzip);
+    let room = claimed.unwrap_or(ERROR_BODY_MAX).min(16 << 20) as usize;
+    let body = Wiped::new(Vec::with_capacity(room + 1));
     let mut exchange = Exchange { status, body, retry_after, should_retry, location };
     let most = if exchange.is_success() { BODY_MAX + 1 } else { ERROR_BODY_MAX };
     let reader = response_body.into_with_config().limit(u64::MAX).reader();

@@ -5,12 +5,12 @@
 
 use std::net::IpAddr;
 
+use once_cell::race::OnceBox;
 use ureq::http::Uri;
 use ureq::http::uri::Authority;
 use zeroize::Zeroizing;
 
 use crate::base::host::{self, is_loopback};
-use crate::base::process::PerProcess;
 
 /// What is spoken with a proxy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -134,7 +134,8 @@ struct Proxies {
     except: Vec<String>,
 }
 
-static PROXIES: PerProcess<Proxies> = PerProcess::new(|_| Proxies::read(|name| std::env::var_os(name)));
+/// A child process has them from its parent: they have no lock that one could wait for.
+static PROXIES: OnceBox<Proxies> = OnceBox::new();
 
 impl Proxies {
     fn read(variable: impl Fn(&str) -> Option<std::ffi::OsString>) -> Proxies {
@@ -177,9 +178,7 @@ impl Proxies {
 /// # Errors
 /// The variable that should name it and does not.
 pub(super) fn of(uri: &Uri) -> Result<Option<&'static Proxy>, &'static str> {
-    // The value lives as long as the process, which the reference through Deref does not say.
-    let proxies: &'static Proxies = &PROXIES;
-    proxies.of(uri)
+    PROXIES.get_or_init(|| Box::new(Proxies::read(|name| std::env::var_os(name)))).of(uri)
 }
 
 /// Whether an entry of `no_proxy` covers `host`: `*`, a name and all below it, an address, a network as `10.0.0.0/8`.

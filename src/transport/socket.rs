@@ -77,12 +77,7 @@ impl Transport for Socket {
         let start = Instant::now();
         loop {
             let read = match is_probing() {
-                true => {
-                    self.stream.set_nonblocking(true)?;
-                    let read = self.stream.read(self.buffers.input_append_buf());
-                    self.stream.set_nonblocking(false)?;
-                    read
-                }
+                true => look(&self.stream, self.buffers.input_append_buf()),
                 false => {
                     check()?;
                     self.stream.read(self.buffers.input_append_buf())
@@ -110,6 +105,22 @@ impl Transport for Socket {
     fn is_open(&mut self) -> bool {
         self.unsent.is_none()
     }
+}
+
+/// Reads what is there, and does not wait.
+#[cfg(unix)]
+fn look(stream: &TcpStream, buf: &mut [u8]) -> io::Result<usize> {
+    let (read, _) = rustix::net::recv(stream, buf, rustix::net::RecvFlags::DONTWAIT)?;
+    Ok(read)
+}
+
+/// The same where a read cannot be asked not to wait.
+#[cfg(not(unix))]
+fn look(mut stream: &TcpStream, buf: &mut [u8]) -> io::Result<usize> {
+    stream.set_nonblocking(true)?;
+    let read = stream.read(buf);
+    stream.set_nonblocking(false)?;
+    read
 }
 
 fn write_all(mut stream: &TcpStream, mut rest: &[u8], timeout: NextTimeout) -> Result<(), Error> {

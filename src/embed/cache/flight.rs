@@ -1,6 +1,6 @@
 //! One text on its way to a provider, and those who wait for it.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::ThreadId;
 use std::time::Instant;
@@ -29,6 +29,9 @@ pub struct Flight {
     sent: OnceLock<Instant>,
     outcome: Mutex<Option<Result<Vector>>>,
     landed: Condvar,
+    /// Those who wait: without any, no call of the system wakes them. Relaxed: it is read and written while `outcome` is
+    /// locked.
+    waiting: AtomicUsize,
     /// Whether its vector may be kept. Relaxed: it is set before the outcome, whose lock publishes it.
     may_be_kept: AtomicBool,
 }
@@ -41,6 +44,7 @@ impl Flight {
             sent: OnceLock::new(),
             outcome: Mutex::new(None),
             landed: Condvar::new(),
+            waiting: AtomicUsize::new(0),
             may_be_kept: AtomicBool::new(true),
         }
     }
@@ -126,8 +130,10 @@ impl Flight {
             if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                 return Ok(Some(Waited::TooLong));
             }
+            self.waiting.fetch_add(1, Ordering::Relaxed);
             let waited = self.landed.wait_timeout(outcome, SLICE);
             outcome = waited.unwrap_or_else(PoisonError::into_inner).0;
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
             if outcome.is_none() && interrupt.is_interrupted() {
                 return Err(Error::Interrupted);
             }
@@ -135,8 +141,13 @@ impl Flight {
     }
 
     pub(super) fn land(&self, outcome: Result<Vector>) {
-        *self.lock() = Some(outcome);
-        self.landed.notify_all();
+        let mut landed = self.lock();
+        *landed = Some(outcome);
+        let waiting = self.waiting.load(Ordering::Relaxed);
+        drop(landed);
+        if waiting > 0 {
+            self.landed.notify_all();
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Result<Vector>>> {

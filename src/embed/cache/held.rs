@@ -103,6 +103,10 @@ impl Held {
     }
 
     fn remove(&mut self, key: &Digest) -> Option<Kept> {
+        // Mostly nothing is held, and a key need not be hashed to see that.
+        if self.vectors.is_empty() {
+            return None;
+        }
         let (kept, order) = self.vectors.remove(key)?;
         self.order.remove(&order);
         self.bytes -= size(&kept);

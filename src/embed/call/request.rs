@@ -94,7 +94,7 @@ impl Call {
         let body = body.map_err(|text| GivenUp::Failed(failed(client, text)))?;
         let request = Request { body: &body, texts, retries, deadline, turn: &self.turn };
         let (reply, headers) = retry::send(client, &request, interrupt)?;
-        if client.cache_key_with(input_type, &headers).as_ref() != Ok(&self.key) {
+        if headers != self.common.key.headers {
             self.has_changed.store(true, Ordering::Relaxed);
         }
         Ok(reply)

@@ -22,7 +22,11 @@ impl Call {
             self.client.stats().cache_hits.fetch_add(1, Ordering::Relaxed);
             Ok(vector)
         };
-        let mut claim = self.claim(text, 0);
+        let mut claim = match self.claim(text, 0) {
+            // Most calls end here. They need no time, and do not ask for it.
+            Claim::Hit(vector) => return hit(vector),
+            other => other,
+        };
         let deadline = Instant::now() + self.client.timeout();
         let mut arrival = None;
         loop {
@@ -80,7 +84,7 @@ impl Call {
         }
         let options = client.options();
         let company = Company {
-            vectors: self.key.vectors,
+            vectors: self.common.key.vectors,
             times: [client.timeout(), client.connect_timeout()],
             retries: client.retries(),
             batch: [options.batch_size, options.batch_tokens],
