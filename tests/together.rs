@@ -319,7 +319,6 @@ fn a_text_whose_reply_is_no_reply_fails_alone() {
             "denied",
             json!({"status": 403, "body": {"error": {"message": "access denied by the policy of contents"}}}),
         ),
-        ("cut", json!({"bad_json": true})),
         ("page", json!({"html": true})),
     ] {
         fault["text"] = "poison".into();
