@@ -162,7 +162,9 @@ impl Reader<'_> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX).min(ROWS_MOST);
         let version = data_version(stored)?.first(&[], |row| row.int(0))?.unwrap_or(0);
         let sql = format!("{} ORDER BY m.\"row\" LIMIT ?2", self.ids(source, claims));
-        let ids = Statement::prepare(db, &sql)?.all(&[from.into(), limit.into()], |row| row.int(0))?;
+        // While it is under way, what is read with it needs no lock of its own.
+        let mut ids = Statement::prepare(db, &sql)?;
+        ids.start(&[from.into(), limit.into()])?;
         let mut content = Rows::new(stored, watched)?;
         let mut by_hash = Statement::prepare(
             db,
@@ -183,10 +185,8 @@ impl Reader<'_> {
             failures: HashMap::new(),
         };
         let (mut bytes, mut known) = (0, HashSet::new());
-        for row in ids {
-            if bytes >= BYTES_MOST || round.missing.len() >= texts {
-                break;
-            }
+        while bytes < BYTES_MOST && round.missing.len() < texts && ids.step()? {
+            let row = ids.int(0);
             let content = content.read(row)?;
             let (key, pieces) = match &content {
                 Content::Text(text) => {
@@ -254,16 +254,17 @@ impl Round {
         self.rows.iter().filter(lacks).map(|item| item.row).collect()
     }
 
-    /// Leaves out rows that lack vectors, but those of `claimed`.
-    pub fn keep(&mut self, claimed: &HashSet<i64>) {
+    /// The same without rows that lack vectors, but those of `claimed`.
+    pub fn kept(mut self, claimed: &HashSet<i64>) -> Round {
         let lacking: HashSet<i64> = self.rows_without_vectors().into_iter().collect();
         if lacking.iter().all(|row| claimed.contains(row)) {
-            return;
+            return self;
         }
         self.rows.retain(|item| claimed.contains(&item.row) || !lacking.contains(&item.row));
         let wanted: HashSet<&Key> =
             self.rows.iter().flat_map(|item| item.pieces.iter().map(|piece| &piece.key)).collect();
         self.missing.retain(|(key, _)| wanted.contains(key));
+        self
     }
 
     /// Asks the client for the vectors that are missing. They travel meanwhile.

@@ -64,7 +64,7 @@ impl<'a> Sync<'a> {
         if progress.spare.as_ref().is_some_and(|(model, _)| *model != target.model) {
             progress.spare = None;
         }
-        let claims = Claims::new(&stored, connection);
+        let claims = Claims::new(&stored, connection)?;
         let limit = asked.limit.unwrap_or(u64::MAX);
         Ok(Sync { connection, stored, watched, target, transactions, claims, limit, progress })
     }
@@ -147,19 +147,33 @@ impl<'a> Sync<'a> {
         let bar = self.bar(source, requests.call().client())?;
         let mut next = Some(i64::MIN);
         loop {
+            let mut unclaimed = None;
             // The requests of these travel while the one before is written.
-            while let Some(from) = next {
+            while let Some(from) = next.filter(|_| unclaimed.is_none()) {
                 if rounds.iter().map(Round::awaited).sum::<usize>() + texts > window
                     || rounds.len() > gather::ROUNDS
                 {
                     break;
                 }
-                next = self.ask(source, from, texts, requests, rounds)?;
+                let Some(round) = self.read(source, from, texts, rounds)? else {
+                    next = None;
+                    break;
+                };
+                next = round.last().map(|last| after(&self.stored, from, last)).transpose()?.flatten();
+                if !round.wants_vectors() {
+                    self.ask(round, requests, rounds)?;
+                } else if rounds.front().is_some_and(Round::is_here) {
+                    unclaimed = Some(round);
+                } else {
+                    let rows = round.rows_without_vectors();
+                    let claimed = self.transactions.run(|_| Ok(self.claims.claim(&rows)?))?;
+                    self.ask(round.kept(&claimed), requests, rounds)?;
+                }
             }
             requests.send()?;
             bar.waiting(requests.in_flight());
-            if let Some(round) = rounds.front().filter(|round| round.is_here()) {
-                self.write(&mut writer, round, meanwhile, &bar)?;
+            if rounds.front().is_some_and(Round::is_here) {
+                self.write(&mut writer, unclaimed, requests, meanwhile, rounds, &bar)?;
                 rounds.pop_front();
                 if let Some(words) = self.stored.words().filter(|_| writer.has_many_words()) {
                     optimize::merge_words(&mut self.transactions, &self.stored, words)?;
@@ -188,15 +202,14 @@ impl<'a> Sync<'a> {
         Ok(if total > 0 { Bar::new(client, "rows", Some(total)) } else { Bar::none() })
     }
 
-    /// Reads a round from the rowid `from` on, and asks for its vectors. Gives where the next one begins.
-    fn ask(
-        &mut self,
+    /// Reads a round from the rowid `from` on, if there is one.
+    fn read(
+        &self,
         source: Source,
         from: i64,
         texts: usize,
-        requests: &mut Requests,
-        rounds: &mut VecDeque<Round>,
-    ) -> Result<Option<i64>, Stop> {
+        rounds: &VecDeque<Round>,
+    ) -> Result<Option<Round>, Stop> {
         let call = self.connection.session.call(&self.stored.config.client, Some("document"))?;
         if Fingerprint::of(&call)? != self.target.model {
             return Err(Stop::Stale);
@@ -207,36 +220,48 @@ impl<'a> Sync<'a> {
         }
         let reader = Reader { stored: &self.stored, watched: &self.watched, target: &self.target };
         let mut round = reader.read(texts, source, from, most, &self.claims, rounds)?;
-        let Some(last) = round.last() else { return Ok(None) };
         if let Some((_, spare)) = &self.progress.spare {
             round.use_spare(spare);
         }
-        if round.wants_vectors() {
-            self.claims.claim(&mut round, &mut self.transactions)?;
-            round.ask(requests)?;
-        }
+        Ok(round.last().is_some().then_some(round))
+    }
+
+    /// Takes up a round whose rows are claimed, and asks for its vectors.
+    fn ask(
+        &mut self,
+        mut round: Round,
+        requests: &mut Requests,
+        rounds: &mut VecDeque<Round>,
+    ) -> Result<(), Stop> {
+        round.ask(requests)?;
         self.progress.taken += round.rows.len() as u64;
         rounds.iter().filter(|before| before.is_here()).for_each(|before| round.borrow(before));
         rounds.push_back(round);
-        Ok(after(&self.stored, from, last)?)
+        Ok(())
     }
 
-    /// Writes the rows of a round.
+    /// Writes the rows of the first round. The first transaction claims those of `unclaimed`, whose requests travel from then
+    /// on.
     fn write(
         &mut self,
         writer: &mut Writer,
-        round: &Round,
+        mut unclaimed: Option<Round>,
+        requests: &mut Requests,
         meanwhile: &dyn Interrupt,
+        rounds: &mut VecDeque<Round>,
         bar: &Bar,
     ) -> Result<(), Stop> {
         let number = self.progress.number;
         let mut lost = HashSet::new();
         let mut next = 0;
-        while next < round.rows.len() {
+        while unclaimed.is_some() || next < rounds[0].rows.len() {
             if meanwhile.is_interrupted() {
                 return Err(Error::Interrupted.into());
             }
+            let round = &rounds[0];
+            let rows = unclaimed.as_ref().map(Round::rows_without_vectors).unwrap_or_default();
             let written = self.transactions.run(|until| {
+                let claimed = self.claims.claim(&rows)?;
                 writer.begin(&self.target, number)?;
                 let (mut done, mut counts) = (next, Counts::default());
                 while done < round.rows.len() && (done == next || Instant::now() < until) {
@@ -245,15 +270,19 @@ impl<'a> Sync<'a> {
                     }
                     done += 1;
                 }
-                Ok((done, counts, writer.end(&round.rows[next..done])?))
+                Ok((done, counts, writer.end(&round.rows[next..done])?, claimed))
             });
             match written {
-                Ok((done, counts, target)) => {
+                Ok((done, counts, target, claimed)) => {
                     writer.is_written();
                     bar.done((done - next) as u64);
                     next = done;
                     self.progress.counts += counts;
                     self.target = target;
+                    if let Some(round) = unclaimed.take() {
+                        self.ask(round.kept(&claimed), requests, rounds)?;
+                        requests.send()?;
+                    }
                 }
                 // Another sync took the vector out. The row stays marked.
                 Err(Stop::Lost(row)) if lost.insert(row) => {}
