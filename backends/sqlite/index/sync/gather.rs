@@ -36,7 +36,7 @@ const ROWS_MOST: i64 = 1000;
 const BYTES_MOST: usize = 2 << 20;
 /// The least texts that are out or have come, where there are so many.
 const TEXTS_LEAST: usize = 64;
-/// The rounds that these are of. A kill loses what is out, and the round that is being written.
+/// The rounds that these are of. A kill loses what is out, and the two rounds that are being written.
 pub const ROUNDS: usize = 4;
 
 /// How many texts are to be asked for before one is waited for, and how many of them are a round's: as many requests as may be
@@ -77,6 +77,8 @@ pub struct Item {
 pub struct Round {
     /// The rows, by rowid.
     pub rows: Vec<Item>,
+    /// How many of them are written.
+    done: usize,
     /// What the content table was when they were read: another number where anybody has changed the database since.
     pub version: i64,
     missing: Vec<(Key, Arc<str>)>,
@@ -176,6 +178,7 @@ impl Reader<'_> {
         let width = target.dimensions.or(stored.dimensions()).unwrap_or(0) as i64 * 4;
         let mut round = Round {
             rows: Vec::new(),
+            done: 0,
             version,
             is_here: false,
             asked: HashSet::new(),
@@ -228,6 +231,18 @@ impl Round {
     /// The last row; `None` where there is none.
     pub fn last(&self) -> Option<i64> {
         self.rows.last().map(|item| item.row)
+    }
+
+    /// The rows that are not written yet.
+    pub fn left(&self) -> &[Item] {
+        &self.rows[self.done..]
+    }
+
+    /// The next `count` rows are written, or all that are left. Gives how many of `count` are of others then.
+    pub fn written(&mut self, count: usize) -> usize {
+        let done = self.left().len().min(count);
+        self.done += done;
+        count - done
     }
 
     /// Whether vectors are to come that it lacks.

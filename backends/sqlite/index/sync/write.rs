@@ -168,14 +168,14 @@ impl Writer {
         Ok(())
     }
 
-    /// The transaction is about to end, which was of these rows. Gives the target as it is then.
+    /// The transaction is about to end, which was of these rows, in order. Gives the target as it is then.
     ///
     /// # Errors
     /// What SQLite says.
-    pub fn end(&mut self, rows: &[Item]) -> Result<Target, Stop> {
+    pub fn end(&mut self, rows: &[i64]) -> Result<Target, Stop> {
         self.segments.flush()?;
         if let (Some(first), Some(last)) = (rows.first(), rows.last()) {
-            self.unclaim.run(&[first.row.into(), last.row.into(), (&self.owner).into()])?;
+            self.unclaim.run(&[(*first).into(), (*last).into(), (&self.owner).into()])?;
         }
         Ok(self.target.clone())
     }
