@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use super::claims::Claims;
-use super::generations::{Target, from_unfilled};
+use super::generations::{self, Target, from_unfilled};
 use super::rows::{Content, Rows};
 use super::{Stop, now};
 use crate::base::error::{Error, Result};
@@ -168,13 +168,7 @@ impl Reader<'_> {
         let mut ids = Statement::prepare(db, &sql)?;
         ids.start(&[from.into(), limit.into()])?;
         let mut content = Rows::new(stored, watched)?;
-        let mut by_hash = Statement::prepare(
-            db,
-            &format!(
-                "SELECT 1 FROM {} WHERE generation IN (?1, ?2) AND hash = ?3 AND length(vector) = ?4",
-                stored.table("vectors")
-            ),
-        )?;
+        let mut by_hash = Statement::prepare(db, &generations::by_hash(stored, "1"))?;
         let width = target.dimensions.or(stored.dimensions()).unwrap_or(0) as i64 * 4;
         let mut round = Round {
             rows: Vec::new(),

@@ -1,7 +1,7 @@
 //! Writes rows, within a transaction.
 
 use super::gather::{Came, Item, Round, data_version};
-use super::generations::Target;
+use super::generations::{self, Target};
 use super::optimize::PIECES_MOST;
 use super::rows::{Content, Rows};
 use super::segments::Segments;
@@ -118,10 +118,7 @@ impl Writer {
                 "SELECT id, segment, place FROM TABLE WHERE generation = ?1 AND chunk = ?2",
             )?,
             has_vector: of("vectors", "SELECT 1 FROM TABLE WHERE generation = ?1 AND chunk = ?2")?,
-            vector: of(
-                "vectors",
-                "SELECT vector FROM TABLE WHERE generation IN (?1, ?2) AND hash = ?3 AND length(vector) = ?4 LIMIT 1",
-            )?,
+            vector: Statement::prepare(db, &generations::by_hash(stored, "vector"))?,
             add_vector: of(
                 "vectors",
                 "INSERT INTO TABLE(generation, chunk, hash, segment, place, vector) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
