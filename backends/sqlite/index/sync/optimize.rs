@@ -1,12 +1,13 @@
 //! `optimize`: the words in one piece, and the vectors in as few segments as hold them. Some at a time.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::Stop;
 use super::run::Sync;
 use super::segments::Segments;
 use super::transaction::Transactions;
 use crate::index::name::quote;
+use crate::index::pace::fitting;
 use crate::index::quant::Quantised;
 use crate::index::rescore::vector_of;
 use crate::index::segment::{PLACES_MAX, Segment};
@@ -64,19 +65,16 @@ fn merge(transactions: &mut Transactions, stored: &Stored, words: &str, pages: i
             let before = changes.first(&[], |row| row.int(0))?;
             merge.run(&[step.into()])?;
             let after = changes.first(&[], |row| row.int(0))?;
-            Ok((after.unwrap_or(0) - before.unwrap_or(0) < 2, fitting(step, start.elapsed(), until - start)))
+            Ok((
+                after.unwrap_or(0) - before.unwrap_or(0) < 2,
+                fitting(step, start.elapsed(), until - start).max(PAGES),
+            ))
         })?;
         if is_done || pages < 0 {
             return Ok(());
         }
         step = next;
     }
-}
-
-/// The pages of the next step, after one of `pages` that `took` so long, where there was so much `time`.
-fn fitting(pages: i64, took: Duration, time: Duration) -> i64 {
-    let factor = time.as_secs_f64() / took.as_secs_f64().max(1e-6);
-    ((pages as f64 * factor.clamp(0.5, 2.0)) as i64).max(PAGES)
 }
 
 /// Moves vectors out of the segment that has the fewest, if the others have room; false when there is nothing to move.
