@@ -173,11 +173,14 @@ fn what_is_sent_travels_while_its_statement_does_something_else() {
         for text in some {
             stream.push(i, Text::Text(text.as_str().into())).unwrap();
         }
+        let left = 9 * (i + 1) - outcomes.len();
+        assert!(!stream.have_come(left), "the last is not sent yet");
         stream.send().unwrap();
         // Nobody asks for an answer.
         eventually("all were answered", || {
             server.report()["texts"] == 9 * (i as u64 + 1) && stream.in_flight() == 0
         });
+        assert!(stream.have_come(left) && !stream.have_come(left + 1));
         while outcomes.len() < 9 * i + 5 {
             let row = stream.next_row().unwrap().unwrap();
             assert_eq!(row.key, outcomes.len() / 9);

@@ -327,6 +327,15 @@ impl<K, I: Iterator<Item = Result<(K, Text)>>> Stream<K, I> {
         self.submit()
     }
 
+    /// Whether the next `count` rows are to be had without waiting.
+    pub fn have_come(&self, count: usize) -> bool {
+        self.rows.len() >= count
+            && self.rows.iter().take(count).all(|row| match &row.value {
+                State::Done(_) => true,
+                State::Mine(flight, ..) | State::Theirs(flight) => flight.outcome().is_some(),
+            })
+    }
+
     /// Whether the last text that was read is in a request that another statement is filling. The texts that follow may
     /// well be those that it reads next: it fills one request with them, and two would be half full.
     fn is_following(&self) -> bool {

@@ -38,6 +38,12 @@ impl Pace {
     }
 }
 
+/// How much the next step is to do, after one that did so `much`, `took` so long and had so much `time`.
+pub fn fitting(much: i64, took: Duration, time: Duration) -> i64 {
+    let factor = time.as_secs_f64() / took.as_secs_f64().max(1e-6);
+    (much as f64 * factor.clamp(0.5, 2.0)) as i64
+}
+
 /// How long a batch that held the lock so long stays away from it. Whoever waits by SQLite's busy timeout asks again after 1, 3,
 /// 8, 18 ms and so on: where batches of 10 to 15 ms come and go evenly, it finds the lock free by then. A little more, since
 /// they do not come evenly.
@@ -83,6 +89,19 @@ mod tests {
             pace.held(pace.clone().work());
         }
         assert_eq!(pace.work(), AIM);
+    }
+
+    #[test]
+    fn a_step_comes_to_fill_its_time() {
+        let time = Duration::from_millis(8);
+        // 2 ms, and 50 µs a page.
+        let took = |pages: i64| Duration::from_micros(2000 + 50 * pages as u64);
+        for first in [16, 4000] {
+            let last = (0..20).fold(first, |pages, _| fitting(pages, took(pages), time));
+            assert!((115..=120).contains(&last), "{last}");
+        }
+        assert_eq!(fitting(16, Duration::ZERO, time), 32);
+        assert_eq!(fitting(16, Duration::from_secs(9), time), 8);
     }
 
     #[test]

@@ -5,14 +5,12 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::gather::Round;
-use super::transaction::Transactions;
-use super::{Stop, now};
+use super::now;
 use crate::base::interrupt::Interrupt;
 use crate::index::name::string;
 use crate::sqlite::connection::{Connection, Db, Meanwhile};
 use crate::sqlite::index::stored::Stored;
-use crate::sqlite::sql::{Statement, exec};
+use crate::sqlite::sql::{Failure, Statement, exec};
 
 /// How long a claim holds, in seconds.
 const HOLDS: f64 = 30.0;
@@ -24,14 +22,32 @@ pub struct Claims {
     db: Db,
     table: String,
     owner: String,
+    expire: Statement,
+    claim: Statement,
+    ours: Statement,
 }
 
 impl Claims {
     /// Of a sync of `stored` on a connection. One that was interrupted left claims, which are ours as well.
-    pub fn new(stored: &Stored, connection: &Connection) -> Claims {
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn new(stored: &Stored, connection: &Connection) -> Result<Claims, Failure> {
         // A process has other numbers than the one that it is the fork of.
         let owner = format!("{:x}-{:x}", std::process::id(), connection.number);
-        Claims { db: stored.db, table: stored.table("claims"), owner }
+        let (db, table) = (stored.db, stored.table("claims"));
+        let prepare = |sql: &str| Statement::prepare(db, &sql.replace("TABLE", &table));
+        Ok(Claims {
+            db,
+            owner,
+            expire: prepare("DELETE FROM TABLE WHERE until < ?1")?,
+            claim: prepare(
+                "INSERT INTO TABLE(\"row\", owner, until) VALUES (?1, ?2, ?3) ON CONFLICT(\"row\") DO UPDATE SET until = \
+                 excluded.until WHERE owner = excluded.owner",
+            )?,
+            ours: prepare("SELECT \"row\" FROM TABLE WHERE owner = ?1 AND \"row\" BETWEEN ?2 AND ?3")?,
+            table,
+        })
     }
 
     /// Whose they are.
@@ -49,37 +65,19 @@ impl Claims {
         )
     }
 
-    /// Claims the rows of a round that lack vectors. Those that another sync has claimed leave the round.
+    /// Claims rows, which are in order, within a transaction. Gives those that no other sync has claimed.
     ///
     /// # Errors
-    /// As [`Transactions::run`].
-    pub fn claim(&self, round: &mut Round, transactions: &mut Transactions) -> Result<(), Stop> {
-        let (db, table) = (self.db, &self.table);
-        let mut expire = Statement::prepare(db, &format!("DELETE FROM {table} WHERE until < ?1"))?;
-        let mut claim = Statement::prepare(
-            db,
-            &format!(
-                "INSERT INTO {table}(\"row\", owner, until) VALUES (?1, ?2, ?3) ON CONFLICT(\"row\") DO UPDATE SET until = \
-                 excluded.until WHERE owner = excluded.owner"
-            ),
-        )?;
-        let mut ours = Statement::prepare(
-            db,
-            &format!("SELECT \"row\" FROM {table} WHERE owner = ?1 AND \"row\" BETWEEN ?2 AND ?3"),
-        )?;
-        let wanted = round.rows_without_vectors();
-        let (Some(first), Some(last)) = (wanted.first(), wanted.last()) else { return Ok(()) };
-        let claimed: HashSet<i64> = transactions.run(|_| {
-            let time = now();
-            expire.run(&[time.into()])?;
-            for row in &wanted {
-                claim.run(&[(*row).into(), (&self.owner).into(), (time + HOLDS).into()])?;
-            }
-            let range = [(&self.owner).into(), (*first).into(), (*last).into()];
-            Ok(ours.all(&range, |row| row.int(0))?.into_iter().collect())
-        })?;
-        round.keep(&claimed);
-        Ok(())
+    /// What SQLite says.
+    pub fn claim(&mut self, rows: &[i64]) -> Result<HashSet<i64>, Failure> {
+        let (Some(first), Some(last)) = (rows.first(), rows.last()) else { return Ok(HashSet::new()) };
+        let time = now();
+        self.expire.run(&[time.into()])?;
+        for row in rows {
+            self.claim.run(&[(*row).into(), (&self.owner).into(), (time + HOLDS).into()])?;
+        }
+        let range = [(&self.owner).into(), (*first).into(), (*last).into()];
+        Ok(self.ours.all(&range, |row| row.int(0))?.into_iter().collect())
     }
 
     /// What ends waits for requests, and renews the claims meanwhile.

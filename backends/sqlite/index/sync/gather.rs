@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use super::claims::Claims;
-use super::generations::{Target, from_unfilled};
+use super::generations::{self, Target, from_unfilled};
 use super::rows::{Content, Rows};
 use super::{Stop, now};
 use crate::base::error::{Error, Result};
@@ -36,7 +36,7 @@ const ROWS_MOST: i64 = 1000;
 const BYTES_MOST: usize = 2 << 20;
 /// The least texts that are out or have come, where there are so many.
 const TEXTS_LEAST: usize = 64;
-/// The rounds that these are of. A kill loses what is out, and the round that is being written.
+/// The rounds that these are of. A kill loses what is out, and the two rounds that are being written.
 pub const ROUNDS: usize = 4;
 
 /// How many texts are to be asked for before one is waited for, and how many of them are a round's: as many requests as may be
@@ -77,6 +77,8 @@ pub struct Item {
 pub struct Round {
     /// The rows, by rowid.
     pub rows: Vec<Item>,
+    /// How many of them are written.
+    done: usize,
     /// What the content table was when they were read: another number where anybody has changed the database since.
     pub version: i64,
     missing: Vec<(Key, Arc<str>)>,
@@ -162,18 +164,15 @@ impl Reader<'_> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX).min(ROWS_MOST);
         let version = data_version(stored)?.first(&[], |row| row.int(0))?.unwrap_or(0);
         let sql = format!("{} ORDER BY m.\"row\" LIMIT ?2", self.ids(source, claims));
-        let ids = Statement::prepare(db, &sql)?.all(&[from.into(), limit.into()], |row| row.int(0))?;
+        // While it is under way, what is read with it needs no lock of its own.
+        let mut ids = Statement::prepare(db, &sql)?;
+        ids.start(&[from.into(), limit.into()])?;
         let mut content = Rows::new(stored, watched)?;
-        let mut by_hash = Statement::prepare(
-            db,
-            &format!(
-                "SELECT 1 FROM {} WHERE generation IN (?1, ?2) AND hash = ?3 AND length(vector) = ?4",
-                stored.table("vectors")
-            ),
-        )?;
+        let mut by_hash = Statement::prepare(db, &generations::by_hash(stored, "1"))?;
         let width = target.dimensions.or(stored.dimensions()).unwrap_or(0) as i64 * 4;
         let mut round = Round {
             rows: Vec::new(),
+            done: 0,
             version,
             is_here: false,
             asked: HashSet::new(),
@@ -183,10 +182,8 @@ impl Reader<'_> {
             failures: HashMap::new(),
         };
         let (mut bytes, mut known) = (0, HashSet::new());
-        for row in ids {
-            if bytes >= BYTES_MOST || round.missing.len() >= texts {
-                break;
-            }
+        while bytes < BYTES_MOST && round.missing.len() < texts && ids.step()? {
+            let row = ids.int(0);
             let content = content.read(row)?;
             let (key, pieces) = match &content {
                 Content::Text(text) => {
@@ -230,6 +227,18 @@ impl Round {
         self.rows.last().map(|item| item.row)
     }
 
+    /// The rows that are not written yet.
+    pub fn left(&self) -> &[Item] {
+        &self.rows[self.done..]
+    }
+
+    /// The next `count` rows are written, or all that are left. Gives how many of `count` are of others then.
+    pub fn written(&mut self, count: usize) -> usize {
+        let done = self.left().len().min(count);
+        self.done += done;
+        count - done
+    }
+
     /// Whether vectors are to come that it lacks.
     pub fn wants_vectors(&self) -> bool {
         !self.missing.is_empty() || !self.lent.is_empty()
@@ -254,16 +263,17 @@ impl Round {
         self.rows.iter().filter(lacks).map(|item| item.row).collect()
     }
 
-    /// Leaves out rows that lack vectors, but those of `claimed`.
-    pub fn keep(&mut self, claimed: &HashSet<i64>) {
+    /// The same without rows that lack vectors, but those of `claimed`.
+    pub fn kept(mut self, claimed: &HashSet<i64>) -> Round {
         let lacking: HashSet<i64> = self.rows_without_vectors().into_iter().collect();
         if lacking.iter().all(|row| claimed.contains(row)) {
-            return;
+            return self;
         }
         self.rows.retain(|item| claimed.contains(&item.row) || !lacking.contains(&item.row));
         let wanted: HashSet<&Key> =
             self.rows.iter().flat_map(|item| item.pieces.iter().map(|piece| &piece.key)).collect();
         self.missing.retain(|(key, _)| wanted.contains(key));
+        self
     }
 
     /// Asks the client for the vectors that are missing. They travel meanwhile.

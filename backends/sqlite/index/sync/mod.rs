@@ -7,7 +7,6 @@
 mod claims;
 mod gather;
 mod generations;
-mod journal;
 mod optimize;
 mod pass;
 mod release;
@@ -16,6 +15,7 @@ mod run;
 mod segments;
 mod settle;
 mod transaction;
+mod tuning;
 mod version;
 mod words;
 mod write;

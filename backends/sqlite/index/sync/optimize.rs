@@ -7,16 +7,18 @@ use super::run::Sync;
 use super::segments::Segments;
 use super::transaction::Transactions;
 use crate::index::name::quote;
+use crate::index::pace::fitting;
 use crate::index::quant::Quantised;
 use crate::index::rescore::vector_of;
 use crate::index::segment::{PLACES_MAX, Segment};
 use crate::sqlite::index::stored::{Stored, put, setting};
 use crate::sqlite::sql::{Arg, Statement};
 
-/// Pages of words that are merged in a step.
+/// The least pages of words that are merged in a step, and those of the first.
 const PAGES: i64 = 16;
-/// The most pieces of words before they are merged: a search reads each. Merging fewer writes each word more often.
-pub const PIECES_MOST: u32 = 256;
+/// The most pieces of words before they are merged: a search reads each. Each step writes a page of every piece anew, however few
+/// pages it merges, so that merging more takes most of its time for that. Merging fewer writes each word more often.
+pub const PIECES_MOST: u32 = 64;
 /// Vectors that move in a step.
 const VECTORS: usize = 32;
 
@@ -56,21 +58,22 @@ fn merge(transactions: &mut Transactions, stored: &Stored, words: &str, pages: i
     let sql = format!("INSERT INTO {}({name}, rank) VALUES ('merge', ?1)", stored.table(words));
     let mut merge = Statement::prepare(stored.db, &sql)?;
     let mut changes = Statement::prepare(stored.db, "SELECT total_changes()")?;
+    let mut step = pages;
     loop {
-        let is_done = transactions.run(|until| {
-            loop {
-                let before = changes.first(&[], |row| row.int(0))?;
-                merge.run(&[pages.into()])?;
-                let after = changes.first(&[], |row| row.int(0))?;
-                let is_done = after.unwrap_or(0) - before.unwrap_or(0) < 2;
-                if is_done || pages < 0 || Instant::now() >= until {
-                    return Ok(is_done);
-                }
-            }
+        let (is_done, next) = transactions.run(|until| {
+            let start = Instant::now();
+            let before = changes.first(&[], |row| row.int(0))?;
+            merge.run(&[step.into()])?;
+            let after = changes.first(&[], |row| row.int(0))?;
+            Ok((
+                after.unwrap_or(0) - before.unwrap_or(0) < 2,
+                fitting(step, start.elapsed(), until - start).max(PAGES),
+            ))
         })?;
         if is_done || pages < 0 {
             return Ok(());
         }
+        step = next;
     }
 }
 

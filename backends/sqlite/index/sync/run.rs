@@ -64,7 +64,7 @@ impl<'a> Sync<'a> {
         if progress.spare.as_ref().is_some_and(|(model, _)| *model != target.model) {
             progress.spare = None;
         }
-        let claims = Claims::new(&stored, connection);
+        let claims = Claims::new(&stored, connection)?;
         let limit = asked.limit.unwrap_or(u64::MAX);
         Ok(Sync { connection, stored, watched, target, transactions, claims, limit, progress })
     }
@@ -147,35 +147,71 @@ impl<'a> Sync<'a> {
         let bar = self.bar(source, requests.call().client())?;
         let mut next = Some(i64::MIN);
         loop {
-            // The requests of these travel while the one before is written.
-            while let Some(from) = next {
-                if rounds.iter().map(Round::awaited).sum::<usize>() + texts > window
-                    || rounds.len() > gather::ROUNDS
+            if meanwhile.is_interrupted() {
+                return Err(Error::Interrupted.into());
+            }
+            self.receive(source, requests, rounds)?;
+            let mut unclaimed = None;
+            while let Some(from) = next.filter(|_| unclaimed.is_none()) {
+                let out = rounds.iter().filter(|round| !round.is_here());
+                if out.clone().map(Round::awaited).sum::<usize>() + texts > window
+                    || out.count() >= gather::ROUNDS
                 {
                     break;
                 }
-                next = self.ask(source, from, texts, requests, rounds)?;
+                let Some(round) = self.read(source, from, texts, rounds)? else {
+                    next = None;
+                    break;
+                };
+                next = round.last().map(|last| after(&self.stored, from, last)).transpose()?.flatten();
+                if !round.wants_vectors() {
+                    self.ask(round, requests, rounds)?;
+                } else if rounds.front().is_some_and(Round::is_here) {
+                    unclaimed = Some(round);
+                } else {
+                    let rows = round.rows_without_vectors();
+                    let claimed = self.transactions.run(|_| Ok(self.claims.claim(&rows)?))?;
+                    self.ask(round.kept(&claimed), requests, rounds)?;
+                }
             }
             requests.send()?;
             bar.waiting(requests.in_flight());
-            if let Some(round) = rounds.front().filter(|round| round.is_here()) {
-                self.write(&mut writer, round, meanwhile, &bar)?;
-                rounds.pop_front();
-                if let Some(words) = self.stored.words().filter(|_| writer.has_many_words()) {
-                    optimize::merge_words(&mut self.transactions, &self.stored, words)?;
+            match rounds.front() {
+                Some(first) if first.is_here() => {
+                    self.write(&mut writer, unclaimed, requests, rounds, &bar)?;
+                    if let Some(words) = self.stored.words().filter(|_| writer.has_many_words()) {
+                        optimize::merge_words(&mut self.transactions, &self.stored, words)?;
+                    }
                 }
-            }
-            match rounds.pop_front() {
-                Some(mut first) => {
-                    let done = first.wait(requests, source, &self.stored);
-                    rounds.iter_mut().for_each(|round| round.borrow(&first));
-                    rounds.push_front(first);
-                    done?;
-                }
-                None if next.is_none() => return Ok(()),
-                None => {}
+                Some(_) => {}
+                None => return Ok(()),
             }
         }
+    }
+
+    /// Waits for the vectors of the first round, and takes those of the second where they are here: a transaction writes
+    /// rows of both, and what is done with vectors without a lock is done while the sync stays away.
+    fn receive(
+        &self,
+        source: Source,
+        requests: &mut Requests,
+        rounds: &mut VecDeque<Round>,
+    ) -> Result<(), Stop> {
+        let rounds = rounds.make_contiguous();
+        for i in 0..rounds.len().min(2) {
+            let (before, others) = rounds.split_at_mut(i + 1);
+            let round = &mut before[i];
+            if round.is_here() {
+                continue;
+            }
+            if i > 0 && !requests.have_come(round.awaited()) {
+                break;
+            }
+            let done = round.wait(requests, source, &self.stored);
+            others.iter_mut().for_each(|other| other.borrow(round));
+            done?;
+        }
+        Ok(())
     }
 
     /// The bar of the rows of `source`.
@@ -188,15 +224,14 @@ impl<'a> Sync<'a> {
         Ok(if total > 0 { Bar::new(client, "rows", Some(total)) } else { Bar::none() })
     }
 
-    /// Reads a round from the rowid `from` on, and asks for its vectors. Gives where the next one begins.
-    fn ask(
-        &mut self,
+    /// Reads a round from the rowid `from` on, if there is one.
+    fn read(
+        &self,
         source: Source,
         from: i64,
         texts: usize,
-        requests: &mut Requests,
-        rounds: &mut VecDeque<Round>,
-    ) -> Result<Option<i64>, Stop> {
+        rounds: &VecDeque<Round>,
+    ) -> Result<Option<Round>, Stop> {
         let call = self.connection.session.call(&self.stored.config.client, Some("document"))?;
         if Fingerprint::of(&call)? != self.target.model {
             return Err(Stop::Stale);
@@ -207,58 +242,77 @@ impl<'a> Sync<'a> {
         }
         let reader = Reader { stored: &self.stored, watched: &self.watched, target: &self.target };
         let mut round = reader.read(texts, source, from, most, &self.claims, rounds)?;
-        let Some(last) = round.last() else { return Ok(None) };
         if let Some((_, spare)) = &self.progress.spare {
             round.use_spare(spare);
         }
-        if round.wants_vectors() {
-            self.claims.claim(&mut round, &mut self.transactions)?;
-            round.ask(requests)?;
-        }
+        Ok(round.last().is_some().then_some(round))
+    }
+
+    /// Takes up a round whose rows are claimed, and asks for its vectors.
+    fn ask(
+        &mut self,
+        mut round: Round,
+        requests: &mut Requests,
+        rounds: &mut VecDeque<Round>,
+    ) -> Result<(), Stop> {
+        round.ask(requests)?;
         self.progress.taken += round.rows.len() as u64;
         rounds.iter().filter(|before| before.is_here()).for_each(|before| round.borrow(before));
         rounds.push_back(round);
-        Ok(after(&self.stored, from, last)?)
+        Ok(())
     }
 
-    /// Writes the rows of a round.
+    /// Writes rows whose vectors are here, in a transaction that claims those of `unclaimed` too, and asks for the vectors of
+    /// these: their requests travel while the next rows are written.
     fn write(
         &mut self,
         writer: &mut Writer,
-        round: &Round,
-        meanwhile: &dyn Interrupt,
+        unclaimed: Option<Round>,
+        requests: &mut Requests,
+        rounds: &mut VecDeque<Round>,
         bar: &Bar,
     ) -> Result<(), Stop> {
         let number = self.progress.number;
+        let to_claim = unclaimed.as_ref().map(Round::rows_without_vectors).unwrap_or_default();
         let mut lost = HashSet::new();
-        let mut next = 0;
-        while next < round.rows.len() {
-            if meanwhile.is_interrupted() {
-                return Err(Error::Interrupted.into());
-            }
+        let (done, counts, claimed) = loop {
             let written = self.transactions.run(|until| {
+                let claimed = self.claims.claim(&to_claim)?;
                 writer.begin(&self.target, number)?;
-                let (mut done, mut counts) = (next, Counts::default());
-                while done < round.rows.len() && (done == next || Instant::now() < until) {
-                    if !lost.contains(&round.rows[done].row) {
-                        counts += writer.row(&round.rows[done], round)?;
+                let (mut done, mut counts) = (Vec::new(), Counts::default());
+                let here = rounds.iter().take_while(|round| round.is_here());
+                for (round, item) in here.flat_map(|round| round.left().iter().map(move |item| (round, item)))
+                {
+                    if !done.is_empty() && Instant::now() >= until {
+                        break;
                     }
-                    done += 1;
+                    if !lost.contains(&item.row) {
+                        counts += writer.row(item, round)?;
+                    }
+                    done.push(item.row);
                 }
-                Ok((done, counts, writer.end(&round.rows[next..done])?))
+                Ok((writer.end(&done)?, done.len(), counts, claimed))
             });
             match written {
-                Ok((done, counts, target)) => {
-                    writer.is_written();
-                    bar.done((done - next) as u64);
-                    next = done;
-                    self.progress.counts += counts;
+                Ok((target, done, counts, claimed)) => {
                     self.target = target;
+                    break (done, counts, claimed);
                 }
                 // Another sync took the vector out. The row stays marked.
                 Err(Stop::Lost(row)) if lost.insert(row) => {}
                 Err(stop) => return Err(stop),
             }
+        };
+        writer.is_written();
+        bar.done(done as u64);
+        self.progress.counts += counts;
+        rounds.iter_mut().fold(done, |done, round| round.written(done));
+        if let Some(round) = unclaimed {
+            self.ask(round.kept(&claimed), requests, rounds)?;
+            requests.send()?;
+        }
+        while rounds.front().is_some_and(|round| round.is_here() && round.left().is_empty()) {
+            rounds.pop_front();
         }
         Ok(())
     }

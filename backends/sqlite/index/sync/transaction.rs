@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Stop;
-use super::journal::Journal;
 use super::release::Release;
+use super::tuning::Tuning;
 use super::version::Version;
 use crate::base::error::{Error, Result};
 use crate::base::interrupt::Interrupt;
@@ -41,7 +41,7 @@ pub struct Transactions {
     pace: Pace,
     /// Until then the lock is left to others.
     away: Instant,
-    journal: Journal,
+    tuning: Tuning,
     /// What the index was when the sync began.
     version: Option<Version>,
 }
@@ -72,7 +72,7 @@ impl Transactions {
             is_shared: file.is_some_and(|file| !file.is_empty()),
             pace: Pace::default(),
             away: Instant::now(),
-            journal: Journal::new(stored, connection)?,
+            tuning: Tuning::new(stored, connection)?,
             version: None,
         })
     }
@@ -88,7 +88,7 @@ impl Transactions {
 
     /// From now on a commit is as durable as the connection says.
     pub fn durably(&mut self) {
-        self.journal.restore();
+        self.tuning.restore();
     }
 
     /// Runs `work` in a transaction, which it ends by `true` where it has anything to be kept. `work` is told until when
@@ -109,7 +109,7 @@ impl Transactions {
                     if self.is_shared {
                         self.away = Instant::now() + away(held);
                     }
-                    self.journal.written();
+                    self.tuning.written();
                     return Ok(done);
                 }
                 Err(Stop::Failed(failure)) if failure.is_busy() => {

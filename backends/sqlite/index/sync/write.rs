@@ -1,7 +1,7 @@
 //! Writes rows, within a transaction.
 
 use super::gather::{Came, Item, Round, data_version};
-use super::generations::Target;
+use super::generations::{self, Target};
 use super::optimize::PIECES_MOST;
 use super::rows::{Content, Rows};
 use super::segments::Segments;
@@ -118,10 +118,7 @@ impl Writer {
                 "SELECT id, segment, place FROM TABLE WHERE generation = ?1 AND chunk = ?2",
             )?,
             has_vector: of("vectors", "SELECT 1 FROM TABLE WHERE generation = ?1 AND chunk = ?2")?,
-            vector: of(
-                "vectors",
-                "SELECT vector FROM TABLE WHERE generation IN (?1, ?2) AND hash = ?3 AND length(vector) = ?4 LIMIT 1",
-            )?,
+            vector: Statement::prepare(db, &generations::by_hash(stored, "vector"))?,
             add_vector: of(
                 "vectors",
                 "INSERT INTO TABLE(generation, chunk, hash, segment, place, vector) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
@@ -168,14 +165,14 @@ impl Writer {
         Ok(())
     }
 
-    /// The transaction is about to end, which was of these rows. Gives the target as it is then.
+    /// The transaction is about to end, which was of these rows, in order. Gives the target as it is then.
     ///
     /// # Errors
     /// What SQLite says.
-    pub fn end(&mut self, rows: &[Item]) -> Result<Target, Stop> {
+    pub fn end(&mut self, rows: &[i64]) -> Result<Target, Stop> {
         self.segments.flush()?;
         if let (Some(first), Some(last)) = (rows.first(), rows.last()) {
-            self.unclaim.run(&[first.row.into(), last.row.into(), (&self.owner).into()])?;
+            self.unclaim.run(&[(*first).into(), (*last).into(), (&self.owner).into()])?;
         }
         Ok(self.target.clone())
     }

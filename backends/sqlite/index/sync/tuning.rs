@@ -1,8 +1,11 @@
-//! A write-ahead log while a sync is at work: no commit waits for the disk, nor copies the log into the database, while
-//! others wait for the lock or right after.
+//! How a connection is set while a sync is at work.
 //!
-//! What is lost when the power fails is marked still, since marks go in the transactions of what they are for. The last
+//! A write-ahead log: no commit waits for the disk, nor copies the log into the database, while others wait for the lock or right
+//! after. What is lost when the power fails is marked still, since marks go in the transactions of what they are for. The last
 //! commit of a sync is durable as the connection says, and with it all before.
+//!
+//! The page cache holds the index of the hashes, of which every batch changes pages anywhere. With SQLite's own 2 MB most of
+//! them are read anew, and written before the commit.
 
 use std::ffi::CString;
 use std::sync::Arc;
@@ -18,8 +21,11 @@ const NORMAL: i64 = 1;
 /// The transactions between two checkpoints. One more often writes the same pages of the database again and again.
 const TRANSACTIONS: u32 = 8;
 
-/// The log of a schema, until this is dropped.
-pub struct Journal {
+/// The least page cache, in KiB.
+const CACHE_LEAST: i64 = 32 << 10;
+
+/// The settings of a schema, until this is dropped.
+pub struct Tuning {
     db: Db,
     connection: Arc<Connection>,
     /// The settings of the connection before.
@@ -28,33 +34,40 @@ pub struct Journal {
     written: u32,
 }
 
-impl Journal {
+impl Tuning {
     /// Of the schema of an index. A rollback journal is left as it is.
     ///
     /// # Errors
     /// What SQLite says.
-    pub fn new(stored: &Stored, connection: &Arc<Connection>) -> Result<Journal, Failure> {
+    pub fn new(stored: &Stored, connection: &Arc<Connection>) -> Result<Tuning, Failure> {
         let (db, schema) = (stored.db, quote(&stored.schema));
-        let mut journal =
-            Journal { db, connection: connection.clone(), before: Vec::new(), checkpoint: None, written: 0 };
-        let ask = |name: &str| Statement::prepare(db, &format!("PRAGMA {name}"));
-        let is_log = ask(&format!("{schema}.journal_mode"))?.first(&[], |row| row.text(0) == "wal")?;
+        let mut tuning =
+            Tuning { db, connection: connection.clone(), before: Vec::new(), checkpoint: None, written: 0 };
+        let prepare = |pragma: &str| Statement::prepare(db, &format!("PRAGMA {pragma}"));
+        let ask =
+            |pragma: &str| Ok::<_, Failure>(prepare(pragma)?.first(&[], |row| row.int(0))?.unwrap_or(0));
+        let cache = format!("{schema}.cache_size");
+        // Pages, or a negative number of KiB.
+        let (before, page) = (ask(&cache)?, ask(&format!("{schema}.page_size"))?);
+        if before.saturating_neg().max(before.saturating_mul(page) >> 10) < CACHE_LEAST {
+            tuning.set(&cache, -CACHE_LEAST, before)?;
+        }
+        let is_log = prepare(&format!("{schema}.journal_mode"))?.first(&[], |row| row.text(0) == "wal")?;
         if is_log != Some(true) {
-            return Ok(journal);
+            return Ok(tuning);
         }
         let (synchronous, autocheckpoint) = (format!("{schema}.synchronous"), quote("wal_autocheckpoint"));
-        if let Some(before) =
-            ask(&synchronous)?.first(&[], |row| row.int(0))?.filter(|before| *before > NORMAL)
-        {
-            journal.set(&synchronous, NORMAL, before)?;
+        let before = ask(&synchronous)?;
+        if before > NORMAL {
+            tuning.set(&synchronous, NORMAL, before)?;
         }
         // 0: the application makes its checkpoints by itself.
-        if let Some(before) = ask(&autocheckpoint)?.first(&[], |row| row.int(0))?.filter(|before| *before > 0)
-        {
-            journal.set(&autocheckpoint, 0, before)?;
-            journal.checkpoint = Some(ask(&format!("{schema}.wal_checkpoint"))?);
+        let before = ask(&autocheckpoint)?;
+        if before > 0 {
+            tuning.set(&autocheckpoint, 0, before)?;
+            tuning.checkpoint = Some(prepare(&format!("{schema}.wal_checkpoint"))?);
         }
-        Ok(journal)
+        Ok(tuning)
     }
 
     fn set(&mut self, name: &str, now: i64, before: i64) -> Result<(), Failure> {
@@ -84,7 +97,7 @@ impl Journal {
     }
 }
 
-impl Drop for Journal {
+impl Drop for Tuning {
     fn drop(&mut self) {
         self.restore();
     }
