@@ -8,7 +8,7 @@ import sys
 root = pathlib.Path(__file__).parent.parent
 WINGS = [["sql"], ["index"], ["embed"], ["client", "transport"], ["local"], ["provider"], ["base"]]
 SQLITE = [["entry", "linked"], ["register"], ["batch_table", "chunks_table", "clients_table", "index", "store"], ["functions", "select", "sql", "vtab"],
-          ["schema"], ["connection"], ["in_use", "value"], ["ffi"]]
+          ["schema"], ["running"], ["connection"], ["in_use", "value"], ["ffi"]]
 
 
 def floors(names):

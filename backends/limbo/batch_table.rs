@@ -16,7 +16,7 @@ use super::vtab::Declared;
 use crate::base::error::{Error, Result};
 use crate::embed::seen::Seen;
 use crate::sql::functions::{Arguments, Callers};
-use crate::sql::rows::{self, ERROR_COLUMN, Rows};
+use crate::sql::rows::{self, ERROR_COLUMN, Reading, Rows};
 use crate::sql::table::{Cursor, Table};
 use crate::sql::value::Output;
 
@@ -69,7 +69,8 @@ impl Cursor<RawValue> for Scan {
             _ => return Err(rows::usage("rembed_batch")),
         };
         let asked = Arguments::read(&SESSION, client, texts, "the second argument", input_type)?;
-        self.rows = Some(Rows::of_json(&SESSION, &asked, true, &self.seen)?);
+        let reading = Reading { isolate: true, whole: false, seen: self.seen.clone() };
+        self.rows = Some(Rows::of_json(&SESSION, &asked, &reading)?);
         Ok(())
     }
 

@@ -7,12 +7,13 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use super::connection::{Connection, Db};
+use super::running;
 use super::select::Select;
 use super::vtab::{Argument, VirtualTable};
 use crate::base::error::Result;
 use crate::embed::seen::Seen;
 use crate::sql::functions::{Arguments, Callers};
-use crate::sql::rows::{self, ERROR_COLUMN, Rows};
+use crate::sql::rows::{self, ERROR_COLUMN, Reading, Rows};
 use crate::sql::session::Session;
 use crate::sql::table::{self, Cursor, Plan, Query, Table};
 use crate::sql::value::Output;
@@ -20,12 +21,11 @@ use crate::sql::value::Output;
 /// The column `client`, the first of the three arguments.
 const FIRST_ARGUMENT: usize = 4;
 const ARGUMENTS: usize = 3;
+/// The one of them that holds what to embed.
+const TEXTS: usize = 1;
 
-// The number of a plan has a bit for each argument that is given, and these two.
-/// Where the query reads the column `error`.
+/// The number of a plan has a bit for each argument that is given, and this one where the query reads the column `error`.
 const READS_ERROR: i32 = 1 << ARGUMENTS;
-/// Where the query reads one of the hidden columns.
-const READS_ARGUMENTS: i32 = READS_ERROR << 1;
 
 const NO_ARGUMENTS: [Output; ARGUMENTS] = [const { Output::Null }; ARGUMENTS];
 
@@ -42,13 +42,7 @@ pub trait Function: 'static {
     ///
     /// # Errors
     /// As [`Rows::new`].
-    fn rows(
-        session: &Session,
-        db: Db,
-        asked: &Arguments<'_>,
-        isolate: bool,
-        seen: &Arc<Seen>,
-    ) -> Result<Rows>;
+    fn rows(session: &Session, db: Db, asked: &Arguments<'_>, reading: &Reading) -> Result<Rows>;
 }
 
 /// `rembed_batch`, for the texts of a JSON value.
@@ -60,14 +54,8 @@ impl Function for OfJson {
     const DECLARATION: &'static CStr =
         c"CREATE TABLE rembed_batch(key, text, embedding, error, client HIDDEN, json HIDDEN, input_type HIDDEN)";
 
-    fn rows(
-        session: &Session,
-        _: Db,
-        asked: &Arguments<'_>,
-        isolate: bool,
-        seen: &Arc<Seen>,
-    ) -> Result<Rows> {
-        Rows::of_json(session, asked, isolate, seen)
+    fn rows(session: &Session, _: Db, asked: &Arguments<'_>, reading: &Reading) -> Result<Rows> {
+        Rows::of_json(session, asked, reading)
     }
 }
 
@@ -79,20 +67,14 @@ impl Function for OfSelect {
     const CALLERS: Callers = Callers::Application;
     const DECLARATION: &'static CStr = c"CREATE TABLE rembed_rows(key, text, embedding, error, client HIDDEN, \"select\" HIDDEN, input_type HIDDEN)";
 
-    fn rows(
-        session: &Session,
-        db: Db,
-        asked: &Arguments<'_>,
-        isolate: bool,
-        seen: &Arc<Seen>,
-    ) -> Result<Rows> {
+    fn rows(session: &Session, db: Db, asked: &Arguments<'_>, reading: &Reading) -> Result<Rows> {
         match asked.input.as_deref() {
             Some(sql) => {
                 let source = Box::new(Select::prepare(db, sql)?);
-                Rows::new(session, asked, source, None, isolate, seen)
+                Rows::new(session, asked, source, None, reading)
             }
             // NULL has no rows, whichever function is asked.
-            None => Rows::of_json(session, asked, isolate, seen),
+            None => Rows::of_json(session, asked, reading),
         }
     }
 }
@@ -139,9 +121,6 @@ impl<F: Function> Table<Argument> for Batch<F> {
         if query.reads(ERROR_COLUMN) {
             number |= READS_ERROR;
         }
-        if (FIRST_ARGUMENT..FIRST_ARGUMENT + ARGUMENTS).any(|column| query.reads(column)) {
-            number |= READS_ARGUMENTS;
-        }
         let arguments = given.into_iter().flatten().collect();
         Some(Plan { number, arguments, unique: false, cost: 1e6, rows: 1000, ordered: false })
     }
@@ -165,7 +144,7 @@ pub struct Scan<F> {
     db: Db,
     rows: Option<Rows>,
     rowid: i64,
-    /// The arguments, where the query reads the hidden columns that have them.
+    /// What the hidden columns have, but for a JSON value: `rows` has that, and there must not be two of them in memory.
     arguments: [Output; ARGUMENTS],
     /// Lives as long as the statement: a join reads the table again for each row of another one.
     seen: Arc<Seen>,
@@ -179,16 +158,21 @@ impl<F: Function> Cursor<Argument> for Scan<F> {
         let mut given = arguments.iter();
         let mut argument = |i: usize| if plan & (1 << i) != 0 { given.next() } else { None };
         let (client, texts, input_type) = (argument(0), argument(1), argument(2));
-        if plan & READS_ARGUMENTS != 0 {
-            let copy = |value: Option<&Argument>| value.map_or(Ok(Output::Null), Argument::to_output);
-            self.arguments = [copy(client)?, copy(texts)?, copy(input_type)?];
-        }
         let (Some(client), Some(texts)) = (client, texts) else {
             return Err(rows::usage(&F::NAME.to_string_lossy()));
         };
         let session = &self.connection.session;
         let asked = Arguments::read(session, client, texts, "the second argument", input_type)?;
-        self.rows = Some(F::rows(session, self.db, &asked, plan & READS_ERROR != 0, &self.seen)?);
+        let reading = Reading {
+            isolate: plan & READS_ERROR != 0,
+            whole: running::takes_every_row(self.db, F::NAME),
+            seen: self.seen.clone(),
+        };
+        let rows = F::rows(session, self.db, &asked, &reading)?;
+        let copy = |value: Option<&Argument>| value.map_or(Ok(Output::Null), Argument::to_output);
+        let texts = if rows.json().is_some() { None } else { Some(texts) };
+        self.arguments = [copy(Some(client))?, copy(texts)?, copy(input_type)?];
+        self.rows = Some(rows);
         Ok(())
     }
 
@@ -202,10 +186,12 @@ impl<F: Function> Cursor<Argument> for Scan<F> {
     }
 
     fn column(&mut self, column: usize) -> Result<Output> {
-        if let Some(argument) = column.checked_sub(FIRST_ARGUMENT).and_then(|i| self.arguments.get(i)) {
-            return Ok(argument.clone());
-        }
-        Ok(self.rows.as_ref().map_or(Output::Null, |rows| rows.column(column)))
+        let Some(rows) = &self.rows else { return Ok(Output::Null) };
+        Ok(match (column.checked_sub(FIRST_ARGUMENT), rows.json()) {
+            (None, _) => rows.column(column),
+            (Some(TEXTS), Some(json)) => Output::Text(json.to_owned().into()),
+            (Some(i), _) => self.arguments.get(i).cloned().unwrap_or(Output::Null),
+        })
     }
 
     fn rowid(&self) -> i64 {

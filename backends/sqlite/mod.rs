@@ -19,6 +19,7 @@ mod linked;
 #[cfg(all(test, feature = "sqlite"))]
 mod played;
 mod register;
+mod running;
 mod schema;
 mod select;
 mod sql;

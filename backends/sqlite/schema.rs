@@ -8,6 +8,7 @@ use std::ffi::{CStr, CString, c_int};
 
 use super::connection::Db;
 use super::ffi::{self, code, sqlite3, sqlite3_stmt};
+use super::running::writers;
 use super::value::RawValue;
 use crate::sql::value::Value;
 
@@ -101,28 +102,6 @@ unsafe fn is_parsed(db: *mut sqlite3) -> bool {
     // SAFETY: db is open; the places are there during the call.
     let rc = unsafe { ffi::db_status(db, code::DBSTATUS_SCHEMA_USED, &mut bytes, &mut most, 0) };
     rc != code::OK || bytes != 0
-}
-
-/// The statements that write and are under way.
-unsafe fn writers(db: *mut sqlite3) -> Vec<*mut sqlite3_stmt> {
-    // SAFETY: db is open, and what next_stmt gives is not finalized meanwhile.
-    unsafe {
-        let mut all = Vec::new();
-        let mut stmt = ffi::next_stmt(db, std::ptr::null_mut());
-        while !stmt.is_null() {
-            if ffi::stmt_busy(stmt) != 0 && ffi::stmt_readonly(stmt) == 0 {
-                all.push(stmt);
-            }
-            stmt = ffi::next_stmt(db, stmt);
-        }
-        all
-    }
-}
-
-/// Whether a statement that writes is under way.
-pub fn is_writing(db: Db) -> bool {
-    // SAFETY: the connection is open.
-    unsafe { !writers(db.as_ptr()).is_empty() }
 }
 
 /// Whether a virtual table that is being written may be written by a trigger, where SQLite itself does not keep triggers

@@ -6,7 +6,7 @@ use std::ffi::{CStr, c_char, c_int};
 
 use super::connection::Db;
 use super::ffi::{self, code, sqlite3_stmt};
-use super::schema;
+use super::running;
 use super::value::RawValue;
 use crate::base::error::{Error, Result};
 use crate::embed::stream::Text;
@@ -75,7 +75,7 @@ impl Select {
             (false, _) => return wrong("is not read-only: only a SELECT may stand there"),
             (true, n) => return wrong(&format!("has {n} columns, not the two of key and text")),
         }
-        if !schema::is_writing(db) {
+        if !running::is_writing(db) {
             return Ok(select);
         }
         drop(select);

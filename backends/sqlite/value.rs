@@ -59,13 +59,17 @@ impl Value for RawValue<'_> {
     }
 
     fn text_bytes(&self) -> Option<Cow<'_, [u8]>> {
-        // SAFETY: as in kind(). value_text first, as value_bytes then counts the bytes of the text
-        // (https://www.sqlite.org/c3ref/value_blob.html).
+        // SAFETY: as in kind(). value_bytes comes after value_text, and before value_blob: either way it counts UTF-8
+        // (https://www.sqlite.org/c3ref/column_blob.html).
         unsafe {
-            let text = ffi::value_text(self.0);
-            let n = ffi::value_bytes(self.0);
-            let text = (!text.is_null()).then_some(text)?;
-            Some(std::slice::from_raw_parts(text, usize::try_from(n).unwrap_or(0)).into())
+            let bytes = || usize::try_from(ffi::value_bytes(self.0)).unwrap_or(0);
+            // value_text copies what does not end in a NUL, as a bound text does not. Without a byte it is empty, or there
+            // was no memory to make UTF-8 of it.
+            let (text, n) = match self.kind() == Kind::Text && bytes() > 0 {
+                true => (ffi::value_blob(self.0).cast(), bytes()),
+                false => (ffi::value_text(self.0), bytes()),
+            };
+            (!text.is_null()).then(|| std::slice::from_raw_parts(text, n).into())
         }
     }
 

@@ -27,8 +27,7 @@ fuzz_target!(|data: &str| {
         _ => None,
     };
     let ours = input::parse(data).ok();
-    let ours: Option<Vec<_>> =
-        ours.map(|items| items.into_iter().map(|(key, text)| (key, kind(&text))).collect());
+    let ours: Option<Vec<_>> = ours.map(|items| items.map(|(key, text)| (key, kind(&text))).collect());
     assert_eq!(ours, wanted);
 });
 

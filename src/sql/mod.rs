@@ -10,6 +10,7 @@ pub mod session;
 mod statement;
 pub mod table;
 pub mod value;
+pub mod whole;
 
 #[cfg(all(test, feature = "local"))]
 mod local_tests;

@@ -17,16 +17,27 @@ pub type Source = Box<dyn Iterator<Item = Result<(Output, Text)>>>;
 /// The column `error`, the last of `key, text, embedding, error`.
 pub const ERROR_COLUMN: usize = 3;
 
+/// How a statement reads rows.
+#[derive(Debug, Default)]
+pub struct Reading {
+    /// Whether a row that fails has its message in the column `error`; otherwise it ends the statement.
+    pub isolate: bool,
+    /// Whether it is known to take every row.
+    pub whole: bool,
+    /// What the statement has asked for already.
+    pub seen: Arc<Seen>,
+}
+
 /// A cursor over rows, which are embedded as it moves on.
 pub struct Rows {
     stream: Stream<Output, Source>,
     current: Option<Row<Output, Outcome>>,
     isolate: bool,
+    json: Option<Arc<str>>,
 }
 
 impl Rows {
-    /// A cursor at the first row of `source`, which has `total` rows where that is known. With `isolate`, a row that fails has
-    /// its message in the column `error`; otherwise it ends the statement.
+    /// A cursor at the first row of `source`, which has `total` rows where that is known.
     ///
     /// # Errors
     /// As [`Session::stream`] and [`Rows::advance`].
@@ -35,12 +46,13 @@ impl Rows {
         asked: &Arguments<'_>,
         source: Source,
         total: Option<u64>,
-        isolate: bool,
-        seen: &Arc<Seen>,
+        reading: &Reading,
     ) -> Result<Rows> {
-        let stream =
-            session.stream(&asked.client, asked.input_type(), source, isolate, total)?.remembering(seen);
-        let mut rows = Rows { stream, current: None, isolate };
+        let Reading { isolate, whole, ref seen } = *reading;
+        let stream = session.stream(&asked.client, asked.input_type(), source, isolate, total)?;
+        let stream = stream.remembering(seen);
+        let stream = if whole { stream.whole() } else { stream };
+        let mut rows = Rows { stream, current: None, isolate, json: None };
         rows.advance()?;
         Ok(rows)
     }
@@ -49,16 +61,17 @@ impl Rows {
     ///
     /// # Errors
     /// As [`Rows::new`]; JSON that holds no texts.
-    pub fn of_json(
-        session: &Session,
-        asked: &Arguments<'_>,
-        isolate: bool,
-        seen: &Arc<Seen>,
-    ) -> Result<Rows> {
-        let items = asked.input.as_deref().map_or(Ok(Vec::new()), input::parse)?;
+    pub fn of_json(session: &Session, asked: &Arguments<'_>, reading: &Reading) -> Result<Rows> {
+        let json: Option<Arc<str>> = asked.input.as_deref().map(Arc::from);
+        let items = input::parse(json.clone().unwrap_or_else(|| "[]".into()))?;
         let total = Some(items.len() as u64);
-        let source = items.into_iter().map(|(key, text)| Ok((Output::from(key), text)));
-        Rows::new(session, asked, Box::new(source), total, isolate, seen)
+        let source = items.map(|(key, text)| Ok((Output::from(key), text)));
+        Ok(Rows { json, ..Rows::new(session, asked, Box::new(source), total, reading)? })
+    }
+
+    /// The JSON value that the texts are of, if they are.
+    pub fn json(&self) -> Option<&str> {
+        self.json.as_deref()
     }
 
     /// Goes to the next row.

@@ -228,7 +228,7 @@ impl Session {
         let items = input::parse(json)?;
         let prefetch = call.begin_prefetch()?;
         let total = items.len() as u64;
-        let source = items.into_iter().map(|(_, text)| Ok(((), text)));
+        let source = items.map(|(_, text)| Ok(((), text)));
         let mut stream = Stream::new(call, source, false, Some(total), self.interrupt.clone()).whole();
         let (mut ready, mut without_room) = (0, Vec::new());
         while let Some(row) = stream.next_row()? {

@@ -117,6 +117,31 @@ fn a_reply_takes_twice_its_size_at_most() {
     });
 }
 
+/// One copy is SQLite's own, of what is bound, and one is ours.
+#[test]
+fn a_list_of_texts_takes_twice_its_size_at_most() {
+    let world = world(json!({"log": false, "width": 4}));
+    child().run_in(&world, |world| {
+        let db = open_with(world, r#"{"cache": "off"}"#);
+        let list =
+            |n| json!((0..n).map(|i| format!("{i} {}", "word ".repeat(40))).collect::<Vec<_>>()).to_string();
+        let sql = "SELECT count(embedding) FROM rembed_batch('c', ?)";
+        // The buffers of requests in flight have their size then.
+        assert_eq!(db.get::<i64>(sql, [list(20_000)]), 20_000);
+        let list = list(200_000);
+        peak();
+        let before = resident();
+        assert_eq!(db.get::<i64>(sql, [&list]), 200_000);
+        let taken = peak().saturating_sub(before);
+        assert!(
+            taken < 2 * list.len() as u64 + (8 << 20),
+            "{} MiB for {} of JSON",
+            taken >> 20,
+            list.len() >> 20
+        );
+    });
+}
+
 /// A host may close a connection by `sqlite3_close_v2` while statements are alive: they are its last users.
 #[test]
 fn a_statement_may_outlive_its_connection() {

@@ -281,3 +281,58 @@ fn hidden_columns_return_their_arguments() {
         0
     );
 }
+
+/// A thousand texts: 10 requests of 100, unless the first is a small one.
+#[test]
+fn a_statement_pays_for_little_that_it_may_not_read() {
+    let world = world(json!({"width": 4}));
+    let db = open_with(&world, r#"{"cache": "off", "batch_size": 100}"#);
+    db.run("CREATE TABLE t(key, v)", ());
+    db.run(
+        "CREATE TABLE docs AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000)
+         SELECT i AS id, 'text ' || i AS body FROM n",
+        (),
+    );
+    // The first row alone is asked for.
+    let sent = |sql: &str| {
+        world.reset(json!({"width": 4}));
+        let mut statement = db.prepare(sql).unwrap_or_else(|e| panic!("{sql}: {e}"));
+        statement.query(()).unwrap().next().unwrap_or_else(|e| panic!("{sql}: {e}"));
+        drop(statement);
+        world.texts().len()
+    };
+    for call in [
+        "rembed_batch('c', (SELECT json_group_array(body) FROM (SELECT body FROM docs LIMIT 1000)))",
+        "rembed_rows('c', 'SELECT id, body FROM docs LIMIT 1000')",
+    ] {
+        for sql in [
+            "INSERT INTO t SELECT key, embedding FROM CALL",
+            "INSERT INTO t SELECT key, embedding FROM CALL RETURNING key",
+            "CREATE TEMP TABLE u AS SELECT key, embedding FROM CALL",
+            "UPDATE t SET v = r.embedding FROM CALL AS r WHERE r.key = t.key",
+            "SELECT sum(length(embedding)) FROM CALL",
+        ] {
+            let sql = sql.replace("CALL", call);
+            assert_eq!((sent(&sql), world.requests()), (1000, 10), "{sql}");
+        }
+        for sql in [
+            "SELECT key, embedding FROM CALL",
+            "SELECT key, embedding FROM CALL LIMIT 1",
+            "INSERT INTO t SELECT key, embedding FROM CALL LIMIT 1",
+            "INSERT INTO t SELECT * FROM (SELECT key, embedding FROM CALL LIMIT 1)",
+            "INSERT INTO t VALUES (1, (SELECT embedding FROM CALL))",
+            "UPDATE t SET v = (SELECT embedding FROM CALL) WHERE rowid = (SELECT min(rowid) FROM t)",
+            "DELETE FROM t WHERE EXISTS (SELECT 1 FROM CALL) AND rowid = (SELECT min(rowid) FROM t)",
+        ] {
+            let sql = sql.replace("CALL", call);
+            assert_eq!(sent(&sql), 32, "{sql}");
+        }
+        db.run("DROP TABLE u", ());
+        // Nothing tells which of two statements the table is scanned for.
+        let mut other = db.prepare("SELECT id FROM docs").unwrap();
+        let mut rows = other.query(()).unwrap();
+        rows.next().unwrap();
+        let sql = format!("INSERT INTO t SELECT key, embedding FROM {call}");
+        assert_eq!((sent(&sql), world.requests()), (1000, 11), "{sql}");
+    }
+}
