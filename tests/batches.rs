@@ -55,6 +55,17 @@ fn a_call_is_cut_by_the_batch_size_and_keeps_the_order() {
     assert_in_order(&session, &texts, &vectors);
 }
 
+#[test]
+fn wide_vectors_travel_in_smaller_requests_once_the_width_is_known() {
+    let server = Scenario::new("wide", json!({"width": 65_536}));
+    let session = uncached(&server, "openai", "/v1", json!({"batch_size": 100}));
+    let texts = texts(70);
+    let vectors = embed(&session, &texts).unwrap();
+    assert_eq!(sizes(&server), [70]);
+    assert_eq!(embed(&session, &texts).unwrap(), vectors);
+    assert_eq!(sizes(&server), [70, 64, 6]);
+}
+
 /// A path of a format's, with a name for each that stands in braces.
 fn named(path: &str) -> String {
     path.split('{')

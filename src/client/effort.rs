@@ -7,13 +7,20 @@ use super::pace;
 use super::plan::Ceilings;
 use crate::base::host::is_loopback;
 
+/// The numbers that one reply should have at most: 16 MiB of them, and as many bytes again as base64. The memory for more
+/// is mapped anew for each reply, and the page faults take as long as all else.
+const REPLY_NUMBERS: usize = 4 << 20;
+
 impl Client {
     /// The ceilings of one request.
     pub(crate) fn ceilings(&self) -> Ceilings {
         let spec = self.provider.spec();
         let most = self.options.batch_size.unwrap_or(spec.batch_size);
+        // Who has few requests a minute wants as many texts in each as may be.
+        let counts_requests = self.options.requests_per_minute.is_some();
+        let wide = self.learned.texts_of(REPLY_NUMBERS).filter(|_| !counts_requests);
         Ceilings {
-            texts: self.learned.most_texts().map_or(most, |learned| most.min(learned)),
+            texts: [self.learned.most_texts(), wide].into_iter().flatten().fold(most, usize::min),
             tokens: self.options.batch_tokens.or(spec.batch_tokens),
         }
     }
@@ -57,5 +64,21 @@ impl Client {
     /// Time for connecting.
     pub(crate) fn connect_timeout(&self) -> Duration {
         self.options.connect_timeout.unwrap_or(Duration::from_secs(10))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::client::tests::client;
+
+    #[test]
+    fn wide_vectors_travel_in_smaller_requests() {
+        let texts = |more: &str, width| {
+            let c = client(&format!(r#"{{"format":"openai","batch_size":2048{more}}}"#)).unwrap();
+            c.learned().width(width);
+            c.ceilings().texts
+        };
+        assert_eq!([0, 8, 2048, 8192, usize::MAX].map(|width| texts("", width)), [2048, 2048, 2048, 512, 1]);
+        assert_eq!(texts(r#","requests_per_minute":10"#, 8192), 2048);
     }
 }

@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 pub struct Learned {
     /// The most texts that one request may have; 0 while nobody knows.
     texts: AtomicUsize,
+    /// The numbers of a vector in a reply; 0 while nobody knows.
+    width: AtomicUsize,
     refuses_base64: AtomicBool,
 }
 
@@ -19,6 +21,16 @@ impl Learned {
     /// The most texts of a request, where that is known.
     pub fn most_texts(&self) -> Option<usize> {
         Some(self.texts.load(Relaxed)).filter(|texts| *texts > 0)
+    }
+
+    /// The vectors of a reply had `width` numbers.
+    pub fn width(&self, width: usize) {
+        self.width.store(width, Relaxed);
+    }
+
+    /// The most texts whose vectors together have `numbers` numbers, at least one; where the width is known.
+    pub fn texts_of(&self, numbers: usize) -> Option<usize> {
+        numbers.checked_div(self.width.load(Relaxed)).map(|texts| texts.max(1))
     }
 
     /// The server refuses requests that ask for base64.

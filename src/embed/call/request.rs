@@ -43,6 +43,7 @@ impl Call {
         let mut checked =
             check(reply, texts.len(), client.options().dimensions, client.encoding()).map_err(unbelieved)?;
         let now = checked.vectors.width();
+        client.learned().width(now);
         if let Err(first) = self.width.compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed) {
             if first != now && self.is_expected {
                 self.other_width.store(now, Ordering::Relaxed);

@@ -7,12 +7,10 @@
 mod skip;
 mod string;
 
-use super::number::number;
+use super::number::{number, usual};
 
 /// Arrays and objects within each other at most. No provider needs ten.
 const DEEPEST: usize = 127;
-/// The longest number: an f64 has at most 1,075 digits that count.
-const NUMBER_MAX: usize = 4096;
 /// The longest key that is recognized. No provider has a longer one, so longer ones are skipped.
 const KEY_MAX: usize = 64;
 /// A mark that some programs put before UTF-8.
@@ -308,20 +306,17 @@ impl<'a> Reader<'a> {
             if out.len() == out.capacity() {
                 return Ok(After::Number);
             }
-            let text = self.rest();
-            match number(&text[..text.len().min(NUMBER_MAX + 1)]) {
-                Some((number, n)) if n <= NUMBER_MAX => {
-                    out.push(number);
-                    self.at += n;
-                }
-                _ => match unusable(text) {
-                    Some(n) => {
-                        out.push(f32::NAN);
-                        self.at += n;
-                    }
-                    None => return Err(self.syntax("a number")),
-                },
+            let start = self.at;
+            self.at = usual(&self.text[..self.text.len().min(self.ask_at)], start, out);
+            if self.at > start {
+                comma = true;
+                continue;
             }
+            let Some((number, n)) = number(self.rest()).or_else(|| unusable(self.rest())) else {
+                return Err(self.syntax("a number"));
+            };
+            out.push(number);
+            self.at += n;
             match self.text.get(self.at) {
                 Some(b',') => self.at += 1,
                 _ if self.peek() == b',' => self.at += 1,
@@ -332,39 +327,10 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The length of what stands at the start of `text` in the place of a number: null, what Python writes for numbers that
-/// are not finite, or a number that is too large for f32.
-fn unusable(text: &[u8]) -> Option<usize> {
+/// What stands in the place of a number and is none: null, or what Python writes for numbers that are not finite.
+fn unusable(text: &[u8]) -> Option<(f32, usize)> {
     const WORDS: [&[u8]; 4] = [b"null", b"NaN", b"Infinity", b"-Infinity"];
-    if let Some(word) = WORDS.iter().find(|word| text.starts_with(word)) {
-        return Some(word.len());
-    }
-    let end = text.iter().position(|b| !matches!(b, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E'));
-    let number = &text[..end.unwrap_or(text.len()).min(NUMBER_MAX)];
-    is_number(number).then_some(number.len())
-}
-
-/// Whether JSON allows `text` as a number, of whatever size.
-fn is_number(text: &[u8]) -> bool {
-    let digits = |text: &[u8]| text.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    let text = text.strip_prefix(b"-").unwrap_or(text);
-    let (whole, mut rest) = text.split_at(digits(text));
-    if whole.is_empty() || (whole.len() > 1 && whole[0] == b'0') {
-        return false;
-    }
-    if let Some(fraction) = rest.strip_prefix(b".") {
-        let n = digits(fraction);
-        if n == 0 {
-            return false;
-        }
-        rest = &fraction[n..];
-    }
-    if let [b'e' | b'E', exponent @ ..] = rest {
-        let exponent = exponent.strip_prefix(b"+").or(exponent.strip_prefix(b"-")).unwrap_or(exponent);
-        rest = &exponent[digits(exponent)..];
-        return rest.is_empty() && !exponent.is_empty();
-    }
-    rest.is_empty()
+    WORDS.iter().find(|word| text.starts_with(word)).map(|word| (f32::NAN, word.len()))
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Values that nobody wants: checked as strictly as the others, and skipped.
 
-use super::{Error, NUMBER_MAX, Reader};
+use super::{Error, Reader};
+use crate::provider::number;
 
 impl<'a> Reader<'a> {
     /// Reads any value, and gives its text.
@@ -80,29 +81,7 @@ impl<'a> Reader<'a> {
     }
 
     fn skip_number(&mut self) -> Result<(), Error> {
-        let rest = self.rest();
-        let text = &rest[..rest.len().min(NUMBER_MAX + 1)];
-        let mut at = usize::from(text.first() == Some(&b'-'));
-        let digits = |at: usize| text[at..].iter().take_while(|b| b.is_ascii_digit()).count();
-        let integer = digits(at);
-        let mut valid = integer == 1 || (integer > 1 && text[at] != b'0');
-        at += integer;
-        if text.get(at) == Some(&b'.') {
-            let fraction = digits(at + 1);
-            valid &= fraction > 0;
-            at += 1 + fraction;
-        }
-        if let Some(b'e' | b'E') = text.get(at) {
-            at += 1;
-            at += usize::from(matches!(text.get(at), Some(b'+' | b'-')));
-            let exponent = digits(at);
-            valid &= exponent > 0;
-            at += exponent;
-        }
-        if !valid || at > NUMBER_MAX {
-            return Err(self.syntax("a number"));
-        }
-        self.at += at;
+        self.at += number::length(self.rest()).ok_or_else(|| self.syntax("a number"))?;
         Ok(())
     }
 }

@@ -1,6 +1,7 @@
 //! What the reader takes and what it refuses.
 
 use super::*;
+use crate::provider::number::NUMBER_MAX;
 
 fn with<T>(
     text: impl AsRef<[u8]>,
