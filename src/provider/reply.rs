@@ -86,13 +86,9 @@ fn read_by(
     by: impl FnOnce(&mut Rows, &mut Reader<'_>) -> Result<(), Error>,
 ) -> Result<Reply, Failure> {
     let mut rows = Rows::default();
-    let mut stopped = false;
-    let read = Reader::new(body, go_on).and_then(|mut reader| {
-        let read = by(&mut rows, &mut reader).and_then(|()| reader.end());
-        stopped = reader.is_stopped();
-        read
-    });
-    if stopped {
+    let mut reader = Reader::new(body, go_on);
+    let read = by(&mut rows, &mut reader).and_then(|()| reader.end());
+    if reader.is_stopped() {
         return Err(Failure::permanent("the reply was not read to its end in time".into()));
     }
     let has_rows = read.is_ok() && rows.reply.rows > 0;
