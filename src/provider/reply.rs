@@ -140,8 +140,6 @@ fn inner_error(body: &[u8], said: &message::Said) -> Failure {
 #[derive(Default)]
 struct Rows {
     reply: Reply,
-    /// How many numbers of `reply.data` are read; behind them is room for base64 to be decoded into.
-    filled: usize,
     encoding: Encoding,
     /// The length of the last string of base64; the next is likely as long.
     encoded: usize,
@@ -149,7 +147,6 @@ struct Rows {
 
 impl Rows {
     fn finish(mut self) -> Reply {
-        self.reply.data.truncate(self.filled);
         if self.reply.index.iter().all(|at| *at == NO_INDEX) {
             self.reply.index.clear();
         }
@@ -287,7 +284,7 @@ impl Rows {
     }
 
     fn vector(&mut self, reader: &mut Reader<'_>) -> Result<(), Error> {
-        let start = self.filled;
+        let start = self.reply.data.len();
         match reader.peek() {
             b'[' => self.list_of_numbers(reader)?,
             b'"' => self.base64(reader)?,
@@ -301,7 +298,7 @@ impl Rows {
             }
             _ => return Err(reader.unexpected("an embedding")),
         }
-        let width = self.filled - start;
+        let width = self.reply.data.len() - start;
         let reply = &mut self.reply;
         if reply.rows == reply.nulls.len() {
             reply.width = width;
@@ -318,9 +315,9 @@ impl Rows {
         Ok(())
     }
 
-    /// Makes room for `more` numbers behind those of `data`. The numbers never take more memory than the
-    /// body does: a body that spells more numbers than that is refused.
-    fn reserve(&mut self, more: usize, reader: &Reader<'_>) -> Result<(), Error> {
+    /// Makes room for `more` numbers behind those of `data`; each likely takes so many bytes of the body. The numbers
+    /// never take more memory than the body does: a body that spells more numbers than that is refused.
+    fn reserve(&mut self, more: usize, bytes_each: usize, reader: &Reader<'_>) -> Result<(), Error> {
         let data = &mut self.reply.data;
         let most = reader.size() / 4 + NUMBERS_FREE;
         let need = data.len() + more;
@@ -329,9 +326,11 @@ impl Rows {
             return Err(Error { message: message.into(), kind: Kind::TooLarge });
         }
         if need > data.capacity() {
-            // At first by the size of the body, as a number takes 8 to 22 bytes; then by half.
-            let likely =
-                if data.capacity() == 0 { reader.rest().len() / 12 } else { data.capacity() / 2 * 3 };
+            // At first by the size of the body, then by half.
+            let likely = match data.capacity() {
+                0 => need + reader.rest().len() / bytes_each,
+                capacity => capacity / 2 * 3,
+            };
             data.reserve_exact(likely.clamp(need, most) - data.len());
         }
         Ok(())

@@ -6,11 +6,11 @@ use crate::provider::json::{After, Error, Reader};
 impl Rows {
     /// Reads one vector.
     pub(super) fn list_of_numbers(&mut self, reader: &mut Reader<'_>) -> Result<(), Error> {
-        self.reply.data.truncate(self.filled);
+        let start = self.reply.data.len();
         reader.enter()?;
         let mut after = self.numbers(reader)?;
         if reader.peek() == b'[' {
-            if self.reply.data.len() > self.filled {
+            if self.reply.data.len() > start {
                 return Err(reader.shape("an embedding mixes numbers and lists"));
             }
             reader.enter()?;
@@ -29,7 +29,7 @@ impl Rows {
                          pooling (llama-server: --pooling mean)",
                     ));
                 }
-                if self.reply.data.len() == self.filled {
+                if self.reply.data.len() == start {
                     return Err(reader.shape("an embedding is an empty list"));
                 }
             }
@@ -37,14 +37,14 @@ impl Rows {
         if after == After::Value {
             return Err(reader.unexpected("a number of an embedding"));
         }
-        self.filled = self.reply.data.len();
         reader.leave()
     }
 
     fn numbers(&mut self, reader: &mut Reader<'_>) -> Result<After, Error> {
         loop {
             match reader.numbers(&mut self.reply.data)? {
-                After::Number => self.reserve(1, reader)?,
+                // A number takes 8 to 22 bytes.
+                After::Number => self.reserve(1, 12, reader)?,
                 after => return Ok(after),
             }
         }
