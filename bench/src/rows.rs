@@ -117,8 +117,8 @@ fn wide(setup: &Setup, bars: &mut Vec<Bar>) -> Result<()> {
         Ok(processor_time()? - before)
     });
     let [few, many] = costs;
-    let work = "8,192 wide, 2,048 texts a request: processor time a number";
-    bars.push(Bar::at_most(work, "256 a request", many? / few?, 1.2));
+    let work = "8,192 wide, batch_size 2,048: processor time a number";
+    bars.push(Bar::at_most(work, "batch_size 256", many? / few?, 1.2));
     Ok(())
 }
 

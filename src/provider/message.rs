@@ -22,7 +22,7 @@ pub(super) struct Said {
 
 /// Reads `body`; `None` if it is no JSON.
 pub(super) fn read(body: &[u8]) -> Option<Said> {
-    let mut reader = Reader::new(body, &|| true).ok()?;
+    let mut reader = Reader::new(body, &|| true);
     let mut fields = Fields::default();
     fields.document(&mut reader).and_then(|()| reader.end()).ok()?;
     let Fields { by_rank, codes, status, wait } = fields;

@@ -7,14 +7,17 @@
 //! Together with the body this takes twice the size of the body at most: vectors are all that is kept, and a body
 //! that spells more of them than that is refused.
 
+mod base64;
+mod list;
 mod tensor;
+mod usage;
 mod widths;
 
-use base64_simd::AsOut;
+use usage::{tokens, whole};
 use zeroize::Zeroizing;
 
 use super::failure::{self, Failure, HttpReply, Verdict};
-use super::json::{After, Error, GoOn, Kind, Reader};
+use super::json::{Error, GoOn, Kind, Reader};
 use super::message;
 use crate::base::vector::Encoding;
 use crate::base::words::{PROVIDER_MESSAGE_MAX, bounded};
@@ -23,8 +26,6 @@ use crate::base::words::{PROVIDER_MESSAGE_MAX, bounded};
 const NUMBERS_FREE: usize = 1 << 18;
 /// The most rows of another width than the first one, which itself may be the odd one of a large request.
 const OTHERS_MAX: usize = 4096;
-/// Unescaped base64 that is decoded at once; groups of four.
-const PIECE: usize = 4096;
 
 /// The index of a row that states none.
 pub const NO_INDEX: u64 = u64::MAX - 1;
@@ -86,13 +87,9 @@ fn read_by(
     by: impl FnOnce(&mut Rows, &mut Reader<'_>) -> Result<(), Error>,
 ) -> Result<Reply, Failure> {
     let mut rows = Rows::default();
-    let mut stopped = false;
-    let read = Reader::new(body, go_on).and_then(|mut reader| {
-        let read = by(&mut rows, &mut reader).and_then(|()| reader.end());
-        stopped = reader.is_stopped();
-        read
-    });
-    if stopped {
+    let mut reader = Reader::new(body, go_on);
+    let read = by(&mut rows, &mut reader).and_then(|()| reader.end());
+    if reader.is_stopped() {
         return Err(Failure::permanent("the reply was not read to its end in time".into()));
     }
     let has_rows = read.is_ok() && rows.reply.rows > 0;
@@ -144,8 +141,6 @@ fn inner_error(body: &[u8], said: &message::Said) -> Failure {
 #[derive(Default)]
 struct Rows {
     reply: Reply,
-    /// How many numbers of `reply.data` are read; behind them is room for base64 to be decoded into.
-    filled: usize,
     encoding: Encoding,
     /// The length of the last string of base64; the next is likely as long.
     encoded: usize,
@@ -153,7 +148,6 @@ struct Rows {
 
 impl Rows {
     fn finish(mut self) -> Reply {
-        self.reply.data.truncate(self.filled);
         if self.reply.index.iter().all(|at| *at == NO_INDEX) {
             self.reply.index.clear();
         }
@@ -291,7 +285,7 @@ impl Rows {
     }
 
     fn vector(&mut self, reader: &mut Reader<'_>) -> Result<(), Error> {
-        let start = self.filled;
+        let start = self.reply.data.len();
         match reader.peek() {
             b'[' => self.list_of_numbers(reader)?,
             b'"' => self.base64(reader)?,
@@ -305,7 +299,7 @@ impl Rows {
             }
             _ => return Err(reader.unexpected("an embedding")),
         }
-        let width = self.filled - start;
+        let width = self.reply.data.len() - start;
         let reply = &mut self.reply;
         if reply.rows == reply.nulls.len() {
             reply.width = width;
@@ -322,54 +316,9 @@ impl Rows {
         Ok(())
     }
 
-    fn list_of_numbers(&mut self, reader: &mut Reader<'_>) -> Result<(), Error> {
-        self.reply.data.truncate(self.filled);
-        reader.enter()?;
-        let mut after = self.numbers(reader)?;
-        if reader.peek() == b'[' {
-            if self.reply.data.len() > self.filled {
-                return Err(reader.shape("an embedding mixes numbers and lists"));
-            }
-            reader.enter()?;
-            after = self.numbers(reader)?;
-            if reader.peek() == b'[' {
-                return Err(reader.shape("an embedding is nested too deeply"));
-            }
-            if after == After::End {
-                reader.leave()?;
-                if reader.peek() == b',' {
-                    if !reader.rest()[1..].trim_ascii_start().starts_with(b"[") {
-                        return Err(reader.shape("an embedding mixes numbers and lists"));
-                    }
-                    return Err(reader.shape(
-                        "the server sent more than one list for one text, as one vector per token: start it with \
-                         pooling (llama-server: --pooling mean)",
-                    ));
-                }
-                if self.reply.data.len() == self.filled {
-                    return Err(reader.shape("an embedding is an empty list"));
-                }
-            }
-        }
-        if after == After::Value {
-            return Err(reader.unexpected("a number of an embedding"));
-        }
-        self.filled = self.reply.data.len();
-        reader.leave()
-    }
-
-    fn numbers(&mut self, reader: &mut Reader<'_>) -> Result<After, Error> {
-        loop {
-            match reader.numbers(&mut self.reply.data)? {
-                After::Number => self.reserve(1, reader)?,
-                after => return Ok(after),
-            }
-        }
-    }
-
-    /// Makes room for `more` numbers behind those of `data`. The numbers never take more memory than the
-    /// body does: a body that spells more numbers than that is refused.
-    fn reserve(&mut self, more: usize, reader: &Reader<'_>) -> Result<(), Error> {
+    /// Makes room for `more` numbers behind those of `data`; each likely takes so many bytes of the body. The numbers
+    /// never take more memory than the body does: a body that spells more numbers than that is refused.
+    fn reserve(&mut self, more: usize, bytes_each: usize, reader: &Reader<'_>) -> Result<(), Error> {
         let data = &mut self.reply.data;
         let most = reader.size() / 4 + NUMBERS_FREE;
         let need = data.len() + more;
@@ -378,64 +327,13 @@ impl Rows {
             return Err(Error { message: message.into(), kind: Kind::TooLarge });
         }
         if need > data.capacity() {
-            // At first by the size of the body, as a number takes 8 to 22 bytes; then by half.
-            let likely =
-                if data.capacity() == 0 { reader.rest().len() / 12 } else { data.capacity() / 2 * 3 };
+            // At first by the size of the body, then by half.
+            let likely = match data.capacity() {
+                0 => need + reader.rest().len() / bytes_each,
+                capacity => capacity / 2 * 3,
+            };
             data.reserve_exact(likely.clamp(need, most) - data.len());
         }
-        Ok(())
-    }
-
-    fn base64(&mut self, reader: &mut Reader<'_>) -> Result<(), Error> {
-        let mut string = reader.clone();
-        let text = reader.raw_string(self.encoded)?;
-        if self.decode(text, reader).is_ok() {
-            self.encoded = text.len();
-            return Ok(());
-        }
-        // Decoding the whole string failed: its length may differ, or it has escapes (`\/`). It is read in pieces.
-        let mut piece = Vec::with_capacity(PIECE);
-        let mut decoded = Ok(());
-        string.string(|mut part| {
-            while !part.is_empty() && decoded.is_ok() {
-                // A full piece is decoded only when more follows: the last piece may end in padding.
-                if piece.len() == PIECE {
-                    decoded = self.decode(&piece, reader);
-                    piece.clear();
-                }
-                let n = part.len().min(PIECE - piece.len());
-                piece.extend_from_slice(&part[..n]);
-                part = &part[n..];
-            }
-        })?;
-        *reader = string;
-        decoded.and_then(|()| self.decode(&piece, reader))
-    }
-
-    /// Decodes `text` behind what is read.
-    fn decode(&mut self, text: &[u8], reader: &Reader<'_>) -> Result<(), Error> {
-        let wrong = |why: &str| reader.shape(format!("an embedding is not base64 of f32 ({why})"));
-        // Some servers leave the padding out.
-        let codec = if text.len() % 4 == 0 { base64_simd::STANDARD } else { base64_simd::STANDARD_NO_PAD };
-        let bytes = codec.decoded_length(text).map_err(|_| wrong("it cannot be decoded"))?;
-        if bytes % 4 != 0 {
-            return Err(wrong(&format!("it has {bytes} bytes")));
-        }
-        let end = self.filled + bytes / 4;
-        if self.reply.data.is_empty() {
-            // Zeroed by the allocator, which costs nothing; enough for all rows, if they are alike.
-            self.reply.data = vec![0.0; end + reader.rest().len() / 16 * 3];
-        } else if self.reply.data.len() < end {
-            self.reserve(end - self.reply.data.len(), reader)?;
-            self.reply.data.resize(end, 0.0);
-        }
-        let data = &mut self.reply.data[self.filled..end];
-        let place = bytemuck::cast_slice_mut::<f32, u8>(data);
-        codec.decode(text, place.as_out()).map_err(|_| wrong("it cannot be decoded"))?;
-        if cfg!(target_endian = "big") {
-            data.iter_mut().for_each(|x| *x = f32::from_bits(x.to_bits().swap_bytes()));
-        }
-        self.filled = end;
         Ok(())
     }
 }
@@ -463,40 +361,6 @@ fn by_type<'a>(
         true => Ok(()),
         false => Err(reader.shape(format!("there are no embeddings of type {}", types.join(" or ")))),
     }
-}
-
-/// The tokens in what providers report: a number, `usage`, or `meta` with its `billed_units`. Whatever else
-/// stands there is no reason to refuse a reply.
-fn tokens(reader: &mut Reader<'_>) -> Result<Option<u64>, Error> {
-    if reader.peek() != b'{' {
-        return Ok(whole(reader.raw()?));
-    }
-    let (mut total, mut billed) = (None, None);
-    reader.object(|reader, key| match key {
-        "total_tokens" => {
-            total = whole(reader.raw()?);
-            Ok(())
-        }
-        "billed_units" if reader.peek() == b'{' => reader.object(|reader, key| match key {
-            "input_tokens" => {
-                billed = whole(reader.raw()?);
-                Ok(())
-            }
-            _ => reader.skip(),
-        }),
-        _ => reader.skip(),
-    })?;
-    Ok(total.or(billed))
-}
-
-/// The whole number that a value's text spells.
-fn whole(value: &[u8]) -> Option<u64> {
-    if !matches!(value.first(), Some(b'-' | b'0'..=b'9')) {
-        return None;
-    }
-    let text = std::str::from_utf8(value).ok()?;
-    let float = || text.parse().ok().filter(|n: &f64| n.fract() == 0.0 && *n >= 0.0).map(|n| n as u64);
-    text.parse().ok().or_else(float)
 }
 
 #[cfg(test)]

@@ -68,34 +68,9 @@ pub struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     /// Reads `text` from its beginning.
-    ///
-    /// # Errors
-    /// Text that is not UTF-8.
-    pub fn new(text: &'a [u8], go_on: GoOn<'a>) -> Result<Reader<'a>, Error> {
-        let mut reader = Reader { text, at: 0, depth: 0, go_on, ask_at: 0, stopped: false };
-        reader.check_utf8()?;
-        let start = if text.starts_with(BOM) { BOM.len() } else { 0 };
-        (reader.at, reader.ask_at) = (start, STRIDE);
-        Ok(reader)
-    }
-
-    fn check_utf8(&mut self) -> Result<(), Error> {
-        while self.at < self.text.len() {
-            self.ask();
-            let rest = &self.text[self.at..];
-            let part = &rest[..rest.len().min(STRIDE)];
-            match std::str::from_utf8(part) {
-                Ok(_) => self.at += part.len(),
-                // The part ends within a character, which the next part begins with.
-                Err(e) if e.error_len().is_none() && part.len() < rest.len() => self.at += e.valid_up_to(),
-                Err(e) => {
-                    self.at += e.valid_up_to();
-                    let kind = if e.error_len().is_none() { Kind::CutOff } else { Kind::Syntax };
-                    return Err(Error { message: format!("UTF-8 expected at byte {}", self.at), kind });
-                }
-            }
-        }
-        Ok(())
+    pub fn new(text: &'a [u8], go_on: GoOn<'a>) -> Reader<'a> {
+        let at = if text.starts_with(BOM) { BOM.len() } else { 0 };
+        Reader { text, at, depth: 0, go_on, ask_at: 0, stopped: false }
     }
 
     /// Asks the caller. Where it says no, the text ends here, and with it all reading.

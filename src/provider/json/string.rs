@@ -1,6 +1,6 @@
 //! Strings of a JSON text.
 
-use super::{Error, Reader, STRIDE};
+use super::{Error, Kind, Reader, STRIDE};
 
 impl<'a> Reader<'a> {
     /// Reads a string: `part` gets what it means, piece by piece.
@@ -21,6 +21,7 @@ impl<'a> Reader<'a> {
                 self.at += plain.iter().position(|b| *b < b' ').unwrap_or_default();
                 return Err(self.syntax("a character that may stand in a string"));
             }
+            let plain = self.utf8(plain)?;
             part(plain);
             self.at += plain.len();
             match self.text.get(self.at) {
@@ -36,6 +37,19 @@ impl<'a> Reader<'a> {
                 None => return Err(self.syntax("'\"'")),
             }
         }
+    }
+
+    /// Checks `plain`, which stands here. What remains is less by the start of a character, where that goes on behind it.
+    fn utf8<'b>(&mut self, plain: &'b [u8]) -> Result<&'b [u8], Error> {
+        let Err(e) = std::str::from_utf8(plain) else { return Ok(plain) };
+        let (valid, is_cut) = (e.valid_up_to(), e.error_len().is_none());
+        if is_cut && plain.len() == STRIDE && self.text.len() > self.at + STRIDE {
+            return Ok(&plain[..valid]);
+        }
+        self.at += valid;
+        let ends = is_cut && self.at + plain.len() - valid == self.text.len();
+        let kind = if ends { Kind::CutOff } else { Kind::Syntax };
+        Err(Error { message: format!("UTF-8 expected at byte {}", self.at), kind })
     }
 
     fn escape(&mut self) -> Result<char, Error> {
