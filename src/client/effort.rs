@@ -7,8 +7,8 @@ use super::pace;
 use super::plan::Ceilings;
 use crate::base::host::is_loopback;
 
-/// The numbers that one reply should have at most: 16 MiB of them, and as many bytes again as base64. The memory for more
-/// is mapped anew for each reply, and the page faults take as long as all else.
+/// The numbers that one reply should have at most: 16 MiB of them, 22 MiB of body as base64. glibc maps blocks over 32 MiB
+/// anew each time, and the page faults take as long as reading does.
 const REPLY_NUMBERS: usize = 4 << 20;
 
 impl Client {
