@@ -3,6 +3,7 @@
 pub mod cache;
 pub mod call;
 pub mod check;
+mod others;
 pub mod progress;
 pub mod retry;
 pub mod seen;
@@ -10,3 +11,4 @@ pub mod stream;
 pub mod tally;
 pub mod together;
 mod token;
+mod workers;

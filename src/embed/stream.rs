@@ -17,11 +17,9 @@
 //!             └─► it fails, or is never sent: take_over() asks again ─► Hit, Mine or Theirs
 //! ```
 
-use std::collections::{HashMap, HashSet, VecDeque};
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::{JoinHandle, ThreadId};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use crate::base::error::{Error, Result};
@@ -31,8 +29,10 @@ use crate::client::plan::Load;
 use crate::embed::cache::flight::{Flight, Waited};
 use crate::embed::cache::{Claim, Vector};
 use crate::embed::call::{Call, Task};
+use crate::embed::others::Others;
 use crate::embed::progress::Progress;
 use crate::embed::seen::Seen;
+use crate::embed::workers::Workers;
 
 /// Bytes of texts that are read ahead: enough for eight requests of 300,000 tokens.
 const AHEAD_BYTES: usize = 16 << 20;
@@ -75,7 +75,7 @@ pub type Outcome = Result<Option<Vector>>;
 pub struct Stream<K, I> {
     source: Option<I>,
     owner: u64,
-    workers: Arc<Workers>,
+    workers: Workers,
     interrupt: Arc<dyn Interrupt>,
     /// Rows that are read ahead: at most, and by now.
     most_ahead: usize,
@@ -86,12 +86,8 @@ pub struct Stream<K, I> {
     open: Vec<Task>,
     load: Load,
     jobs: u64,
-    threads: Vec<JoinHandle<()>>,
     fresh: Vec<(Digest, Vector)>,
-    /// Other statements that it has waited for in vain, and since when.
-    silent: HashMap<(u64, ThreadId), Instant>,
-    /// Other statements that fill a request and do not go on.
-    stopped: HashSet<(u64, ThreadId)>,
+    others: Others,
     progress: Progress,
 }
 
@@ -101,32 +97,6 @@ enum State {
     Mine(Arc<Flight>, Option<Digest>, u64),
     /// Sent by another statement.
     Theirs(Arc<Flight>),
-}
-
-/// What the workers share.
-struct Workers {
-    call: Call,
-    isolate: bool,
-    concurrency: usize,
-    cancelled: Arc<Cancelled>,
-    queue: Mutex<Queue>,
-    wake: Condvar,
-}
-
-#[derive(Default)]
-struct Queue {
-    jobs: VecDeque<Vec<Task>>,
-    idle: usize,
-    closed: bool,
-}
-
-/// Relaxed, for the flag alone is read: it publishes no other data, and who sees it late sends a moment longer.
-struct Cancelled(AtomicBool);
-
-impl Interrupt for Cancelled {
-    fn is_interrupted(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
 }
 
 impl<K, I: Iterator<Item = Result<(K, Text)>>> Stream<K, I> {
@@ -152,14 +122,11 @@ impl<K, I: Iterator<Item = Result<(K, Text)>>> Stream<K, I> {
     ) -> Stream<K, I> {
         static OWNERS: AtomicU64 = AtomicU64::new(1);
         let client = call.client();
-        let concurrency = client.concurrency();
-        let most_ahead = client.ceilings().texts.saturating_mul(concurrency).saturating_mul(2);
-        let cancelled = Arc::new(Cancelled(AtomicBool::new(false)));
-        let (queue, wake) = (Mutex::default(), Condvar::new());
+        let most_ahead = client.ceilings().texts.saturating_mul(client.concurrency()).saturating_mul(2);
         Stream {
             source: Some(source),
             owner: OWNERS.fetch_add(1, Ordering::Relaxed),
-            workers: Arc::new(Workers { call, isolate, concurrency, cancelled, queue, wake }),
+            workers: Workers::new(call, isolate),
             interrupt,
             most_ahead,
             ahead: AHEAD_FIRST.min(most_ahead),
@@ -168,10 +135,8 @@ impl<K, I: Iterator<Item = Result<(K, Text)>>> Stream<K, I> {
             open: Vec::new(),
             load: Load::default(),
             jobs: 0,
-            threads: Vec::new(),
             fresh: Vec::new(),
-            silent: HashMap::new(),
-            stopped: HashSet::new(),
+            others: Others::default(),
             progress,
         }
     }
@@ -184,15 +149,15 @@ impl<K, I: Iterator<Item = Result<(K, Text)>>> Stream<K, I> {
 
     /// Lets it know what its statement has asked for already. To be called before the first row.
     pub fn remembering(mut self, seen: &Arc<Seen>) -> Stream<K, I> {
-        if let Some(workers) = Arc::get_mut(&mut self.workers) {
-            workers.call.remember(seen);
+        if let Some(call) = self.workers.call_mut() {
+            call.remember(seen);
         }
         self
     }
 
     /// The call whose texts these are.
     pub fn call(&self) -> &Call {
-        &self.workers.call
+        self.workers.call()
     }
 
     /// The next row, in the order of the source; `None` after the last.
@@ -219,10 +184,7 @@ impl<K, I: Iterator<Item = Result<(K, Text)>>> Stream<K, I> {
                     match self.wait_for_others(&flight)? {
                         Waited::Landed(Ok(vector)) => Ok(Some(vector)),
                         Waited::TooLong => Err(self.call().waited_too_long()),
-                        waited @ (Waited::Landed(Err(_)) | Waited::NotSent) => {
-                            if matches!(waited, Waited::NotSent) {
-                                self.stopped.insert(flight.sender());
-                            }
+                        Waited::Landed(Err(_)) | Waited::NotSent => {
                             self.bytes += size(text.as_ref());
                             self.rows.push_front(Row { key, text, value: State::Theirs(flight) });
                             self.take_over()?;
@@ -340,7 +302,7 @@ impl<K, I: Iterator<Item = Result<(K, Text)>>> Stream<K, I> {
     /// well be those that it reads next: it fills one request with them, and two would be half full.
     fn is_following(&self) -> bool {
         let Some(Row { value: State::Theirs(flight), .. }) = self.rows.back() else { return false };
-        !flight.is_sent() && flight.outcome().is_none() && !self.stopped.contains(&flight.sender())
+        !flight.is_sent() && flight.outcome().is_none() && !self.others.has_stopped(flight)
     }
 
     /// Finds the vector of `text`, or puts it into the request that is being filled.
@@ -395,44 +357,19 @@ impl<K, I: Iterator<Item = Result<(K, Text)>>> Stream<K, I> {
             return Ok(());
         }
         self.jobs += 1;
-        if self.source.is_none() && self.threads.is_empty() {
+        if self.source.is_none() && !self.workers.has_begun() {
             // The only request of the statement needs no thread.
-            self.call().serve(tasks, self.workers.isolate, &self.interrupt);
+            self.workers.serve(tasks, &self.interrupt);
             return Ok(());
         }
-        let mut queue = self.workers.lock();
-        queue.jobs.push_back(tasks);
-        let waiting = queue.jobs.len();
-        // A thread that was woken counts as idle until it takes its job. So each waiting job has an idle thread to
-        // itself exactly if idle >= waiting, and only then is no thread needed.
-        let spawn = queue.idle < waiting && self.threads.len() < self.workers.concurrency;
-        drop(queue);
-        if spawn {
-            let shared = self.workers.clone();
-            let thread = std::thread::Builder::new().name("rembed".into());
-            let worker = thread
-                .spawn(move || shared.work())
-                .map_err(|e| Error::invalid(format!("rembed: cannot start a thread: {e}")))?;
-            self.threads.push(worker);
-        }
-        self.workers.wake.notify_one();
-        Ok(())
+        self.workers.send(tasks)
     }
 
-    /// Waits for what another statement sends. After a wait in vain, that statement's other texts get no wait of their
-    /// own, unless they were sent later: a statement that hangs would hold this one up with each of them.
+    /// Waits for what another statement sends.
     fn wait_for_others(&mut self, flight: &Flight) -> Result<Waited> {
-        let (sender, is_there) = (flight.sender(), flight.outcome().is_some());
-        let since = match self.silent.get(&sender) {
-            Some(silent) => flight.sent_at().map_or(*silent, |sent| sent.max(*silent)),
-            None => Instant::now(),
-        };
+        let (since, was_there) = (self.others.since(flight), flight.outcome().is_some());
         let waited = self.wait(flight, Some(since + self.call().client().timeout()))?;
-        match &waited {
-            Waited::TooLong => drop(self.silent.insert(sender, since)),
-            Waited::Landed(_) if !is_there => drop(self.silent.remove(&sender)),
-            _ => {}
-        }
+        self.others.note(flight, since, was_there, &waited);
         Ok(waited)
     }
 
@@ -455,57 +392,18 @@ impl<K> Stream<K, std::iter::Empty<Result<(K, Text)>>> {
 impl<K, I> Stream<K, I> {
     /// How many requests are on their way.
     pub fn in_flight(&self) -> usize {
-        let idle = self.workers.lock().idle;
-        self.threads.len() - idle.min(self.threads.len())
+        self.workers.in_flight()
     }
 
     /// Writes to disk what came since the last time.
     fn flush(&mut self) {
-        self.workers.call.keep(&self.fresh);
+        self.workers.call().keep(&self.fresh);
         self.fresh.clear();
     }
 }
 
 impl<K, I> Drop for Stream<K, I> {
-    /// Ends requests that nobody waits for any more; no thread outlives the statement.
     fn drop(&mut self) {
         self.flush();
-        self.workers.cancelled.0.store(true, Ordering::Relaxed);
-        let mut queue = self.workers.lock();
-        queue.closed = true;
-        queue.jobs.clear();
-        drop(queue);
-        self.workers.wake.notify_all();
-        for worker in self.threads.drain(..) {
-            // If the worker panicked, its tickets failed, and the statement has that error already.
-            let _ = worker.join();
-        }
-    }
-}
-
-impl Workers {
-    fn work(&self) {
-        let interrupt: Arc<dyn Interrupt> = self.cancelled.clone();
-        loop {
-            let mut queue = self.lock();
-            let tasks = loop {
-                if let Some(tasks) = queue.jobs.pop_front() {
-                    break tasks;
-                }
-                if queue.closed {
-                    return;
-                }
-                queue.idle += 1;
-                queue = self.wake.wait(queue).unwrap_or_else(PoisonError::into_inner);
-                queue.idle -= 1;
-            };
-            drop(queue);
-            // A panic drops the tasks of this job, which fails them. The thread goes on: other jobs may wait for it.
-            let _ = catch_unwind(AssertUnwindSafe(|| self.call.serve(tasks, self.isolate, &interrupt)));
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
