@@ -155,10 +155,11 @@ impl Line<'_> {
     }
 }
 
-const SLOW_FIRST: &str = r#"{"faults": [{"text": "first", "delay_ms": 500}]}"#;
+/// Time for all the others to come, on a machine with other work too.
+const SLOW_MS: u64 = 2000;
 
 fn slow_first() -> Value {
-    serde_json::from_str(SLOW_FIRST).unwrap()
+    json!({"faults": [{"text": "first", "delay_ms": SLOW_MS}]})
 }
 
 #[test]
@@ -224,7 +225,7 @@ fn who_leaves_the_queue_takes_its_text_along() {
     flag.0.store(true, Relaxed);
     let start = Instant::now();
     assert_eq!(leaves.join().unwrap().0, Err(Error::Interrupted));
-    assert!(start.elapsed() < Duration::from_millis(200), "{:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_millis(SLOW_MS / 2), "{:?}", start.elapsed());
     let e = hasty.join().unwrap().0.unwrap_err().to_string();
     assert!(
         e.contains("client 'c' (openai)") && e.contains("waited 0.1 s") && e.contains("option connections"),
@@ -240,7 +241,7 @@ fn who_leaves_the_queue_takes_its_text_along() {
 fn who_leaves_a_request_that_is_out_loses_nobody() {
     for leaver in 0..3 {
         let name = format!("out-{leaver}");
-        let slow = json!([{"text": "first", "delay_ms": 500}, {"text": "b", "delay_ms": 500}]);
+        let slow = json!([{"text": "first", "delay_ms": SLOW_MS}, {"text": "b", "delay_ms": 1000}]);
         let server = server(&name, json!({"faults": slow}));
         let options = json!({"connections": 1});
         let flag = Arc::new(Flag(AtomicBool::new(false)));
@@ -274,7 +275,7 @@ fn who_leaves_a_request_that_is_out_loses_nobody() {
 
 #[test]
 fn a_bad_text_fails_alone_and_each_call_has_its_own_name_and_numbers() {
-    let faults = json!([{"text": "first", "delay_ms": 500}, {"text": "bad", "status": 400}]);
+    let faults = json!([{"text": "first", "delay_ms": SLOW_MS}, {"text": "bad", "status": 400}]);
     let server = server("bad", json!({"faults": faults}));
     let options = json!({"connections": 1});
     let mut line = Line::new(&server, &options);

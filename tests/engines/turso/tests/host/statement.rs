@@ -13,12 +13,15 @@ fn clients(db: &Arc<Connection>) -> (String, String) {
 }
 
 fn clients_named(db: &Arc<Connection>, which: &str) -> (String, String) {
-    let table = "SELECT group_concat(name || model) FROM (SELECT * FROM temp.rembed_clients ORDER BY name)";
+    let table = format!(
+        "SELECT group_concat(key || model) \
+         FROM (SELECT name AS key, model FROM temp.rembed_clients ORDER BY name) WHERE {which}"
+    );
     let known = format!(
         "SELECT group_concat(key || rembed_clients_shown(key, 'model')) \
          FROM (SELECT key FROM json_each(rembed_stats()) WHERE {which} ORDER BY key)"
     );
-    (text(db, table), text(db, &known))
+    (text(db, &table), text(db, &known))
 }
 
 fn both(clients: &str) -> (String, String) {
