@@ -301,26 +301,16 @@ fn a_bad_text_fails_alone_and_each_call_has_its_own_name_and_numbers() {
     assert!(sent.len() <= 6, "{sent:?}");
 }
 
-/// A server may leave out the row of a text that it does not like.
-#[test]
-fn a_reply_that_lacks_a_row_fails_that_text_alone() {
-    let faults = json!([{"text": "first", "delay_ms": 300}, {"text": "poison", "count": -1}]);
-    let server = server("short", json!({"latency_ms": 30, "faults": faults}));
-    let texts: Vec<String> = ["a", "poison", "b", "c", "d"].map(String::from).into();
-    let outcomes = at_once(&server, &texts, &json!({"connections": 1}));
-    let good: Vec<_> = outcomes.iter().map(Result::is_ok).collect();
-    assert_eq!(good, [true, false, true, true, true], "{outcomes:?}");
-}
-
 /// Whatever a server answers to a bad text, the others hear what they would hear alone.
 #[test]
-fn a_text_whose_reply_is_no_reply_fails_alone() {
+fn a_text_whose_reply_is_wrong_fails_alone() {
     for (name, mut fault) in [
         (
             "denied",
             json!({"status": 403, "body": {"error": {"message": "access denied by the policy of contents"}}}),
         ),
         ("page", json!({"html": true})),
+        ("short", json!({"count": -1})),
     ] {
         fault["text"] = "poison".into();
         let faults = json!([{"text": "first", "delay_ms": 300}, fault]);

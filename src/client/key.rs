@@ -155,12 +155,12 @@ impl Client {
     }
 }
 
-/// Whether `key` names an access key of AWS, of which the id is the first part.
 /// Whether a key is one of the variables that a request is signed with.
 fn is_secret_of_access_key(key: &Secret) -> bool {
     matches!(key, Secret::Env(name) if [sigv4::SECRET_KEY, sigv4::SESSION_TOKEN].contains(&name.as_str()))
 }
 
+/// Whether `key` names an access key of AWS, of which the id is the first part.
 fn is_access_key(key: &Secret) -> bool {
     matches!(key, Secret::Env(name) if name == sigv4::KEY_ID)
 }

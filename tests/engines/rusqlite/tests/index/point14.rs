@@ -1,6 +1,6 @@
 //! Point 14: what a lock allows, and whom a table of a stranger's file obeys.
 
-use crate::support::{Provider, check, error, indexed, list, sync};
+use crate::support::{Provider, check, error, indexed, list, sync, to_its_end};
 
 #[test]
 fn a_locked_connection_syncs_and_changes_no_model() {
@@ -153,12 +153,7 @@ fn whatever_the_tables_hold_nothing_panics_and_drop_works() {
             "SELECT rembed_sync('docs_index', '{\"reembed\": true, \"limit\": 50}')",
             "DROP TABLE docs_index",
         ] {
-            let done = db.prepare(sql).and_then(|mut statement| {
-                let mut rows = statement.query([])?;
-                while rows.next()?.is_some() {}
-                Ok(())
-            });
-            if let Err(e) = done {
+            if let Err(e) = to_its_end(&db, sql) {
                 assert!(
                     !e.to_string().contains("internal error") && !sql.starts_with("DROP"),
                     "seed {start}: {sql}: {e}"

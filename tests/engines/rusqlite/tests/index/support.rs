@@ -156,14 +156,17 @@ pub fn list(db: &Connection, sql: &str) -> String {
     shown.collect::<Vec<_>>().join("|")
 }
 
+/// Reads all rows of a statement.
+pub fn to_its_end(db: &Connection, sql: &str) -> rusqlite::Result<()> {
+    let mut statement = db.prepare(sql)?;
+    let mut rows = statement.query([])?;
+    while rows.next()?.is_some() {}
+    Ok(())
+}
+
 /// The error of a statement.
 pub fn error(db: &Connection, sql: &str) -> String {
-    let done = db.prepare(sql).and_then(|mut statement| {
-        let mut rows = statement.query([])?;
-        while rows.next()?.is_some() {}
-        Ok(())
-    });
-    match done {
+    match to_its_end(db, sql) {
         Ok(()) => panic!("{sql}: no error"),
         Err(rusqlite::Error::SqliteFailure(_, Some(text))) => text,
         Err(e) => e.to_string(),

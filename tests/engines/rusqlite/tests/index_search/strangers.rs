@@ -1,7 +1,7 @@
 //! Shadow tables that anybody may have written.
 
 use crate::many;
-use crate::support::{Provider, error, indexed, one, sync};
+use crate::support::{Provider, error, indexed, one, sync, to_its_end};
 
 #[test]
 fn point14_shadow_tables_of_a_stranger_are_errors() {
@@ -88,12 +88,7 @@ fn point14_bytes_of_a_stranger_never_panic() {
             "SELECT * FROM rembed_index_status('docs_index')",
             "SELECT * FROM rembed_index_errors('docs_index')",
         ] {
-            let done = db.prepare(sql).and_then(|mut statement| {
-                let mut rows = statement.query([])?;
-                while rows.next()?.is_some() {}
-                Ok(())
-            });
-            if let Err(e) = done {
+            if let Err(e) = to_its_end(&db, sql) {
                 assert!(
                     !e.to_string().contains("internal error"),
                     "{i} {table}.{column} = {value}: {sql}: {e}"
