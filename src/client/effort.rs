@@ -7,9 +7,9 @@ use super::pace;
 use super::plan::Ceilings;
 use crate::base::host::is_loopback;
 
-/// The numbers that one reply should have at most: 16 MiB of them, 22 MiB of body as base64. glibc maps blocks over 32 MiB
-/// anew each time, and the page faults take as long as reading does.
-const REPLY_NUMBERS: usize = 4 << 20;
+/// The numbers that one reply should have at most: 8 MiB of them, 11 MiB of body as base64. glibc gives larger blocks back
+/// to the system again and again, and the page faults take as long as reading does.
+const REPLY_NUMBERS: usize = 2 << 20;
 
 impl Client {
     /// The ceilings of one request.
@@ -18,7 +18,8 @@ impl Client {
         let most = self.options.batch_size.unwrap_or(spec.batch_size);
         // Who has few requests a minute wants as many texts in each as may be.
         let counts_requests = self.options.requests_per_minute.is_some();
-        let wide = self.learned.texts_of(REPLY_NUMBERS).filter(|_| !counts_requests);
+        let width = self.learned.known_width().or(self.options.dimensions);
+        let wide = width.map(|width| (REPLY_NUMBERS / width).max(1)).filter(|_| !counts_requests);
         Ceilings {
             texts: [self.learned.most_texts(), wide].into_iter().flatten().fold(most, usize::min),
             tokens: self.options.batch_tokens.or(spec.batch_tokens),
@@ -78,7 +79,9 @@ mod tests {
             c.learned().width(width);
             c.ceilings().texts
         };
-        assert_eq!([0, 8, 2048, 8192, usize::MAX].map(|width| texts("", width)), [2048, 2048, 2048, 512, 1]);
+        assert_eq!([0, 8, 1024, 8192, usize::MAX].map(|width| texts("", width)), [2048, 2048, 2048, 256, 1]);
         assert_eq!(texts(r#","requests_per_minute":10"#, 8192), 2048);
+        // What is asked for is known before a reply comes, and what came is known better.
+        assert_eq!([0, 1024].map(|width| texts(r#","dimensions":8192"#, width)), [256, 2048]);
     }
 }

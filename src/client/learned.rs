@@ -28,9 +28,9 @@ impl Learned {
         self.width.store(width, Relaxed);
     }
 
-    /// The most texts whose vectors together have `numbers` numbers, at least one; where the width is known.
-    pub fn texts_of(&self, numbers: usize) -> Option<usize> {
-        numbers.checked_div(self.width.load(Relaxed)).map(|texts| texts.max(1))
+    /// The numbers of a vector in a reply, where one has come.
+    pub fn known_width(&self) -> Option<usize> {
+        Some(self.width.load(Relaxed)).filter(|width| *width > 0)
     }
 
     /// The server refuses requests that ask for base64.
