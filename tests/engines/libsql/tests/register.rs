@@ -12,7 +12,13 @@ fn text(value: libsql::Value) -> String {
     value.as_text().expect("text").clone()
 }
 
+/// One after the other: `register()` is for the whole process.
 #[tokio::test]
+async fn a_registration() {
+    later_connections_have_the_surface_and_earlier_ones_do_not().await;
+    clients_are_a_connections_own_and_a_constant_call_runs_once().await;
+}
+
 async fn later_connections_have_the_surface_and_earlier_ones_do_not() {
     let db = Builder::new_local(":memory:").build().await.unwrap();
     let early = db.connect().unwrap();
@@ -32,7 +38,6 @@ async fn later_connections_have_the_surface_and_earlier_ones_do_not() {
     }
 }
 
-#[tokio::test]
 async fn clients_are_a_connections_own_and_a_constant_call_runs_once() {
     let fake = Fake::start();
     let db = Builder::new_local(":memory:").build().await.unwrap();
