@@ -180,7 +180,7 @@ impl Call {
         self.or_on_disk(self.common.memory.claim(&self.key_of(text), self.common.key.client, owner))
     }
 
-    /// As [`Call::claim`], after a wait for `flight` that found it failed or not on its way.
+    /// As [`Call::claim`], after a wait for `flight` that found it failed or not sent.
     pub fn claim_again(&self, text: &str, flight: &Arc<Flight>, owner: u64) -> Claim {
         let key = self.key_of(text);
         self.or_on_disk(self.common.memory.claim_again(&key, self.common.key.client, flight, owner))
@@ -250,6 +250,11 @@ impl Call {
             let fresh: Vec<_> = fresh.iter().map(|(key, vector)| (*key, kept(vector))).collect();
             disk::DISK.put(&fresh, open, &self.interrupt);
         }
+    }
+
+    /// Whether the vector that another statement gets is what this call would get.
+    pub fn takes_from(&self, flight: &Flight) -> bool {
+        flight.brings_vector_for(&self.client.effort())
     }
 
     fn land(&self, ticket: Ticket, outcome: Result<Vector>) {

@@ -178,8 +178,8 @@ pub fn send(
             Verdict::Retry(_) if attempts > request.retries => {
                 let given_up = match (failed.kind, failed.status) {
                     (Some(Kind::Unreachable), _) => GivenUp::Unreachable,
-                    // One of the texts may be what ends the connection, or the process behind it.
-                    (Some(Kind::Broken), _) | (_, Some(500 | 502)) => GivenUp::Refused,
+                    // One of the texts may be what ends the connection or the reply, or the process behind them.
+                    (Some(Kind::Broken), _) | (_, Some(200..=299 | 500 | 502)) => GivenUp::Refused,
                     _ => GivenUp::Failed,
                 };
                 return Err(given_up(give_up(message)));

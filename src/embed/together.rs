@@ -23,11 +23,12 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::base::error::{Error, Result};
-use crate::base::hash::Digest;
+use crate::base::hash::{Digest, Hasher};
 use crate::base::interrupt::{Interrupt, SLICE};
+use crate::client::effort::Effort;
 use crate::client::plan::{Ceilings, Load};
 use crate::client::shared::Shared;
 use crate::embed::cache::flight::{Flight, Waited};
@@ -38,10 +39,8 @@ use crate::embed::call::Task;
 pub struct Company {
     /// The request without its texts, headers and key included.
     pub vectors: Digest,
-    /// The options `timeout` and `connect_timeout`.
-    pub times: [Duration; 2],
-    /// The option `retries`.
-    pub retries: u32,
+    /// Who sends it, and how hard it tries.
+    pub effort: Effort,
     /// The options `batch_size` and `batch_tokens`.
     pub batch: [Option<usize>; 2],
 }
@@ -192,7 +191,7 @@ struct Caller {
     single: Option<(Task, Instant)>,
 }
 
-/// The places of all clients of one identity.
+/// The places of all clients of one identity and one bound.
 #[derive(Debug, Default)]
 pub struct Places {
     queue: Mutex<Queue<Caller>>,
@@ -240,9 +239,10 @@ pub enum Turn {
 }
 
 impl Places {
-    /// Those of all clients of this identity.
-    pub fn of(identity: Digest) -> Arc<Places> {
-        ALL.of(identity)
+    /// Those of all clients of this identity that have this bound. Clients of another bound have places of their own: who
+    /// may go at a higher one would keep the others waiting for ever.
+    pub fn of(identity: &Digest, most: usize) -> Arc<Places> {
+        ALL.of(Hasher::default().part(identity).part(&most.to_le_bytes()).finish())
     }
 
     /// A place for a request of a statement of many texts.

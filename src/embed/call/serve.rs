@@ -12,6 +12,9 @@ use crate::embed::retry::GivenUp;
 use crate::embed::tally::Tally;
 use crate::embed::together::Places;
 
+/// Statuses about who asks, the address or the load, which are the same whatever the texts are.
+const OF_NO_TEXT: [u16; 7] = [401, 402, 404, 407, 429, 503, 529];
+
 /// Whose texts a request has.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Manner {
@@ -30,10 +33,16 @@ impl Manner {
         matches!(self, Manner::Together(_) | Manner::Statement { isolate: true })
     }
 
-    /// A 403 about who asks is what each of several callers would hear alone: only then is it known to be no text's.
+    /// What a server says to several callers may be about the text of one, be it that of a gateway which does not like its
+    /// look or runs out of time. Only what each of them hears alone is known to be no text's.
     pub(super) fn blames_a_text(self, given_up: GivenUp) -> GivenUp {
+        let has_time = self.deadline().is_none_or(|deadline| Instant::now() < deadline);
         match given_up {
-            GivenUp::Failed(Error::Request(e)) if self.is_together() && e.status == Some(403) => {
+            GivenUp::Failed(Error::Request(e))
+                if self.is_together()
+                    && has_time
+                    && e.status.is_some_and(|status| !OF_NO_TEXT.contains(&status)) =>
+            {
                 GivenUp::Refused(Error::Request(e))
             }
             given_up => given_up,
@@ -60,22 +69,27 @@ impl Call {
     /// refused for what it holds is taken apart if `isolate`, so that the other texts get their answers. Waits for a place
     /// among the client's requests in flight.
     pub fn serve(&self, tasks: Vec<Task>, isolate: bool, interrupt: &Arc<dyn Interrupt>) {
-        let places = self.local.is_none().then(|| Places::of(self.client.identity()));
-        let place = places.map(|places| places.batch(self.client.connections(), interrupt)).transpose();
+        let most = self.client.connections();
+        let places = self.local.is_none().then(|| Places::of(&self.client.identity(), most));
+        let place = places.map(|places| places.batch(most, interrupt)).transpose();
         match place {
-            Ok(_place) => self.serve_at_once(tasks, Manner::Statement { isolate }, interrupt),
+            Ok(_place) => {
+                self.serve_at_once(without_answered(tasks), Manner::Statement { isolate }, interrupt)
+            }
             Err(e) => fail_all(tasks, &e),
         }
     }
 
     pub(super) fn serve_at_once(&self, tasks: Vec<Task>, manner: Manner, interrupt: &Arc<dyn Interrupt>) {
+        let effort = self.client.effort();
+        tasks.iter().for_each(|(ticket, _)| ticket.flight().mark_sent(effort.clone(), manner.is_together()));
         let mut parts = VecDeque::from([(tasks, self.client.retries())]);
         let mut too_many = false;
         let parts_tally = manner.tally();
         let call_tally = if manner.is_together() { &parts_tally } else { &self.tally };
         let tallies = [call_tally, &parts_tally];
         let isolate = manner.isolates();
-        while let Some((mut tasks, retries)) = parts.pop_front() {
+        while let Some((mut tasks, retries)) = parts.pop_front().filter(|(tasks, _)| !tasks.is_empty()) {
             if let Some(error) = tallies.iter().find_map(|tally| tally.given_up()) {
                 fail_all(tasks, &error);
                 continue;
@@ -145,6 +159,18 @@ impl Call {
             }
         }
     }
+}
+
+/// Those of `tasks` that no other statement has sent meanwhile, instead of waiting for this one.
+fn without_answered(tasks: Vec<Task>) -> Vec<Task> {
+    let (answered, open): (Vec<_>, Vec<_>) =
+        tasks.into_iter().map(|task| (task.0.answer(), task)).partition(|(answer, _)| answer.is_some());
+    for (answer, (ticket, _)) in answered {
+        if let Some(vector) = answer {
+            ticket.land(Ok(vector));
+        }
+    }
+    open.into_iter().map(|(_, task)| task).collect()
 }
 
 fn fail_all(tasks: Vec<Task>, error: &Error) {
