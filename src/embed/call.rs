@@ -7,6 +7,7 @@ mod single;
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use crate::base::error::{Error, Result};
 use crate::base::hash::Digest;
@@ -255,6 +256,12 @@ impl Call {
     /// Whether the vector that another statement gets is what this call would get.
     pub fn takes_from(&self, flight: &Flight) -> bool {
         flight.brings_vector_for(&self.client.effort())
+    }
+
+    /// The error that another statement gets, if this call would get it too, whose statement has begun then.
+    pub fn error_from(&self, flight: &Flight, since: Instant) -> Option<Error> {
+        let error = flight.outcome()?.err()?;
+        flight.brings_error_for(&self.client.effort(), since).then(|| self.client.as_own(error))
     }
 
     fn land(&self, ticket: Ticket, outcome: Result<Vector>) {

@@ -75,6 +75,7 @@ pub type Outcome = Result<Option<Vector>>;
 pub struct Stream<K, I> {
     source: Option<I>,
     owner: u64,
+    since: Instant,
     workers: Workers,
     interrupt: Arc<dyn Interrupt>,
     /// Rows that are read ahead: at most, and by now.
@@ -126,6 +127,7 @@ impl<K, I: Iterator<Item = Result<(K, Text)>>> Stream<K, I> {
         Stream {
             source: Some(source),
             owner: OWNERS.fetch_add(1, Ordering::Relaxed),
+            since: Instant::now(),
             workers: Workers::new(call, isolate),
             interrupt,
             most_ahead,
@@ -185,10 +187,14 @@ impl<K, I: Iterator<Item = Result<(K, Text)>>> Stream<K, I> {
                         Waited::Landed(Ok(vector)) if self.call().takes_from(&flight) => Ok(Some(vector)),
                         Waited::TooLong if flight.is_sent() => Err(self.call().waited_too_long()),
                         Waited::Landed(_) | Waited::NotSent | Waited::TooLong => {
-                            self.bytes += size(text.as_ref());
-                            self.rows.push_front(Row { key, text, value: State::Theirs(flight) });
-                            self.take_over()?;
-                            continue;
+                            if let Some(e) = self.call().error_from(&flight, self.since) {
+                                Err(e)
+                            } else {
+                                self.bytes += size(text.as_ref());
+                                self.rows.push_front(Row { key, text, value: State::Theirs(flight) });
+                                self.take_over()?;
+                                continue;
+                            }
                         }
                     }
                 }
@@ -237,6 +243,7 @@ impl<K, I: Iterator<Item = Result<(K, Text)>>> Stream<K, I> {
             let (text, flight) = (text.clone(), flight.clone());
             let claim = match flight.outcome() {
                 Some(Ok(vector)) if self.call().takes_from(&flight) => Claim::Hit(vector),
+                Some(Err(_)) if self.call().error_from(&flight, self.since).is_some() => continue,
                 None if flight.is_sent() => continue,
                 None if flight.is_queued() && !self.others.is_silent(&flight) => continue,
                 _ => self.call().claim_again(&text, &flight, self.owner),

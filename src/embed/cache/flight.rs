@@ -36,6 +36,8 @@ pub struct Flight {
     /// Those who wait: without any, no call of the system wakes them. Relaxed: it is read and written while `outcome` is
     /// locked.
     waiting: AtomicUsize,
+    /// Whether its error comes from no other text that travels with it. Relaxed, as is that below.
+    error_is_own: AtomicBool,
     /// Whether its vector may be kept. Relaxed: it is set before the outcome, whose lock publishes it.
     may_be_kept: AtomicBool,
 }
@@ -44,8 +46,6 @@ pub struct Flight {
 struct Sent {
     at: Instant,
     by: Effort,
-    /// Whether an error is the text's own: it does not come from the texts that travel with it.
-    alone: bool,
 }
 
 impl Flight {
@@ -58,6 +58,7 @@ impl Flight {
             outcome: Mutex::new(None),
             landed: Condvar::new(),
             waiting: AtomicUsize::new(0),
+            error_is_own: AtomicBool::new(false),
             may_be_kept: AtomicBool::new(true),
         }
     }
@@ -73,11 +74,11 @@ impl Flight {
         self.queued.load(Ordering::Relaxed)
     }
 
-    /// The text is on its way. `alone` is whether an error will be its own, whatever travels with it.
-    pub fn mark_sent(&self, by: Effort, alone: bool) {
+    /// The text is on its way.
+    pub fn mark_sent(&self, by: Effort) {
         self.mark_queued();
         // Once sent, it stays sent since then.
-        let _ = self.sent.set(Sent { at: Instant::now(), by, alone });
+        let _ = self.sent.set(Sent { at: Instant::now(), by });
     }
 
     /// Whether the text is on its way.
@@ -98,7 +99,13 @@ impl Flight {
 
     /// Whether an error is what a client of this effort would hear that has asked since then.
     pub fn brings_error_for(&self, effort: &Effort, since: Instant) -> bool {
-        self.sent.get().is_some_and(|sent| sent.alone && sent.at >= since && sent.by == *effort)
+        self.error_is_own.load(Ordering::Relaxed)
+            && self.sent.get().is_some_and(|sent| sent.at >= since && sent.by == *effort)
+    }
+
+    /// The error that it lands with comes from no other text that travels with it.
+    pub fn mark_error_own(&self) {
+        self.error_is_own.store(true, Ordering::Relaxed);
     }
 
     /// The statement that sends the text.

@@ -18,6 +18,13 @@ impl Call {
     /// # Errors
     /// A request that failed, an interrupt.
     pub fn embed_one(&self, text: &str, interrupt: &Arc<dyn Interrupt>) -> Result<Vector> {
+        self.find_or_bring(text, interrupt).inspect_err(|e| {
+            let is_error = *e != Error::Interrupted;
+            self.client.stats().errors.fetch_add(u64::from(is_error), Ordering::Relaxed);
+        })
+    }
+
+    fn find_or_bring(&self, text: &str, interrupt: &Arc<dyn Interrupt>) -> Result<Vector> {
         let hit = |vector| {
             self.client.stats().cache_hits.fetch_add(1, Ordering::Relaxed);
             Ok(vector)
@@ -39,10 +46,8 @@ impl Call {
                         Waited::Landed(Ok(vector)) if flight.brings_vector_for(&effort) => {
                             return hit(vector);
                         }
-                        Waited::Landed(Err(e))
-                            if e != Error::Interrupted && flight.brings_error_for(&effort, since) =>
-                        {
-                            return Err(self.as_own(e));
+                        Waited::Landed(Err(e)) if flight.brings_error_for(&effort, since) => {
+                            return Err(self.client.as_own(e));
                         }
                         Waited::TooLong if flight.is_sent() => return Err(self.waited_too_long()),
                         // Another statement's request has failed, or does not leave: this statement sends its own.
@@ -65,19 +70,13 @@ impl Call {
                         Some(Err(e)) if is_own => return Err(e),
                         // The call that sent the text was interrupted.
                         None | Some(Err(Error::Interrupted)) => {}
-                        Some(Err(e)) => return Err(self.as_own(e)),
+                        Some(Err(e)) => return Err(self.client.as_own(e)),
                     }
                     flight
                 }
             };
             claim = self.claim_again(text, &flight, 0);
         }
-    }
-
-    /// An error that another call has met.
-    fn as_own(&self, error: Error) -> Error {
-        self.client.stats().errors.fetch_add(1, Ordering::Relaxed);
-        self.client.as_own(error)
     }
 
     /// Waits for a text that another statement has taken on: half of its time until that has sent it, so that the other
@@ -127,7 +126,6 @@ impl Call {
             }
             Turn::Landed => Ok(false),
             Turn::TooLong(was_waiting) => {
-                client.stats().errors.fetch_add(1, Ordering::Relaxed);
                 let seconds = client.timeout().as_secs_f64();
                 Err(failed(
                     client,
