@@ -132,6 +132,23 @@ fn statements_of_many_texts_leave_a_place_to_single_calls_and_wait_their_turn() 
     assert_eq!(played.frees(false), [Departure::Batch(2)]);
 }
 
+/// A statement waits with each of its threads. At one place, that must not be a line before every single call.
+#[test]
+fn where_there_is_one_place_a_statement_of_many_threads_takes_turns_with_single_calls() {
+    let mut played = Played::default();
+    assert_eq!(played.batch(1), None);
+    let batches: Vec<_> = (0..8).map(|_| played.batch(1).unwrap()).collect();
+    for batch in batches {
+        let singles = [(); 3].map(|()| played.single(1, 1, "a", ROOMY).unwrap());
+        assert_eq!(played.frees(true), [Departure::Single(singles.into())]);
+        assert_eq!(played.frees(false), [Departure::Batch(batch)]);
+    }
+    // Without one of the other kind, the next goes.
+    let (first, second) = (played.batch(1).unwrap(), played.batch(1).unwrap());
+    assert_eq!(played.frees(true), [Departure::Batch(first)]);
+    assert_eq!(played.frees(true), [Departure::Batch(second)]);
+}
+
 #[test]
 fn who_leaves_is_not_taken_along_and_who_comes_back_has_its_old_place() {
     let mut played = Played::default();
