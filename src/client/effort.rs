@@ -5,13 +5,31 @@ use std::time::Duration;
 use super::Client;
 use super::pace;
 use super::plan::Ceilings;
+use crate::base::hash::Digest;
 use crate::base::host::is_loopback;
 
 /// The numbers that one reply should have at most: 8 MiB of them, 11 MiB of body as base64. glibc gives larger blocks back
 /// to the system again and again, and the page faults take as long as reading does.
 const REPLY_NUMBERS: usize = 2 << 20;
 
+/// Who sends a request, and how often and for how long it is tried: what makes the answer of one client that of another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Effort {
+    /// Whose limits and counters its requests are.
+    pub identity: Digest,
+    /// The options `timeout` and `connect_timeout`.
+    pub times: [Duration; 2],
+    /// The option `retries`.
+    pub retries: u32,
+}
+
 impl Client {
+    /// Who sends, and how hard it tries.
+    pub(crate) fn effort(&self) -> Effort {
+        let times = [self.timeout(), self.connect_timeout()];
+        Effort { identity: self.identity, times, retries: self.retries() }
+    }
+
     /// The ceilings of one request.
     pub(crate) fn ceilings(&self) -> Ceilings {
         let spec = self.provider.spec();

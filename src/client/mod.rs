@@ -1,7 +1,7 @@
 //! A client: one configured endpoint, immutable once registered.
 
 mod create;
-mod effort;
+pub mod effort;
 pub mod headers;
 mod identity;
 pub(crate) mod key;

@@ -7,6 +7,7 @@ mod single;
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use crate::base::error::{Error, Result};
 use crate::base::hash::Digest;
@@ -180,7 +181,7 @@ impl Call {
         self.or_on_disk(self.common.memory.claim(&self.key_of(text), self.common.key.client, owner))
     }
 
-    /// As [`Call::claim`], after a wait for `flight` that found it failed or not on its way.
+    /// As [`Call::claim`], after a wait for `flight` that found it failed or not sent.
     pub fn claim_again(&self, text: &str, flight: &Arc<Flight>, owner: u64) -> Claim {
         let key = self.key_of(text);
         self.or_on_disk(self.common.memory.claim_again(&key, self.common.key.client, flight, owner))
@@ -250,6 +251,17 @@ impl Call {
             let fresh: Vec<_> = fresh.iter().map(|(key, vector)| (*key, kept(vector))).collect();
             disk::DISK.put(&fresh, open, &self.interrupt);
         }
+    }
+
+    /// Whether the vector that another statement gets is what this call would get.
+    pub fn takes_from(&self, flight: &Flight) -> bool {
+        flight.brings_vector_for(&self.client.effort())
+    }
+
+    /// The error that another statement gets, if this call would get it too, whose statement has begun then.
+    pub fn error_from(&self, flight: &Flight, since: Instant) -> Option<Error> {
+        let error = flight.outcome()?.err()?;
+        flight.brings_error_for(&self.client.effort(), since).then(|| self.client.as_own(error))
     }
 
     fn land(&self, ticket: Ticket, outcome: Result<Vector>) {

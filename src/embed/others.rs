@@ -38,6 +38,11 @@ impl Others {
         }
     }
 
+    /// Whether the sender of `flight` was waited for in vain.
+    pub fn is_silent(&self, flight: &Flight) -> bool {
+        self.silent.contains_key(&flight.sender())
+    }
+
     /// Whether the sender of `flight` has not gone on when it was waited for.
     pub fn has_stopped(&self, flight: &Flight) -> bool {
         self.stopped.contains(&flight.sender())

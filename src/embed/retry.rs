@@ -37,7 +37,24 @@ pub enum GivenUp {
     Failed(Error),
 }
 
+/// Statuses about who asks, the address or the load.
+const OF_NO_TEXT: [u16; 7] = [401, 402, 404, 407, 429, 503, 529];
+
 impl GivenUp {
+    /// Whether the failure is the same whatever the texts are.
+    pub fn is_of_no_text(&self) -> bool {
+        match self {
+            GivenUp::Unreachable(_) => true,
+            GivenUp::Failed(Error::Request(e)) => e.status.is_some_and(|status| OF_NO_TEXT.contains(&status)),
+            _ => false,
+        }
+    }
+
+    /// Whether it is what the server said: not that it said nothing in time, nor something here.
+    pub fn is_the_servers(&self) -> bool {
+        !matches!(self, GivenUp::Failed(Error::Request(e)) if e.status.is_none())
+    }
+
     /// The error of a text that cannot be helped.
     pub fn into_error(self) -> Error {
         match self {
@@ -62,6 +79,8 @@ pub struct Request<'a> {
     pub texts: &'a [&'a str],
     /// Attempts after the first.
     pub retries: u32,
+    /// Whether its failure is counted as an error of the client.
+    pub counts: bool,
     /// When its time is up, if that has begun already.
     pub deadline: Option<Instant>,
     /// Held while a request of the call waits for its turn at the client's pace, so that the time of the others has
@@ -117,7 +136,7 @@ pub fn send(
     let mut attempts = 0;
     let mut last: Option<Failed> = None;
     let give_up = |status, message, attempts| {
-        stats.errors.fetch_add(1, Relaxed);
+        stats.errors.fetch_add(u64::from(request.counts), Relaxed);
         client.request_error(status, message, attempts)
     };
     loop {
@@ -178,8 +197,8 @@ pub fn send(
             Verdict::Retry(_) if attempts > request.retries => {
                 let given_up = match (failed.kind, failed.status) {
                     (Some(Kind::Unreachable), _) => GivenUp::Unreachable,
-                    // One of the texts may be what ends the connection, or the process behind it.
-                    (Some(Kind::Broken), _) | (_, Some(500 | 502)) => GivenUp::Refused,
+                    // One of the texts may be what ends the connection or the reply, or the process behind them.
+                    (Some(Kind::Broken), _) | (_, Some(200..=299 | 500 | 502)) => GivenUp::Refused,
                     _ => GivenUp::Failed,
                 };
                 return Err(given_up(give_up(message)));

@@ -14,7 +14,7 @@
 //!       │     └─► submit() ─► queue ─► a worker ─► the flight lands ──────────► leaves
 //!       └─► Theirs: another statement sends it
 //!             ├─► the flight lands with a vector ─────────────────────────────► leaves
-//!             └─► it fails, or is never sent: take_over() asks again ─► Hit, Mine or Theirs
+//!             └─► it fails, or is not sent in time: take_over() asks again ─► Hit, Mine or Theirs
 //! ```
 
 use std::collections::VecDeque;
@@ -75,6 +75,7 @@ pub type Outcome = Result<Option<Vector>>;
 pub struct Stream<K, I> {
     source: Option<I>,
     owner: u64,
+    since: Instant,
     workers: Workers,
     interrupt: Arc<dyn Interrupt>,
     /// Rows that are read ahead: at most, and by now.
@@ -126,6 +127,7 @@ impl<K, I: Iterator<Item = Result<(K, Text)>>> Stream<K, I> {
         Stream {
             source: Some(source),
             owner: OWNERS.fetch_add(1, Ordering::Relaxed),
+            since: Instant::now(),
             workers: Workers::new(call, isolate),
             interrupt,
             most_ahead,
@@ -178,17 +180,21 @@ impl<K, I: Iterator<Item = Result<(K, Text)>>> Stream<K, I> {
                 State::Theirs(flight) => {
                     // What is on its way comes, whatever its statement waits for: the request goes on filling. A
                     // statement that has not sent this text may itself wait for one of ours. So ours are sent first.
-                    if !flight.is_sent() {
+                    if !flight.is_queued() {
                         self.submit()?;
                     }
                     match self.wait_for_others(&flight)? {
-                        Waited::Landed(Ok(vector)) => Ok(Some(vector)),
-                        Waited::TooLong => Err(self.call().waited_too_long()),
-                        Waited::Landed(Err(_)) | Waited::NotSent => {
-                            self.bytes += size(text.as_ref());
-                            self.rows.push_front(Row { key, text, value: State::Theirs(flight) });
-                            self.take_over()?;
-                            continue;
+                        Waited::Landed(Ok(vector)) if self.call().takes_from(&flight) => Ok(Some(vector)),
+                        Waited::TooLong if flight.is_sent() => Err(self.call().waited_too_long()),
+                        Waited::Landed(_) | Waited::NotSent | Waited::TooLong => {
+                            if let Some(e) = self.call().error_from(&flight, self.since) {
+                                Err(e)
+                            } else {
+                                self.bytes += size(text.as_ref());
+                                self.rows.push_front(Row { key, text, value: State::Theirs(flight) });
+                                self.take_over()?;
+                                continue;
+                            }
                         }
                     }
                 }
@@ -230,14 +236,16 @@ impl<K, I: Iterator<Item = Result<(K, Text)>>> Stream<K, I> {
         Ok(outcome)
     }
 
-    /// Sends, in one request, the waiting texts that other statements failed to get or have not sent.
+    /// Sends, in one request, the waiting texts that other statements failed to get, or have not sent in time.
     fn take_over(&mut self) -> Result<()> {
         for i in 0..self.rows.len() {
             let Row { text: Some(text), value: State::Theirs(flight), .. } = &self.rows[i] else { continue };
             let (text, flight) = (text.clone(), flight.clone());
             let claim = match flight.outcome() {
-                Some(Ok(vector)) => Claim::Hit(vector),
+                Some(Ok(vector)) if self.call().takes_from(&flight) => Claim::Hit(vector),
+                Some(Err(_)) if self.call().error_from(&flight, self.since).is_some() => continue,
                 None if flight.is_sent() => continue,
+                None if flight.is_queued() && !self.others.is_silent(&flight) => continue,
                 _ => self.call().claim_again(&text, &flight, self.owner),
             };
             self.rows[i].value = self.settle(&text, claim)?;
@@ -302,7 +310,7 @@ impl<K, I: Iterator<Item = Result<(K, Text)>>> Stream<K, I> {
     /// well be those that it reads next: it fills one request with them, and two would be half full.
     fn is_following(&self) -> bool {
         let Some(Row { value: State::Theirs(flight), .. }) = self.rows.back() else { return false };
-        !flight.is_sent() && flight.outcome().is_none() && !self.others.has_stopped(flight)
+        !flight.is_queued() && flight.outcome().is_none() && !self.others.has_stopped(flight)
     }
 
     /// Finds the vector of `text`, or puts it into the request that is being filled.
@@ -342,17 +350,8 @@ impl<K, I: Iterator<Item = Result<(K, Text)>>> Stream<K, I> {
     /// Sends the request that is being filled.
     fn submit(&mut self) -> Result<()> {
         self.load = Load::default();
-        let mut tasks = Vec::with_capacity(self.open.len());
-        for (ticket, text) in self.open.drain(..) {
-            // Another statement may have sent this text meanwhile, instead of waiting for us: see take_over().
-            match ticket.answer() {
-                Some(vector) => ticket.land(Ok(vector)),
-                None => {
-                    ticket.flight().mark_sent();
-                    tasks.push((ticket, text));
-                }
-            }
-        }
+        let tasks = std::mem::take(&mut self.open);
+        tasks.iter().for_each(|(ticket, _)| ticket.flight().mark_queued());
         if tasks.is_empty() {
             return Ok(());
         }
@@ -368,7 +367,12 @@ impl<K, I: Iterator<Item = Result<(K, Text)>>> Stream<K, I> {
     /// Waits for what another statement sends.
     fn wait_for_others(&mut self, flight: &Flight) -> Result<Waited> {
         let (since, was_there) = (self.others.since(flight), flight.outcome().is_some());
-        let waited = self.wait(flight, Some(since + self.call().client().timeout()))?;
+        let timeout = self.call().client().timeout();
+        let mut waited = self.wait(flight, Some(since + timeout))?;
+        // It may have been queued for a part of that, and has its own time since it left.
+        if let (Waited::TooLong, Some(sent)) = (&waited, flight.sent_at().filter(|sent| *sent > since)) {
+            waited = self.wait(flight, Some(sent + timeout))?;
+        }
         self.others.note(flight, since, was_there, &waited);
         Ok(waited)
     }

@@ -19,15 +19,17 @@
 //! - The leader is the one with the most time left, so that no request ends before the time of those it is sent for. If
 //!   it is interrupted, the flights of the others land with that, and they ask again, in their old order.
 //! - Whoever waits could not go: each time a place becomes free, all that may go are called.
-//! - Statements of many texts leave one place to single calls, unless there is but one.
+//! - Statements of many texts leave one place to single calls. Where there is but one, they take turns with them: a statement
+//!   waits for as many places as it has threads, and would be first each time.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::base::error::{Error, Result};
-use crate::base::hash::Digest;
+use crate::base::hash::{Digest, Hasher};
 use crate::base::interrupt::{Interrupt, SLICE};
+use crate::client::effort::Effort;
 use crate::client::plan::{Ceilings, Load};
 use crate::client::shared::Shared;
 use crate::embed::cache::flight::{Flight, Waited};
@@ -38,10 +40,8 @@ use crate::embed::call::Task;
 pub struct Company {
     /// The request without its texts, headers and key included.
     pub vectors: Digest,
-    /// The options `timeout` and `connect_timeout`.
-    pub times: [Duration; 2],
-    /// The option `retries`.
-    pub retries: u32,
+    /// Who sends it, and how hard it tries.
+    pub effort: Effort,
     /// The options `batch_size` and `batch_tokens`.
     pub batch: [Option<usize>; 2],
 }
@@ -72,12 +72,14 @@ struct Queue<T> {
     batches: usize,
     singles: usize,
     arrivals: u64,
+    /// Whether a statement was the last to take a place.
+    last_is_batch: bool,
     waiting: VecDeque<Waiting<T>>,
 }
 
 impl<T> Default for Queue<T> {
     fn default() -> Queue<T> {
-        Queue { batches: 0, singles: 0, arrivals: 0, waiting: VecDeque::new() }
+        Queue { batches: 0, singles: 0, arrivals: 0, last_is_batch: false, waiting: VecDeque::new() }
     }
 }
 
@@ -90,11 +92,18 @@ impl<T> Queue<T> {
         if is_batch { &mut self.batches } else { &mut self.singles }
     }
 
+    fn goes(&mut self, is_batch: bool) {
+        *self.taken(is_batch) += 1;
+        self.last_is_batch = is_batch;
+    }
+
     /// Takes a place if one is free. Then nobody waits who could have it.
     fn take(&mut self, is_batch: bool, most: usize) -> bool {
-        let goes = self.may_go(is_batch, most);
-        *self.taken(is_batch) += usize::from(goes);
-        goes
+        let may_go = self.may_go(is_batch, most);
+        if may_go {
+            self.goes(is_batch);
+        }
+        may_go
     }
 
     /// The number of who comes now.
@@ -121,14 +130,18 @@ impl<T> Queue<T> {
 
     /// Takes a place for the first that may go, and those that it takes along.
     fn next(&mut self) -> Option<Departure<T>> {
-        let may_go = |w: &Waiting<T>| self.may_go(matches!(w.want, Want::Batch), w.most);
-        let at = self.waiting.iter().position(may_go)?;
+        let is_batch = |w: &Waiting<T>| matches!(w.want, Want::Batch);
+        let may_go = |w: &Waiting<T>| self.may_go(is_batch(w), w.most);
+        let has_its_turn = |w: &Waiting<T>| w.most > 1 || is_batch(w) != self.last_is_batch;
+        let mut waiting = self.waiting.iter();
+        let at = waiting.position(|w| may_go(w) && has_its_turn(w));
+        let at = at.or_else(|| self.waiting.iter().position(may_go))?;
         let first = self.waiting.remove(at)?;
         let Want::Single { company, text, ceilings } = first.want else {
-            self.batches += 1;
+            self.goes(true);
             return Some(Departure::Batch(first.caller));
         };
-        self.singles += 1;
+        self.goes(false);
         let (mut load, mut callers, mut stays) = (Load::default(), vec![first.caller], VecDeque::new());
         load.add(&text);
         let mut has_room = true;
@@ -192,7 +205,7 @@ struct Caller {
     single: Option<(Task, Instant)>,
 }
 
-/// The places of all clients of one identity.
+/// The places of all clients of one identity and one bound.
 #[derive(Debug, Default)]
 pub struct Places {
     queue: Mutex<Queue<Caller>>,
@@ -240,9 +253,10 @@ pub enum Turn {
 }
 
 impl Places {
-    /// Those of all clients of this identity.
-    pub fn of(identity: Digest) -> Arc<Places> {
-        ALL.of(identity)
+    /// Those of all clients of this identity that have this bound. Clients of another bound have places of their own: who
+    /// may go at a higher one would keep the others waiting for ever.
+    pub fn of(identity: &Digest, most: usize) -> Arc<Places> {
+        ALL.of(Hasher::default().part(identity).part(&most.to_le_bytes()).finish())
     }
 
     /// A place for a request of a statement of many texts.

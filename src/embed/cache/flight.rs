@@ -8,13 +8,14 @@ use std::time::Instant;
 use super::Vector;
 use crate::base::error::{Error, Result};
 use crate::base::interrupt::{Interrupt, SLICE};
+use crate::client::effort::Effort;
 
 /// What a wait for a [`Flight`] came to.
 #[derive(Debug)]
 pub enum Waited {
     /// The outcome is there.
     Landed(Result<Vector>),
-    /// The text is not on its way, and does not get there soon.
+    /// The text is neither sent nor queued, and is not soon.
     NotSent,
     /// The deadline has passed.
     TooLong,
@@ -25,15 +26,26 @@ pub enum Waited {
 pub struct Flight {
     owner: u64,
     thread: ThreadId,
-    /// When it was sent. Who sees that late waits for a slice more, or sends the text a second time.
-    sent: OnceLock<Instant>,
+    /// Whether it will be sent, whatever its statement does. Relaxed: who sees that late waits for a slice more, or sends
+    /// the text a second time.
+    queued: AtomicBool,
+    /// When it was sent, and by whom.
+    sent: OnceLock<Sent>,
     outcome: Mutex<Option<Result<Vector>>>,
     landed: Condvar,
     /// Those who wait: without any, no call of the system wakes them. Relaxed: it is read and written while `outcome` is
     /// locked.
     waiting: AtomicUsize,
+    /// Whether its error comes from no other text that travels with it. Relaxed, as is that below.
+    error_is_own: AtomicBool,
     /// Whether its vector may be kept. Relaxed: it is set before the outcome, whose lock publishes it.
     may_be_kept: AtomicBool,
+}
+
+#[derive(Debug)]
+struct Sent {
+    at: Instant,
+    by: Effort,
 }
 
 impl Flight {
@@ -41,29 +53,59 @@ impl Flight {
         Flight {
             owner,
             thread: std::thread::current().id(),
+            queued: AtomicBool::new(false),
             sent: OnceLock::new(),
             outcome: Mutex::new(None),
             landed: Condvar::new(),
             waiting: AtomicUsize::new(0),
+            error_is_own: AtomicBool::new(false),
             may_be_kept: AtomicBool::new(true),
         }
     }
 
-    /// The text is on its way, whatever its statement does now.
-    pub fn mark_sent(&self) {
-        // Once sent, it stays sent since then.
-        let _ = self.sent.set(Instant::now());
+    /// The text waits for its request to leave, and will be sent, whatever its statement does now.
+    pub fn mark_queued(&self) {
+        self.queued.store(true, Ordering::Relaxed);
     }
 
-    /// Whether the text is on its way. If not, nobody knows when its statement goes on: an engine may read no more of
+    /// Whether the text will be sent, or is. If not, nobody knows when its statement goes on: an engine may read no more of
     /// its rows.
+    pub fn is_queued(&self) -> bool {
+        self.queued.load(Ordering::Relaxed)
+    }
+
+    /// The text is on its way.
+    pub fn mark_sent(&self, by: Effort) {
+        self.mark_queued();
+        // Once sent, it stays sent since then.
+        let _ = self.sent.set(Sent { at: Instant::now(), by });
+    }
+
+    /// Whether the text is on its way.
     pub fn is_sent(&self) -> bool {
-        self.sent_at().is_some()
+        self.sent.get().is_some()
     }
 
     /// Since when the text is on its way.
     pub fn sent_at(&self) -> Option<Instant> {
-        self.sent.get().copied()
+        self.sent.get().map(|sent| sent.at)
+    }
+
+    /// Whether the vector is what a client of this effort would get. One that may not be kept came by other keys than those
+    /// that the text was asked for with: it is for who reads its keys where the sender does.
+    pub fn brings_vector_for(&self, effort: &Effort) -> bool {
+        self.may_be_kept() || self.sent.get().is_some_and(|sent| sent.by == *effort)
+    }
+
+    /// Whether an error is what a client of this effort would hear that has asked since then.
+    pub fn brings_error_for(&self, effort: &Effort, since: Instant) -> bool {
+        self.error_is_own.load(Ordering::Relaxed)
+            && self.sent.get().is_some_and(|sent| sent.at >= since && sent.by == *effort)
+    }
+
+    /// The error that it lands with comes from no other text that travels with it.
+    pub fn mark_error_own(&self) {
+        self.error_is_own.store(true, Ordering::Relaxed);
     }
 
     /// The statement that sends the text.
@@ -96,7 +138,7 @@ impl Flight {
         self.landed.notify_all();
     }
 
-    /// Waits for the outcome, unless the text is not on its way, and is not sent within a moment.
+    /// Waits for the outcome, unless the text is neither sent nor queued, and is not within a moment.
     ///
     /// # Errors
     /// [`Error::Interrupted`] where the wait ended before.
@@ -124,7 +166,7 @@ impl Flight {
             if is_called() {
                 return Ok(None);
             }
-            if !self.is_sent() && !std::mem::take(&mut patience) {
+            if !self.is_queued() && !std::mem::take(&mut patience) {
                 return Ok(Some(Waited::NotSent));
             }
             if deadline.is_some_and(|deadline| Instant::now() >= deadline) {

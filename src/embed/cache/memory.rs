@@ -80,7 +80,7 @@ impl Memory {
         Claim::Mine(Ticket { memory: self.clone(), key: *key, client, flight, landed: false })
     }
 
-    /// As [`Memory::claim`], after a wait for `flight` that found it failed or not on its way.
+    /// As [`Memory::claim`], after a wait for `flight` that found it failed or not sent.
     pub fn claim_again(
         self: &Arc<Memory>,
         key: &Digest,

@@ -28,9 +28,9 @@ impl Call {
         let failed = |text| GivenUp::Failed(failed(client, text));
         let texts: Vec<Cow<'_, str>> = texts.iter().map(|text| self.prefixed(text)).collect();
         let reply = match &self.local {
-            Some(model) => self.compute(model, &texts, interrupt)?,
+            Some(model) => self.compute(model, &texts, manner, interrupt)?,
             None => self
-                .send(&texts, retries, manner.deadline(), interrupt)
+                .send(&texts, retries, manner, interrupt)
                 .map_err(|given_up| manner.blames_a_text(given_up))?,
         };
         if !manner.is_together() {
@@ -64,15 +64,15 @@ impl Call {
         &self,
         texts: &[Cow<'_, str>],
         retries: u32,
-        deadline: Option<Instant>,
+        manner: Manner,
         interrupt: &Arc<dyn Interrupt>,
     ) -> Result<Reply, GivenUp> {
         let client = &*self.client;
         let texts: Vec<&str> = texts.iter().map(|text| &**text).collect();
         let numbers = client.learned().wants_numbers();
-        match self.send_as(numbers, &texts, retries, deadline, interrupt) {
+        match self.send_as(numbers, &texts, retries, manner, interrupt) {
             Err(given_up) if !numbers && refuses_base64(&given_up) => {
-                let reply = self.send_as(true, &texts, retries, deadline, interrupt)?;
+                let reply = self.send_as(true, &texts, retries, manner, interrupt)?;
                 client.learned().refuses_base64();
                 Ok(reply)
             }
@@ -85,7 +85,7 @@ impl Call {
         numbers: bool,
         texts: &[&str],
         retries: u32,
-        deadline: Option<Instant>,
+        manner: Manner,
         interrupt: &Arc<dyn Interrupt>,
     ) -> Result<Reply, GivenUp> {
         let client = &*self.client;
@@ -93,7 +93,8 @@ impl Call {
         let ask = Ask { numbers, ..client.ask(input_type) };
         let body = client.provider().request(&ask, texts);
         let body = body.map_err(|text| GivenUp::Failed(failed(client, text)))?;
-        let request = Request { body: &body, texts, retries, deadline, turn: &self.turn };
+        let (counts, deadline) = (!manner.is_together(), manner.deadline());
+        let request = Request { body: &body, texts, retries, counts, deadline, turn: &self.turn };
         let (reply, headers) = retry::send(client, &request, interrupt)?;
         if headers != self.common.key.headers {
             self.has_changed.store(true, Ordering::Relaxed);
@@ -106,6 +107,7 @@ impl Call {
         &self,
         model: &Loaded,
         texts: &[Cow<'_, str>],
+        manner: Manner,
         interrupt: &Arc<dyn Interrupt>,
     ) -> Result<Reply, GivenUp> {
         let (client, stats) = (&*self.client, self.client.stats());
@@ -115,7 +117,7 @@ impl Call {
         let done = model.embed(owned, shape, client.timeout(), interrupt);
         stats.exchanged(0, 0, start.elapsed());
         let give_up = |text| {
-            stats.errors.fetch_add(1, Ordering::Relaxed);
+            stats.errors.fetch_add(u64::from(!manner.is_together()), Ordering::Relaxed);
             failed(client, text)
         };
         match done {

@@ -7,6 +7,7 @@ use std::time::Instant;
 use super::{Call, Task};
 use crate::base::error::Error;
 use crate::base::interrupt::Interrupt;
+use crate::embed::cache::Ticket;
 use crate::embed::check::Checked;
 use crate::embed::retry::GivenUp;
 use crate::embed::tally::Tally;
@@ -17,7 +18,7 @@ use crate::embed::together::Places;
 pub(super) enum Manner {
     /// One statement's.
     Statement { isolate: bool },
-    /// Single calls', who count their texts themselves; with the end of their time, if that has begun.
+    /// Single calls', who count their texts and errors themselves; with the end of their time, if that has begun.
     Together(Option<Instant>),
 }
 
@@ -30,10 +31,13 @@ impl Manner {
         matches!(self, Manner::Together(_) | Manner::Statement { isolate: true })
     }
 
-    /// A 403 about who asks is what each of several callers would hear alone: only then is it known to be no text's.
+    /// What a server says to several callers may be about the text of one, be it that of a gateway which does not like its
+    /// look or runs out of time. Only what each of them hears alone is known to be no text's.
     pub(super) fn blames_a_text(self, given_up: GivenUp) -> GivenUp {
+        let has_time = self.deadline().is_none_or(|deadline| Instant::now() < deadline);
+        let may_be_a_texts = self.is_together() && has_time && !given_up.is_of_no_text();
         match given_up {
-            GivenUp::Failed(Error::Request(e)) if self.is_together() && e.status == Some(403) => {
+            GivenUp::Failed(Error::Request(e)) if may_be_a_texts && e.status.is_some() => {
                 GivenUp::Refused(Error::Request(e))
             }
             given_up => given_up,
@@ -60,24 +64,29 @@ impl Call {
     /// refused for what it holds is taken apart if `isolate`, so that the other texts get their answers. Waits for a place
     /// among the client's requests in flight.
     pub fn serve(&self, tasks: Vec<Task>, isolate: bool, interrupt: &Arc<dyn Interrupt>) {
-        let places = self.local.is_none().then(|| Places::of(self.client.identity()));
-        let place = places.map(|places| places.batch(self.client.connections(), interrupt)).transpose();
+        let most = self.client.connections();
+        let places = self.local.is_none().then(|| Places::of(&self.client.identity(), most));
+        let place = places.map(|places| places.batch(most, interrupt)).transpose();
         match place {
-            Ok(_place) => self.serve_at_once(tasks, Manner::Statement { isolate }, interrupt),
-            Err(e) => fail_all(tasks, &e),
+            Ok(_place) => {
+                self.serve_at_once(without_answered(tasks), Manner::Statement { isolate }, interrupt)
+            }
+            Err(e) => fail_all(tasks, &e, false),
         }
     }
 
     pub(super) fn serve_at_once(&self, tasks: Vec<Task>, manner: Manner, interrupt: &Arc<dyn Interrupt>) {
+        let effort = self.client.effort();
+        tasks.iter().for_each(|(ticket, _)| ticket.flight().mark_sent(effort.clone()));
         let mut parts = VecDeque::from([(tasks, self.client.retries())]);
         let mut too_many = false;
         let parts_tally = manner.tally();
         let call_tally = if manner.is_together() { &parts_tally } else { &self.tally };
         let tallies = [call_tally, &parts_tally];
         let isolate = manner.isolates();
-        while let Some((mut tasks, retries)) = parts.pop_front() {
+        while let Some((mut tasks, retries)) = parts.pop_front().filter(|(tasks, _)| !tasks.is_empty()) {
             if let Some(error) = tallies.iter().find_map(|tally| tally.given_up()) {
-                fail_all(tasks, &error);
+                fail_all(tasks, &error, false);
                 continue;
             }
             let texts: Vec<&str> = tasks.iter().map(|(_, text)| &**text).collect();
@@ -114,7 +123,8 @@ impl Call {
                 GivenUp::Refused(_) | GivenUp::Failed(_) => false,
             };
             if is_alone || !may_split {
-                fail_all(tasks, &given_up.into_error());
+                let is_own = given_up.is_of_no_text() || (is_alone && given_up.is_the_servers());
+                fail_all(tasks, &given_up.into_error(), is_own);
                 continue;
             }
             // The whole was tried as often as the user wants. A part is tried again only where it is a text's last chance.
@@ -140,13 +150,34 @@ impl Call {
         let mut bad = checked.bad.iter().peekable();
         for (i, (ticket, _)) in tasks.into_iter().enumerate() {
             match bad.next_if(|(row, _)| *row == i) {
-                Some((_, why)) => ticket.land(Err(self.bad_row(why))),
+                // What a statement expects is no measure for another.
+                Some((_, why)) => fail(ticket, self.bad_row(why), !self.is_expected),
                 None => self.land(ticket, Ok(checked.vectors.row(i).into())),
             }
         }
     }
 }
 
-fn fail_all(tasks: Vec<Task>, error: &Error) {
-    tasks.into_iter().for_each(|(ticket, _)| ticket.land(Err(error.clone())));
+/// Those of `tasks` that no other statement has sent meanwhile, instead of waiting for this one.
+fn without_answered(tasks: Vec<Task>) -> Vec<Task> {
+    let (answered, open): (Vec<_>, Vec<_>) =
+        tasks.into_iter().map(|task| (task.0.answer(), task)).partition(|(answer, _)| answer.is_some());
+    for (answer, (ticket, _)) in answered {
+        if let Some(vector) = answer {
+            ticket.land(Ok(vector));
+        }
+    }
+    open.into_iter().map(|(_, task)| task).collect()
+}
+
+/// `is_own` is whether the error comes from no other text that traveled with these.
+fn fail_all(tasks: Vec<Task>, error: &Error, is_own: bool) {
+    tasks.into_iter().for_each(|(ticket, _)| fail(ticket, error.clone(), is_own));
+}
+
+fn fail(ticket: Ticket, error: Error, is_own: bool) {
+    if is_own && error != Error::Interrupted {
+        ticket.flight().mark_error_own();
+    }
+    ticket.land(Err(error));
 }

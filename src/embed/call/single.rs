@@ -8,7 +8,7 @@ use super::serve::Manner;
 use super::{Call, Task, failed};
 use crate::base::error::{Error, Result};
 use crate::base::interrupt::Interrupt;
-use crate::embed::cache::flight::Waited;
+use crate::embed::cache::flight::{Flight, Waited};
 use crate::embed::cache::{Claim, Vector};
 use crate::embed::together::{Company, Places, Single, Turn};
 
@@ -18,6 +18,13 @@ impl Call {
     /// # Errors
     /// A request that failed, an interrupt.
     pub fn embed_one(&self, text: &str, interrupt: &Arc<dyn Interrupt>) -> Result<Vector> {
+        self.find_or_bring(text, interrupt).inspect_err(|e| {
+            let is_error = *e != Error::Interrupted;
+            self.client.stats().errors.fetch_add(u64::from(is_error), Ordering::Relaxed);
+        })
+    }
+
+    fn find_or_bring(&self, text: &str, interrupt: &Arc<dyn Interrupt>) -> Result<Vector> {
         let hit = |vector| {
             self.client.stats().cache_hits.fetch_add(1, Ordering::Relaxed);
             Ok(vector)
@@ -27,23 +34,31 @@ impl Call {
             Claim::Hit(vector) => return hit(vector),
             other => other,
         };
-        let deadline = Instant::now() + self.client.timeout();
-        let mut arrival = None;
+        let (since, effort) = (Instant::now(), self.client.effort());
+        let deadline = since + self.client.timeout();
+        let (mut arrival, mut has_waited) = (None, false);
         loop {
             let flight = match claim {
                 Claim::Hit(vector) => return hit(vector),
                 Claim::Pending(flight) => {
-                    match flight.wait(Some(deadline), interrupt)? {
-                        Waited::Landed(Ok(vector)) => return hit(vector),
-                        Waited::TooLong => return Err(self.waited_too_long()),
-                        Waited::Landed(Err(_)) | Waited::NotSent => {}
+                    has_waited = true;
+                    match self.wait_for(&flight, deadline, interrupt)? {
+                        Waited::Landed(Ok(vector)) if flight.brings_vector_for(&effort) => {
+                            return hit(vector);
+                        }
+                        Waited::Landed(Err(e)) if flight.brings_error_for(&effort, since) => {
+                            return Err(self.client.as_own(e));
+                        }
+                        Waited::TooLong if flight.is_sent() => return Err(self.waited_too_long()),
+                        // Another statement's request has failed, or does not leave: this statement sends its own.
+                        Waited::Landed(_) | Waited::NotSent | Waited::TooLong => {}
                     }
-                    // Another statement's request has failed: this statement sends its own.
                     flight
                 }
                 Claim::Mine(ticket) => {
                     let (key, flight) = (*ticket.key(), ticket.flight().clone());
-                    let is_own = self.bring((ticket, text.into()), deadline, &mut arrival, interrupt)?;
+                    let task = (ticket, text.into());
+                    let is_own = self.bring(task, deadline, has_waited, &mut arrival, interrupt)?;
                     match flight.outcome() {
                         Some(Ok(vector)) => {
                             self.client.stats().texts.fetch_add(1, Ordering::Relaxed);
@@ -55,10 +70,7 @@ impl Call {
                         Some(Err(e)) if is_own => return Err(e),
                         // The call that sent the text was interrupted.
                         None | Some(Err(Error::Interrupted)) => {}
-                        Some(Err(e)) => {
-                            self.client.stats().errors.fetch_add(1, Ordering::Relaxed);
-                            return Err(self.client.as_own(e));
-                        }
+                        Some(Err(e)) => return Err(self.client.as_own(e)),
                     }
                     flight
                 }
@@ -67,17 +79,27 @@ impl Call {
         }
     }
 
+    /// Waits for a text that another statement has taken on: half of its time until that has sent it, so that the other
+    /// half is left to send it.
+    fn wait_for(&self, flight: &Flight, deadline: Instant, interrupt: &Arc<dyn Interrupt>) -> Result<Waited> {
+        match flight.wait(Some(deadline - self.client.timeout() / 2), interrupt)? {
+            Waited::TooLong if flight.is_sent() => flight.wait(Some(deadline), interrupt),
+            waited => Ok(waited),
+        }
+    }
+
     /// Sends a text, or waits until another call has sent it. Returns whether this call has. `arrival` is its place in the
-    /// order of those who wait, once it has one.
+    /// order of those who wait, once it has one. Who `has_waited` has what is left of its time.
     fn bring(
         &self,
         task: Task,
         deadline: Instant,
+        has_waited: bool,
         arrival: &mut Option<u64>,
         interrupt: &Arc<dyn Interrupt>,
     ) -> Result<bool> {
         let client = &*self.client;
-        task.0.flight().mark_sent();
+        task.0.flight().mark_queued();
         if self.local.is_some() {
             self.serve_at_once(vec![task], Manner::Together(None), interrupt);
             return Ok(true);
@@ -85,15 +107,14 @@ impl Call {
         let options = client.options();
         let company = Company {
             vectors: self.common.key.vectors,
-            times: [client.timeout(), client.connect_timeout()],
-            retries: client.retries(),
+            effort: client.effort(),
             batch: [options.batch_size, options.batch_tokens],
         };
         let (ceilings, most) = (client.ceilings(), client.connections());
         let asks = Single { company, ceilings, most, deadline, arrival };
-        match Places::of(client.identity()).single(task, asks, interrupt)? {
+        match Places::of(&client.identity(), most).single(task, asks, interrupt)? {
             Turn::Leads(_place, tasks) => {
-                let deadline = arrival.map(|_| deadline);
+                let deadline = (has_waited || arrival.is_some()).then_some(deadline);
                 let has_others = tasks.len() > 1;
                 self.serve_at_once(tasks, Manner::Together(deadline), interrupt);
                 if has_others {
@@ -105,7 +126,6 @@ impl Call {
             }
             Turn::Landed => Ok(false),
             Turn::TooLong(was_waiting) => {
-                client.stats().errors.fetch_add(1, Ordering::Relaxed);
                 let seconds = client.timeout().as_secs_f64();
                 Err(failed(
                     client,

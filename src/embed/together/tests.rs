@@ -1,10 +1,14 @@
+use std::time::Duration;
+
 use super::*;
 use crate::base::interrupt::Uninterrupted;
 use crate::embed::cache::{Claim, Memory};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
+const EFFORT: Effort = Effort { identity: [0; 32], times: [Duration::from_secs(60); 2], retries: 4 };
+
 fn company(n: u8) -> Company {
-    Company { vectors: [n; 32], times: [Duration::from_secs(60); 2], retries: 4, batch: [None; 2] }
+    Company { vectors: [n; 32], effort: EFFORT, batch: [None; 2] }
 }
 
 const ROOMY: Ceilings = Ceilings { texts: 256, tokens: None };
@@ -97,8 +101,12 @@ fn calls_whose_requests_differ_never_travel_together() {
     let plain = company(1);
     for other in [
         Company { vectors: [2; 32], ..plain.clone() },
-        Company { times: [Duration::from_secs(60), Duration::from_secs(1)], ..plain.clone() },
-        Company { retries: 0, ..plain.clone() },
+        Company {
+            effort: Effort { times: [Duration::from_secs(60), Duration::from_secs(1)], ..EFFORT },
+            ..plain.clone()
+        },
+        Company { effort: Effort { retries: 0, ..EFFORT }, ..plain.clone() },
+        Company { effort: Effort { identity: [1; 32], ..EFFORT }, ..plain.clone() },
         Company { batch: [Some(1), None], ..plain.clone() },
     ] {
         assert_ne!(other, plain);
@@ -122,6 +130,23 @@ fn statements_of_many_texts_leave_a_place_to_single_calls_and_wait_their_turn() 
     assert_eq!(played.single(1, 1, "b", ROOMY), Some(3));
     assert_eq!(played.frees(true), [Departure::Single(vec![1, 3])]);
     assert_eq!(played.frees(false), [Departure::Batch(2)]);
+}
+
+/// A statement waits with each of its threads. At one place, that must not be a line before every single call.
+#[test]
+fn where_there_is_one_place_a_statement_of_many_threads_takes_turns_with_single_calls() {
+    let mut played = Played::default();
+    assert_eq!(played.batch(1), None);
+    let batches: Vec<_> = (0..8).map(|_| played.batch(1).unwrap()).collect();
+    for batch in batches {
+        let singles = [(); 3].map(|()| played.single(1, 1, "a", ROOMY).unwrap());
+        assert_eq!(played.frees(true), [Departure::Single(singles.into())]);
+        assert_eq!(played.frees(false), [Departure::Batch(batch)]);
+    }
+    // Without one of the other kind, the next goes.
+    let (first, second) = (played.batch(1).unwrap(), played.batch(1).unwrap());
+    assert_eq!(played.frees(true), [Departure::Batch(first)]);
+    assert_eq!(played.frees(true), [Departure::Batch(second)]);
 }
 
 #[test]
@@ -205,7 +230,7 @@ fn task(memory: &Arc<Memory>, n: usize) -> Task {
     let Claim::Mine(ticket) = memory.claim(blake3::hash(&n.to_le_bytes()).as_bytes(), 1, 0) else {
         panic!("{n} is asked for twice")
     };
-    ticket.flight().mark_sent();
+    ticket.flight().mark_queued();
     (ticket, n.to_string().into())
 }
 
@@ -320,4 +345,15 @@ fn who_waits_for_a_place_leaves_at_its_own_time_and_by_its_own_interrupt() {
     ));
     assert!(matches!(places.batch(1, &set), Err(Error::Interrupted)));
     assert!(places.lock().waiting.is_empty());
+}
+
+/// Those of a higher bound may always go, where those of a lower one would wait for all of them to be gone.
+#[test]
+fn clients_of_another_bound_have_places_of_their_own() {
+    let [high, low] = [8, 2].map(|most| Places::of(&[7; 32], most));
+    let others: Vec<_> = (0..7).map(|_| high.batch(8, &never()).unwrap()).collect();
+    let soon: Arc<dyn Interrupt> = Arc::new(Flag(AtomicBool::new(true)));
+    assert!(low.batch(2, &soon).is_ok());
+    assert_eq!(high.batch(8, &soon).err(), Some(Error::Interrupted));
+    drop(others);
 }

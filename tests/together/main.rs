@@ -1,5 +1,7 @@
 //! Single calls of many connections: at most so many requests in flight, and whoever waits travels together.
 
+mod same;
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::collections::BTreeSet;
@@ -292,7 +294,8 @@ fn a_bad_text_fails_alone_and_each_call_has_its_own_name_and_numbers() {
             }
             _ => {
                 outcome.unwrap();
-                assert_eq!((&stats["texts"], &stats["cache_hits"]), (&json!(1), &json!(0)), "{client}");
+                let counts = ["texts", "cache_hits", "errors"].map(|name| stats[name].as_u64().unwrap());
+                assert_eq!(counts, [1, 0, 0], "{client}");
             }
         }
     }
@@ -309,14 +312,19 @@ fn a_text_whose_reply_is_wrong_fails_alone() {
             "denied",
             json!({"status": 403, "body": {"error": {"message": "access denied by the policy of contents"}}}),
         ),
+        ("disliked", json!({"status": 406})),
+        ("legal", json!({"status": 451})),
+        ("slow", json!({"status": 504})),
+        ("redirected", json!({"redirect": "http://127.0.0.1:1/"})),
         ("page", json!({"html": true})),
+        ("cut", json!({"bad_json": true})),
         ("short", json!({"count": -1})),
     ] {
         fault["text"] = "poison".into();
         let faults = json!([{"text": "first", "delay_ms": 300}, fault]);
         let server = server(name, json!({"latency_ms": 30, "faults": faults}));
         let texts: Vec<String> = ["a", "poison", "b", "c", "d"].map(String::from).into();
-        let outcomes = at_once(&server, &texts, &json!({"connections": 1}));
+        let outcomes = at_once(&server, &texts, &json!({"connections": 1, "retries": 0}));
         let good: Vec<_> = outcomes.iter().map(Result::is_ok).collect();
         assert_eq!(good, [true, false, true, true, true], "{name}: {outcomes:?}");
     }
