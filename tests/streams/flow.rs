@@ -69,15 +69,15 @@ fn a_slow_first_request_does_not_disturb_the_order() {
 #[test]
 fn as_many_requests_as_allowed_are_in_flight_and_never_more() {
     for concurrency in [1, 3, 8] {
-        let server = server(&format!("peak{concurrency}"), json!({"latency_ms": 80}));
+        let server = server(&format!("peak{concurrency}"), json!({"latency_ms": 300}));
         let session = server.session("openai", "/v1", json!({"batch_size": 2, "concurrency": concurrency}));
-        let texts = texts(8 * concurrency);
+        let texts = texts(4 * concurrency);
         assert_true(&all(&session, &texts, false).unwrap(), &texts);
         assert_eq!(server.report()["peak"], concurrency);
     }
     // The default.
-    let server = server("peak", json!({"latency_ms": 80}));
-    all(&server.session("openai", "/v1", json!({"batch_size": 2})), &texts(40), false).unwrap();
+    let server = server("peak", json!({"latency_ms": 300}));
+    all(&server.session("openai", "/v1", json!({"batch_size": 2})), &texts(32), false).unwrap();
     assert_eq!(server.report()["peak"], 8);
 }
 

@@ -107,7 +107,7 @@ fn sixty_four_threads_keep_the_bound_and_travel_together() {
 
 #[test]
 fn below_the_bound_each_call_goes_alone() {
-    let server = server("below", json!({"latency_ms": 100}));
+    let server = server("below", json!({"latency_ms": 600}));
     // Without the option, the bound is one more than a statement has in flight.
     assert!(at_once(&server, &texts(9), &json!({})).iter().all(Result::is_ok));
     assert_eq!(server.batches(), [1; 9]);
@@ -356,11 +356,11 @@ fn a_storm_of_429_is_sat_out_together() {
 
 #[test]
 fn a_statement_of_many_texts_leaves_a_place_to_single_calls() {
-    let server = server("beside", json!({"latency_ms": 100}));
+    let server = server("beside", json!({"latency_ms": 300}));
     let options = json!({"connections": 3, "batch_size": 1, "concurrency": 8});
     let (many, single) =
         (connection(&server, "c", never(), options.clone()), connection(&server, "c", never(), options));
-    let texts = texts(60);
+    let texts = texts(24);
     std::thread::scope(|scope| {
         let statement = scope.spawn(|| {
             let source = texts.iter().map(|text| Ok(((), Text::Text(text.as_str().into()))));
@@ -373,13 +373,13 @@ fn a_statement_of_many_texts_leaves_a_place_to_single_calls() {
             rows
         });
         until("the statement is under way", || requests(&server).len() > 4);
-        for i in 0..8 {
+        for i in 0..6 {
             let start = Instant::now();
             single.embed_one("c", &format!("single {i}"), None).unwrap();
-            assert!(start.elapsed() < Duration::from_millis(190), "{i}: {:?}", start.elapsed());
+            assert!(start.elapsed() < Duration::from_millis(590), "{i}: {:?}", start.elapsed());
         }
         assert!(!statement.is_finished(), "the calls went beside the statement");
-        assert_eq!(statement.join().unwrap(), 60);
+        assert_eq!(statement.join().unwrap(), 24);
     });
     assert_eq!(server.report()["peak"], 3);
 }
