@@ -199,7 +199,8 @@ impl Watched {
     /// A trigger's text after its name.
     ///
     /// `UPDATE OF` would miss what changes a column without naming it: another name of the rowid, a generated column.
-    /// `INSERT OR IGNORE` would do as the user's own statement says, so that `UPDATE OR ABORT` failed.
+    /// `INSERT OR IGNORE` would do as the user's own statement says, so that `UPDATE OR ABORT` failed. `IS NOT` alone would take
+    /// 1 and 1.0 for the same, which have different texts.
     pub fn body(&self, trigger: Trigger) -> String {
         let id = quote(&self.rowid);
         let mark = |row: &str, mark: Mark| {
@@ -211,7 +212,9 @@ impl Watched {
         };
         let is_other = |column: &String| {
             let column = quote(column);
-            format!("old.{column} IS NOT new.{column} COLLATE BINARY")
+            format!(
+                "old.{column} IS NOT new.{column} COLLATE BINARY OR typeof(old.{column}) IS NOT typeof(new.{column})"
+            )
         };
         let (event, marks) = match trigger {
             Trigger::Insert => ("INSERT", mark("new", Mark::Hidden)),
