@@ -109,15 +109,6 @@ pub fn settle_words(schema: &str, index: &str, words: &str) -> [String; 2] {
         .map(|(name, value)| format!("INSERT INTO {table}({words}, rank) VALUES ('{name}', {value})"))
 }
 
-/// The statements that take an index's triggers and tables away, as far as they are there.
-pub fn drop_all(schema: &str, index: &str) -> Vec<String> {
-    let tables = SHADOWS.iter().rev().copied().chain([MARKS]);
-    let triggers = Trigger::ALL.iter().map(|trigger| trigger.drop(schema, index));
-    triggers
-        .chain(tables.map(|suffix| format!("DROP TABLE IF EXISTS {}", table(schema, index, suffix))))
-        .collect()
-}
-
 /// The statement that marks up to `?2` rows from the rowid `?1` on, by `?3` as a mark's number. Nothing is marked when
 /// there are no more.
 pub fn mark_rows(schema: &str, index: &str, watched: &Watched) -> String {
@@ -374,7 +365,8 @@ mod tests {
 
     #[test]
     fn names_stay_names() {
-        let statements = [create_tables("a\"b", "i'x"), drop_all("a\"b", "i'x")].concat();
+        let triggers = Trigger::ALL.map(|trigger| trigger.drop("a\"b", "i'x"));
+        let statements = [create_tables("a\"b", "i'x"), triggers.to_vec()].concat();
         for statement in &statements {
             assert!(words(statement).unwrap().contains(&"a\"b".to_owned()), "{statement}");
         }

@@ -7,6 +7,7 @@ use crate::index::config::Config;
 use crate::index::ddl::{self, Trigger, Watched};
 use crate::index::name::quoted_list;
 use crate::sqlite::index::content;
+use crate::sqlite::index::drop::drop_words;
 use crate::sqlite::index::stored::{Pass, Stored, put, run_all, setting};
 use crate::sqlite::index::table::{create_words, watched};
 use crate::sqlite::sql::{Arg, exec};
@@ -93,7 +94,7 @@ fn wants_words(stored: &Stored) -> bool {
 /// are to be none.
 fn other_words(now: &Stored, config: &Config) -> Result<Vec<(&'static str, Arg<'static>)>, Stop> {
     let next = words::other(now);
-    let drop = |words: &str| exec(now.db, &format!("DROP TABLE IF EXISTS {}", now.table(words)));
+    let drop = |words: &str| drop_words(now.db, &now.schema, &now.name, words);
     drop(next)?;
     let is_made = create_words(now.db, &now.schema, &now.name, next, config)?;
     let mut settings = vec![
