@@ -55,7 +55,7 @@ pub fn table(schema: &str, index: &str, suffix: &str) -> String {
 /// | config | options, and what else is one value |
 /// | rows | the hash of each content row's text, as it was last synced |
 /// | chunks | their places in the text, texts and hashes |
-/// | vectors | f32 of each chunk and generation of the model, and where its bytes are; a chunk that went has its number negated, and the number of the sync in place of a place |
+/// | vectors | f32 of each chunk and generation of the model, and where its bytes are; where the chunk went, the vector's own number negated stands for it, and the number of the sync for a place |
 /// | segments | bytes of many vectors, as in [`segment`](super::segment) |
 /// | errors | what failed, how often, and when it may be tried again (seconds since 1970) |
 /// | claims | the rows that a process is at work on, and until when (seconds since 1970) |
