@@ -52,6 +52,7 @@ pub mod code {
     pub const LOCKED: i32 = 6;
     pub const NOMEM: i32 = 7;
     pub const INTERRUPT: i32 = 9;
+    pub const CORRUPT: i32 = 11;
     pub const FULL: i32 = 13;
     pub const PROTOCOL: i32 = 15;
     pub const ROW: i32 = 100;

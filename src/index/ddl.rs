@@ -55,7 +55,7 @@ pub fn table(schema: &str, index: &str, suffix: &str) -> String {
 /// | config | options, and what else is one value |
 /// | rows | the hash of each content row's text, as it was last synced |
 /// | chunks | their places in the text, texts and hashes |
-/// | vectors | f32 of each chunk and generation of the model, and where its bytes are; a chunk that went has its number negated, and the number of the sync in place of a place |
+/// | vectors | f32 of each chunk and generation of the model, and where its bytes are; where the chunk went, the vector's own number negated stands for it, and the number of the sync for a place |
 /// | segments | bytes of many vectors, as in [`segment`](super::segment) |
 /// | errors | what failed, how often, and when it may be tried again (seconds since 1970) |
 /// | claims | the rows that a process is at work on, and until when (seconds since 1970) |
@@ -107,15 +107,6 @@ pub fn settle_words(schema: &str, index: &str, words: &str) -> [String; 2] {
     let (table, words) = (table(schema, index, words), quote(&format!("{index}_{words}")));
     [("automerge", 0), ("crisismerge", 1000)]
         .map(|(name, value)| format!("INSERT INTO {table}({words}, rank) VALUES ('{name}', {value})"))
-}
-
-/// The statements that take an index's triggers and tables away, as far as they are there.
-pub fn drop_all(schema: &str, index: &str) -> Vec<String> {
-    let tables = SHADOWS.iter().rev().copied().chain([MARKS]);
-    let triggers = Trigger::ALL.iter().map(|trigger| trigger.drop(schema, index));
-    triggers
-        .chain(tables.map(|suffix| format!("DROP TABLE IF EXISTS {}", table(schema, index, suffix))))
-        .collect()
 }
 
 /// The statement that marks up to `?2` rows from the rowid `?1` on, by `?3` as a mark's number. Nothing is marked when
@@ -199,7 +190,8 @@ impl Watched {
     /// A trigger's text after its name.
     ///
     /// `UPDATE OF` would miss what changes a column without naming it: another name of the rowid, a generated column.
-    /// `INSERT OR IGNORE` would do as the user's own statement says, so that `UPDATE OR ABORT` failed.
+    /// `INSERT OR IGNORE` would do as the user's own statement says, so that `UPDATE OR ABORT` failed. `IS NOT` alone would take
+    /// 1 and 1.0 for the same, which have different texts.
     pub fn body(&self, trigger: Trigger) -> String {
         let id = quote(&self.rowid);
         let mark = |row: &str, mark: Mark| {
@@ -211,7 +203,9 @@ impl Watched {
         };
         let is_other = |column: &String| {
             let column = quote(column);
-            format!("old.{column} IS NOT new.{column} COLLATE BINARY")
+            format!(
+                "old.{column} IS NOT new.{column} COLLATE BINARY OR typeof(old.{column}) IS NOT typeof(new.{column})"
+            )
         };
         let (event, marks) = match trigger {
             Trigger::Insert => ("INSERT", mark("new", Mark::Hidden)),
@@ -371,7 +365,8 @@ mod tests {
 
     #[test]
     fn names_stay_names() {
-        let statements = [create_tables("a\"b", "i'x"), drop_all("a\"b", "i'x")].concat();
+        let triggers = Trigger::ALL.map(|trigger| trigger.drop("a\"b", "i'x"));
+        let statements = [create_tables("a\"b", "i'x"), triggers.to_vec()].concat();
         for statement in &statements {
             assert!(words(statement).unwrap().contains(&"a\"b".to_owned()), "{statement}");
         }

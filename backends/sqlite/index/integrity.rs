@@ -73,7 +73,10 @@ fn words(stored: &Stored) -> Result<()> {
         }
     }
     let name = quote(&format!("{}_{suffix}", stored.name));
-    match exec(stored.db, &format!("INSERT INTO {words}({name}) VALUES ('integrity-check')")) {
+    let checked = exec(stored.db, &format!("INSERT INTO {words}({name}) VALUES ('integrity-check')"));
+    // FTS5 goes on reading until its table is read again or the statement ends. Where that fails, SQLite would keep the lock.
+    let _ = Statement::prepare(stored.db, &format!("SELECT rowid FROM {words}"))?.first(&[], |_| ());
+    match checked {
         Ok(()) => Ok(()),
         Err(failure) => match Error::from(failure) {
             Error::Invalid(why) => wrong(format!("its words are damaged ({why})")),

@@ -6,6 +6,7 @@ pub mod candidates;
 pub mod commands;
 pub mod content;
 pub mod cursor;
+pub mod drop;
 pub mod integrity;
 pub mod meaning;
 pub mod report;

@@ -5,9 +5,9 @@ use std::cell::RefCell;
 use std::ffi::{CStr, CString};
 use std::sync::{Arc, Weak};
 
-use super::content;
 use super::cursor::Scan;
 use super::stored::{self, FORMAT, run_all, setting};
+use super::{content, drop};
 use crate::base::error::{Error, Result};
 use crate::base::words::quoted;
 use crate::embed::seen::Seen;
@@ -163,7 +163,7 @@ impl VirtualTable for Index {
     }
 
     fn destroy(&self) -> Result<()> {
-        Ok(run_all(self.db, &ddl::drop_all(&self.schema, &self.name))?)
+        Ok(drop::drop_all(self.db, &self.schema, &self.name)?)
     }
 
     fn rename(&self, new: &CStr) -> Result<()> {

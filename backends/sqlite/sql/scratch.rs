@@ -1,6 +1,6 @@
 //! A connection of our own.
 
-use super::{Failure, exec};
+use super::{Arg, Failure, Statement, exec};
 use crate::sqlite::connection::Db;
 use crate::sqlite::ffi::{self, code};
 use crate::sqlite::in_use;
@@ -35,6 +35,19 @@ impl Scratch {
     /// As [`exec`].
     pub fn exec(&self, sql: &str) -> Result<(), Failure> {
         exec(self.0, sql)
+    }
+
+    /// As [`Statement::all`].
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn all<T>(
+        &self,
+        sql: &str,
+        args: &[Arg<'_>],
+        read: impl FnMut(&Statement) -> T,
+    ) -> Result<Vec<T>, Failure> {
+        Statement::prepare(self.0, sql)?.all(args, read)
     }
 }
 

@@ -126,6 +126,34 @@ def a_read_only_file_takes_clients():
 
 
 @test
+def a_check_of_an_index_that_fails_leaves_no_lock():
+    damages = {
+        "UPDATE docs SET body = 'x' WHERE id = 1": "no trigger has marked it",
+        "UPDATE docs_index_chunks SET chunk = 'x' WHERE id = 1": "is not the one that was embedded",
+        "UPDATE docs_index_words_data SET block = x'00000000' WHERE id > 10": "its words are damaged",
+    }
+    for damage, why in damages.items():
+        with tempfile.TemporaryDirectory() as directory:
+            path = pathlib.Path(directory, "a.db")
+            db = connect(World(), path, isolation_level=None)
+            for statement in [
+                "CREATE TABLE docs(id INTEGER PRIMARY KEY, body TEXT)",
+                "INSERT INTO docs(body) VALUES ('one'), ('two')",
+                "CREATE VIRTUAL TABLE docs_index USING rembed_index(client = 'c', content = 'docs', columns = 'body')",
+                "SELECT rembed_sync('docs_index')",
+                damage,
+                "DELETE FROM docs_index_marks",
+            ]:
+                db.execute(statement).fetchall()
+            error = fails(db, "INSERT INTO docs_index(docs_index) VALUES ('integrity-check')")
+            assert why in str(error), (damage, error)
+            other = connect(None, path, isolation_level=None, timeout=0)
+            other.execute("INSERT INTO docs(body) VALUES ('three')")
+            other.close()
+            db.close()
+
+
+@test
 def a_trigger_embeds_on_insert():
     db = connect(World())
     db.executescript(

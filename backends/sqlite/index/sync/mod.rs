@@ -135,10 +135,16 @@ pub fn rembed_sync(connection: &Arc<Connection>, db: Db, args: &[Argument]) -> R
         _ => Asked::default(),
     };
     let name = text(&args[0], "the name of the index")?;
-    if !is_autocommit(db) || is_in_transaction(db) {
+    if !is_autocommit(db) {
         return Err(Error::invalid(
             "rembed_sync commits in small steps, and a transaction is open: COMMIT first, or call it on a connection in \
              autocommit mode, as SELECT rembed_sync(…) by itself",
+        ));
+    }
+    if is_in_transaction(db) {
+        return Err(Error::invalid(
+            "rembed_sync commits in small steps, and a statement is still reading on this connection: read it to its end or \
+             close its cursor, and SELECT rembed_sync(…) by itself, without FROM",
         ));
     }
     if let Some(lock) = connection.session.locked().filter(|_| asked.reembed) {

@@ -3,10 +3,13 @@
 use super::Stop;
 use super::transaction::Transactions;
 use super::words;
+use crate::base::error::Error;
+use crate::base::words::quoted;
 use crate::index::config::Config;
 use crate::index::ddl::{self, Trigger, Watched};
-use crate::index::name::quoted_list;
+use crate::index::name::{quote, quoted_list};
 use crate::sqlite::index::content;
+use crate::sqlite::index::drop::drop_words;
 use crate::sqlite::index::stored::{Pass, Stored, put, run_all, setting};
 use crate::sqlite::index::table::{create_words, watched};
 use crate::sqlite::sql::{Arg, exec};
@@ -49,7 +52,7 @@ pub fn settle(stored: Stored, transactions: &mut Transactions) -> Result<(Stored
             },
             None => now.config.clone(),
         };
-        let config = content::check(db, schema, &config)?;
+        let config = content::check(db, schema, &config).map_err(|e| cannot_follow(name, e))?;
         if columns || now.watched.is_none() {
             let watched = watched(name, &config);
             let again = Trigger::ALL.map(|trigger| trigger.drop(schema, name));
@@ -82,6 +85,17 @@ pub fn settle(stored: Stored, transactions: &mut Transactions) -> Result<(Stored
     Ok((stored, watched))
 }
 
+/// The error of a content table that was made anew as another one.
+fn cannot_follow(index: &str, e: Error) -> Error {
+    let Error::Invalid(why) = e else { return e };
+    Error::invalid(format!(
+        "{why}. The index {} cannot go on with that: where its columns have other names, INSERT INTO {name}({name}, rank) VALUES \
+         ('columns', …) and sync it, else DROP TABLE {name} and make it anew",
+        quoted(index),
+        name = quote(index)
+    ))
+}
+
 /// Whether a table of words is to be made, or taken away, which a host without FTS5 cannot do.
 fn wants_words(stored: &Stored) -> bool {
     let is_other =
@@ -93,7 +107,7 @@ fn wants_words(stored: &Stored) -> bool {
 /// are to be none.
 fn other_words(now: &Stored, config: &Config) -> Result<Vec<(&'static str, Arg<'static>)>, Stop> {
     let next = words::other(now);
-    let drop = |words: &str| exec(now.db, &format!("DROP TABLE IF EXISTS {}", now.table(words)));
+    let drop = |words: &str| drop_words(now.db, &now.schema, &now.name, words);
     drop(next)?;
     let is_made = create_words(now.db, &now.schema, &now.name, next, config)?;
     let mut settings = vec![

@@ -6,8 +6,9 @@ use super::optimize::{PIECES_MOST, merge_words};
 use super::run::Sync;
 use super::{Stop, after};
 use crate::index::ddl;
+use crate::sqlite::index::drop::drop_words;
 use crate::sqlite::index::stored::{Stored, put, setting};
-use crate::sqlite::sql::{Arg, Statement, exec};
+use crate::sqlite::sql::{Arg, Statement};
 
 /// Chunks whose words are written before the time is looked at.
 const CHUNKS: i64 = 16;
@@ -54,7 +55,7 @@ pub fn fill(sync: &mut Sync<'_>) -> Result<bool, Stop> {
     drop((from, chunks, add));
     sync.transactions.run(|_| {
         if let Some(before) = stored.words() {
-            exec(db, &format!("DROP TABLE IF EXISTS {}", stored.table(before)))?;
+            drop_words(db, schema, name, before)?;
         }
         let settings = [
             (setting::WORDS, number_of(next).into()),

@@ -123,9 +123,10 @@ impl Writer {
                 "vectors",
                 "INSERT INTO TABLE(generation, chunk, hash, segment, place, vector) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
             )?,
+            // Not by the chunk's number: a later chunk may have that, and go while this vector is waited for.
             cool_vector: of(
                 "vectors",
-                "UPDATE OR REPLACE TABLE SET chunk = -chunk, segment = 0, place = ?2 WHERE id = ?1",
+                "UPDATE OR REPLACE TABLE SET chunk = -abs(id), segment = 0, place = ?2 WHERE id = ?1",
             )?,
             put_row: of("rows", "INSERT OR REPLACE INTO TABLE(\"row\", hash) VALUES (?1, ?2)")?,
             remove_row: of("rows", "DELETE FROM TABLE WHERE \"row\" = ?1")?,

@@ -88,6 +88,26 @@ fn columns_of_other_things_mark_nothing() {
 }
 
 #[test]
+fn a_value_of_another_type_is_another_text() {
+    let provider = Provider::new("{}");
+    let db = open();
+    provider.register(&db, "c", "");
+    db.execute_batch("CREATE TABLE docs(id INTEGER PRIMARY KEY, body); INSERT INTO docs(body) VALUES (1)")
+        .unwrap();
+    db.execute_batch("CREATE VIRTUAL TABLE docs_index USING rembed_index(client = 'c', content = 'docs', columns = 'body')").unwrap();
+    for (value, text) in [("1", "1"), ("1.0", "1.0"), ("1", "1"), ("'1.0'", "1.0"), ("1.0", "1.0")] {
+        db.execute_batch(&format!("UPDATE docs SET body = {value}")).unwrap();
+        sync(&db);
+        assert_eq!(list(&db, "SELECT chunk FROM docs_index"), text, "{value}");
+        db.execute_batch("INSERT INTO docs_index(docs_index) VALUES ('integrity-check')").unwrap();
+    }
+    db.execute_batch("UPDATE docs SET body = 1; UPDATE docs SET body = 1").unwrap();
+    sync(&db);
+    db.execute_batch("UPDATE docs SET body = 1").unwrap();
+    assert_eq!(list(&db, MARKS), "");
+}
+
+#[test]
 fn a_generated_column_is_watched() {
     let provider = Provider::new("{}");
     let db = open();

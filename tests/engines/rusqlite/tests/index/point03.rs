@@ -117,3 +117,22 @@ fn an_id_that_is_used_again_is_not_found_by_its_old_text() {
     assert_eq!(sync(&db).all(), [1, 0, 1, 0, 0]);
     check(&db);
 }
+
+#[test]
+fn a_content_table_made_anew_as_another_one_says_what_to_do() {
+    let db = synced(&Provider::new("{}"));
+    db.execute_batch("DROP TABLE docs; CREATE TABLE docs(id INTEGER PRIMARY KEY, text TEXT); INSERT INTO docs VALUES (1, 'new')")
+        .unwrap();
+    let e = error(&db, "SELECT rembed_sync('docs_index')");
+    assert!(e.contains("it has no column 'title'") && e.contains("('columns', …) and sync it"), "{e}");
+    db.execute_batch("INSERT INTO docs_index(docs_index, rank) VALUES ('columns', 'text')").unwrap();
+    assert_eq!(sync(&db).all(), [1, 0, 3, 0, 0]);
+    check(&db);
+    db.execute_batch("DROP TABLE docs; CREATE TABLE docs(number INTEGER PRIMARY KEY, text TEXT)").unwrap();
+    let e = error(&db, "SELECT rembed_sync('docs_index')");
+    assert!(
+        e.contains("its INTEGER PRIMARY KEY is 'number'") && e.contains("else DROP TABLE \"docs_index\""),
+        "{e}"
+    );
+    db.execute_batch("DROP TABLE docs_index").unwrap();
+}

@@ -1,6 +1,6 @@
 //! Point 7: syncs share the work, and what fails does not stop the rest.
 
-use crate::support::{DOCS, File, INDEX, Provider, check, error, indexed, list, one, sync};
+use crate::support::{DOCS, File, INDEX, Provider, check, error, indexed, list, one, sync, sync_with};
 
 #[test]
 fn two_syncs_share_the_work() {
@@ -60,6 +60,24 @@ fn vectors_of_chunks_that_went_are_kept_for_one_sync() {
     assert_eq!(list(&db, "SELECT sign(chunk) FROM docs_index_vectors ORDER BY id"), "1|1|-1");
     assert_eq!(sync(&db).all(), [0, 0, 0, 0, 1]);
     assert_eq!(list(&db, "SELECT sign(chunk) FROM docs_index_vectors ORDER BY id"), "1|1");
+}
+
+#[test]
+fn a_kept_vector_stays_where_the_number_of_its_chunk_is_used_again() {
+    let provider = Provider::new("{}");
+    let db = indexed(&provider);
+    sync(&db);
+    db.execute_batch(
+        "DELETE FROM docs WHERE id = 3; INSERT INTO docs(id, body) VALUES (4, 'Fourth.'), (6, 'Sixth.')",
+    )
+    .unwrap();
+    // A row is left, and may have taken the text that went.
+    assert_eq!(sync_with(&db, "{\"limit\": 2}").all(), [1, 0, 1, 0, 1]);
+    assert_eq!(list(&db, "SELECT id FROM docs_index_chunks ORDER BY id"), "1|2|3");
+    db.execute_batch("DELETE FROM docs WHERE id = 4; INSERT INTO docs(id, body) VALUES (5, 'Third.')")
+        .unwrap();
+    assert_eq!((sync(&db).all(), provider.texts()), ([1, 1, 1, 0, 0], 5));
+    check(&db);
 }
 
 #[test]

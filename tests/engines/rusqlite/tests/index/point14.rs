@@ -1,6 +1,6 @@
 //! Point 14: what a lock allows, and whom a table of a stranger's file obeys.
 
-use crate::support::{Provider, check, error, indexed, list, sync, to_its_end};
+use crate::support::{File, Provider, check, error, indexed, indexed_in, list, matches, sync, to_its_end};
 
 #[test]
 fn a_locked_connection_syncs_and_changes_no_model() {
@@ -60,6 +60,47 @@ fn damaged_tables_are_errors() {
         db.execute_batch("DROP TABLE docs_index").unwrap_or_else(|e| panic!("{damage}: {e}"));
         assert_eq!(list(&db, "SELECT name FROM sqlite_master"), "docs", "{damage}");
     }
+}
+
+#[test]
+fn words_that_fts5_cannot_read_are_made_anew_and_go_with_the_index() {
+    for damage in [
+        "DELETE FROM docs_index_words_config",
+        "UPDATE docs_index_words_config SET v = 99",
+        "DELETE FROM docs_index_words_data",
+        "DROP TABLE docs_index_words_config",
+        "DROP TABLE docs_index_words_data; CREATE VIEW docs_index_words_data AS SELECT 10 AS id, x'00' AS block",
+    ] {
+        let (file, provider) = (File::new(), Provider::new("{}"));
+        let db = indexed_in(&file, &provider);
+        sync(&db);
+        db.execute_batch(damage).unwrap();
+        drop(db);
+        let db = file.open();
+        provider.register(&db, "c", "");
+        let e = error(&db, "SELECT * FROM docs_index('team') WHERE mode = 'words'");
+        assert!(e.contains("fts5") || e.contains("words"), "{damage}: {e}");
+        db.execute_batch("SAVEPOINT s; DROP TABLE docs_index").unwrap_or_else(|e| panic!("{damage}: {e}"));
+        assert_eq!(list(&db, "SELECT name FROM sqlite_master"), "docs", "{damage}");
+        db.execute_batch("ROLLBACK TO s; RELEASE s; INSERT INTO docs_index(docs_index) VALUES ('rebuild')")
+            .unwrap();
+        assert_eq!(sync(&db).all(), [0, 3, 0, 0, 0], "{damage}");
+        assert_eq!(matches(&db, "team"), "1", "{damage}");
+        check(&db);
+    }
+}
+
+#[test]
+fn a_view_in_place_of_a_table_goes_with_the_index() {
+    let db = indexed(&Provider::new("{}"));
+    db.execute_batch(
+        "DROP TABLE docs_index_rows; CREATE VIEW docs_index_rows AS SELECT 1 AS \"row\", x'' AS hash",
+    )
+    .unwrap();
+    let e = error(&db, "SELECT rembed_sync('docs_index')");
+    assert!(e.contains("DROP TABLE 'docs_index', and make it anew"), "{e}");
+    db.execute_batch("DROP TABLE docs_index").unwrap();
+    assert_eq!(list(&db, "SELECT name FROM sqlite_master"), "docs");
 }
 
 /// A number that others do not have, of a seed.
