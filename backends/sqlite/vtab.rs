@@ -1,25 +1,25 @@
 //! SQLite's callbacks of a virtual table (<https://www.sqlite.org/vtab.html>), once for every [`Table`]. All that is unsafe
-//! about a table is here.
+//! about a table is here and below.
 
+mod instance;
 mod plan;
+mod scan;
 
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::sync::Arc;
 
+use self::instance::{Instance, attempt, fail, failure};
+use self::scan::{close, column, eof, filter, next, open, rowid};
 use super::connection::{self, Connection, Db};
-use super::ffi::{
-    self, code, sqlite3, sqlite3_context, sqlite3_index_info, sqlite3_module, sqlite3_value, sqlite3_vtab,
-    sqlite3_vtab_cursor,
-};
-use super::value::{RawValue, arguments, c_string, give, give_error};
+use super::ffi::{self, code, sqlite3, sqlite3_index_info, sqlite3_module, sqlite3_value, sqlite3_vtab};
+use super::value::{arguments, c_string};
 use crate::base::error::{Error, Result};
 use crate::base::guard::guard;
 use crate::sql::functions::Callers;
-use crate::sql::table::{Cursor, Table};
+use crate::sql::table::Table;
 use crate::sql::value::{Kind, Value};
 
-/// A value that SQLite passes. What is read of it borrows from the call, whatever the lifetime says.
-pub type Argument = RawValue<'static>;
+pub use self::instance::Argument;
 
 /// How SQLite comes by a table, and what happens to the table as a whole.
 pub trait VirtualTable: Table<Argument> {
@@ -99,27 +99,6 @@ impl<T: VirtualTable> Module<T> {
         ..ffi::EMPTY_MODULE
     };
 }
-
-/// A table as SQLite has it, which sees the first field.
-#[repr(C)]
-struct Instance<T> {
-    base: sqlite3_vtab,
-    connection: Arc<Connection>,
-    db: Db,
-    table: T,
-}
-
-/// A cursor as SQLite has it, which sees the first field.
-#[repr(C)]
-struct Scan<C> {
-    base: sqlite3_vtab_cursor,
-    cursor: C,
-    /// What xEof answers. xFilter and xNext ask the cursor: they can say why it fails, and xEof cannot.
-    done: bool,
-}
-
-// A callback borrows single fields of these two, never the whole. SQLite writes `base` meanwhile, and a cursor may run a
-// statement that calls the table again.
 
 /// Registers `T` in `db`.
 ///
@@ -284,112 +263,6 @@ unsafe extern "C" fn best_index<T: Table<Argument>>(
     }
 }
 
-/// <https://www.sqlite.org/vtab.html#the_xopen_method>
-unsafe extern "C" fn open<T: Table<Argument>>(
-    vtab: *mut sqlite3_vtab,
-    cursor: *mut *mut sqlite3_vtab_cursor,
-) -> c_int {
-    // SAFETY: SQLite passes a table of connect() and a place for the cursor, whose pVtab it sets.
-    unsafe {
-        attempt::<T>(vtab, || {
-            let base = sqlite3_vtab_cursor { pVtab: std::ptr::null_mut() };
-            let scan = Scan { base, cursor: (*vtab.cast::<Instance<T>>()).table.open(), done: true };
-            *cursor = Box::into_raw(Box::new(scan)).cast();
-            Ok(())
-        })
-    }
-}
-
-/// <https://www.sqlite.org/vtab.html#the_xclose_method>
-unsafe extern "C" fn close<T: Table<Argument>>(cursor: *mut sqlite3_vtab_cursor) -> c_int {
-    // SAFETY: `cursor` came from Box::into_raw in open(), and SQLite is done with it.
-    let scan = unsafe { Box::from_raw(cursor.cast::<Scan<T::Cursor>>()) };
-    guard(|| drop(scan)).map_or(code::ERROR, |()| code::OK)
-}
-
-/// <https://www.sqlite.org/vtab.html#the_xfilter_method>
-unsafe extern "C" fn filter<T: Table<Argument>>(
-    cursor: *mut sqlite3_vtab_cursor,
-    plan: c_int,
-    _: *const c_char,
-    argc: c_int,
-    argv: *mut *mut sqlite3_value,
-) -> c_int {
-    // SAFETY: SQLite passes a cursor of open(), and the arguments that best_index() asked for.
-    unsafe { step::<T>(cursor, |cursor| cursor.filter(plan, arguments(argc, argv))) }
-}
-
-/// <https://www.sqlite.org/vtab.html#the_xnext_method>
-unsafe extern "C" fn next<T: Table<Argument>>(cursor: *mut sqlite3_vtab_cursor) -> c_int {
-    // SAFETY: a cursor of open().
-    unsafe { step::<T>(cursor, T::Cursor::advance) }
-}
-
-/// Moves a cursor.
-unsafe fn step<T: Table<Argument>>(
-    cursor: *mut sqlite3_vtab_cursor,
-    work: impl FnOnce(&mut T::Cursor) -> Result<()>,
-) -> c_int {
-    // SAFETY: a cursor of open().
-    unsafe {
-        attempt::<T>((*cursor).pVtab, || {
-            let scan = cursor.cast::<Scan<T::Cursor>>();
-            (*scan).done = true;
-            let cursor = &mut (*scan).cursor;
-            work(cursor)?;
-            (*scan).done = cursor.is_done();
-            Ok(())
-        })
-    }
-}
-
-/// <https://www.sqlite.org/vtab.html#the_xeof_method>
-unsafe extern "C" fn eof<T: Table<Argument>>(cursor: *mut sqlite3_vtab_cursor) -> c_int {
-    // SAFETY: a cursor of open().
-    unsafe { (*cursor.cast::<Scan<T::Cursor>>()).done.into() }
-}
-
-/// <https://www.sqlite.org/vtab.html#the_xcolumn_method>
-unsafe extern "C" fn column<T: Table<Argument>>(
-    cursor: *mut sqlite3_vtab_cursor,
-    context: *mut sqlite3_context,
-    column: c_int,
-) -> c_int {
-    // SAFETY: a cursor of open(), and the context of this call.
-    unsafe {
-        // A column that an UPDATE leaves alone is not read: as shown, it may be less than what is there.
-        // Value::is_unchanged then tells the table.
-        if ffi::vtab_nochange(context) != 0 {
-            return code::OK;
-        }
-        let value = guard(|| {
-            let column = usize::try_from(column).unwrap_or(usize::MAX);
-            (*cursor.cast::<Scan<T::Cursor>>()).cursor.column(column)
-        });
-        match value.unwrap_or_else(|panic| Err(Error::Invalid(panic))) {
-            Ok(value) => give(value, context),
-            Err(Error::Interrupted) => ffi::result_error_code(context, code::INTERRUPT),
-            Err(e) => {
-                let text = e.to_string();
-                note::<T>((*cursor).pVtab, &text);
-                give_error(context, &text);
-            }
-        }
-    }
-    code::OK
-}
-
-/// <https://www.sqlite.org/vtab.html#the_xrowid_method>
-unsafe extern "C" fn rowid<T: Table<Argument>>(cursor: *mut sqlite3_vtab_cursor, rowid: *mut i64) -> c_int {
-    // SAFETY: a cursor of open(), and a place for the rowid.
-    unsafe {
-        attempt::<T>((*cursor).pVtab, || {
-            *rowid = (*cursor.cast::<Scan<T::Cursor>>()).cursor.rowid();
-            Ok(())
-        })
-    }
-}
-
 /// INSERT, UPDATE and DELETE (<https://www.sqlite.org/vtab.html#the_xupdate_method>).
 unsafe extern "C" fn update<T: Table<Argument>>(
     vtab: *mut sqlite3_vtab,
@@ -422,45 +295,4 @@ fn rowid_of<T: Table<Argument>>(value: &Argument) -> Result<i64> {
         Kind::Integer => Ok(value.int()),
         _ => Err(Error::invalid(format!("{}: a rowid must be an integer", T::NAME.to_string_lossy()))),
     }
-}
-
-/// Runs the work of a callback.
-unsafe fn attempt<T: Table<Argument>>(vtab: *mut sqlite3_vtab, work: impl FnOnce() -> Result<()>) -> c_int {
-    let (rc, text) = match guard(work) {
-        Ok(Ok(())) => return code::OK,
-        Ok(Err(e)) => failure(&e),
-        Err(panic) => (code::ERROR, Some(panic)),
-    };
-    match text {
-        // SAFETY: the same contract.
-        Some(text) => unsafe { fail::<T>(vtab, rc, &text) },
-        None => rc,
-    }
-}
-
-/// The result code of an error, and its text. An interrupt has the text that SQLite gives it.
-fn failure(e: &Error) -> (c_int, Option<String>) {
-    match e {
-        Error::Interrupted => (code::INTERRUPT, None),
-        Error::Constraint { .. } => (code::CONSTRAINT, Some(e.to_string())),
-        e => (code::ERROR, Some(e.to_string())),
-    }
-}
-
-/// Says why a callback fails: to the table, from where SQLite takes the text whole
-/// (<https://www.sqlite.org/vtab.html#virtual_table_object>), and to `rembed_last_error()`.
-unsafe fn fail<T: Table<Argument>>(vtab: *mut sqlite3_vtab, rc: c_int, text: &str) -> c_int {
-    // SAFETY: a table of connect(); zErrMsg belongs to SQLite's allocator.
-    unsafe {
-        note::<T>(vtab, text);
-        ffi::free((*vtab).zErrMsg.cast());
-        (*vtab).zErrMsg = c_string(|n| ffi::malloc64(n).cast(), text);
-    }
-    rc
-}
-
-unsafe fn note<T: Table<Argument>>(vtab: *mut sqlite3_vtab, text: &str) {
-    // SAFETY: a table of connect().
-    let connection = unsafe { &(*vtab.cast::<Instance<T>>()).connection };
-    connection.session.note_error(text);
 }
