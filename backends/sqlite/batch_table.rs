@@ -168,7 +168,8 @@ impl<F: Function> Cursor<Argument> for Scan<F> {
             whole: running::takes_every_row(self.db, F::NAME),
             seen: self.seen.clone(),
         };
-        let rows = F::rows(session, self.db, &asked, &reading)?;
+        let rows = F::rows(session, self.db, &asked, &reading);
+        let rows = rows.map_err(|e| asked.explain(session, &F::NAME.to_string_lossy(), e))?;
         let copy = |value: Option<&Argument>| value.map_or(Ok(Output::Null), Argument::to_output);
         let texts = if rows.json().is_some() { None } else { Some(texts) };
         self.arguments = [copy(Some(client))?, copy(texts)?, copy(input_type)?];

@@ -83,7 +83,8 @@ impl Failed {
         let kind = trouble.kind;
         let verdict = match kind {
             Kind::Permanent | Kind::Late | Kind::NobodyThere => Verdict::Permanent,
-            Kind::Unreachable | Kind::Broken => Verdict::Retry(None),
+            Kind::Unreachable => Verdict::Retry(None),
+            Kind::Broken => Verdict::RetryThenRefused(None),
         };
         let failure = quoted(headers, Failure { message: trouble.message, verdict });
         Failed { status: None, failure, kind: Some(kind) }
@@ -175,16 +176,16 @@ pub fn send(
             Verdict::TooLarge => return Err(GivenUp::TooLarge(give_up(message))),
             Verdict::TooMany => return Err(GivenUp::TooMany(give_up(message))),
             Verdict::Refused => return Err(GivenUp::Refused(give_up(message))),
-            Verdict::Retry(_) if attempts > request.retries => {
-                let given_up = match (failed.kind, failed.status) {
-                    (Some(Kind::Unreachable), _) => GivenUp::Unreachable,
-                    // One of the texts may be what ends the connection, or the process behind it.
-                    (Some(Kind::Broken), _) | (_, Some(500 | 502)) => GivenUp::Refused,
-                    _ => GivenUp::Failed,
-                };
-                return Err(given_up(give_up(message)));
+            Verdict::RetryThenRefused(_) if attempts > request.retries => {
+                return Err(GivenUp::Refused(give_up(message)));
             }
-            Verdict::Retry(asked) => asked,
+            Verdict::Retry(_) if attempts > request.retries => {
+                return Err(match failed.kind {
+                    Some(Kind::Unreachable) => GivenUp::Unreachable(give_up(message)),
+                    _ => GivenUp::Failed(give_up(message)),
+                });
+            }
+            Verdict::Retry(asked) | Verdict::RetryThenRefused(asked) => asked,
         };
         let wait = asked.unwrap_or_else(|| backoff(attempts));
         if wait >= deadline.saturating_duration_since(Instant::now()) {

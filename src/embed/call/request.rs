@@ -130,12 +130,13 @@ impl Call {
     }
 }
 
-/// Whether a server refuses a request since it asks for base64, which every SDK of OpenAI does.
+/// Whether a server refuses a request since it asks for base64, which every SDK of OpenAI does. The status is 200 where a
+/// gateway passes an error on.
 fn refuses_base64(given_up: &GivenUp) -> bool {
     let (GivenUp::Refused(Error::Request(e)) | GivenUp::Failed(Error::Request(e))) = given_up else {
         return false;
     };
     let message = e.message.to_ascii_lowercase();
     let names = ["encoding_format", "embedding_type", "base64"];
-    matches!(e.status, Some(400 | 422)) && names.iter().any(|name| message.contains(name))
+    matches!(e.status, Some(200 | 400 | 422)) && names.iter().any(|name| message.contains(name))
 }

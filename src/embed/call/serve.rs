@@ -12,6 +12,9 @@ use crate::embed::retry::GivenUp;
 use crate::embed::tally::Tally;
 use crate::embed::together::Places;
 
+/// A text of so many bytes fits every model: one that is too large all the same is refused for something else.
+const SHORT: usize = 256;
+
 /// Whose texts a request has.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Manner {
@@ -82,6 +85,7 @@ impl Call {
             }
             let texts: Vec<&str> = tasks.iter().map(|(_, text)| &**text).collect();
             let is_alone = tasks.len() == 1;
+            let retries = tallies.iter().fold(retries, |retries, tally| tally.retries(retries));
             let given_up = match self.request(&texts, retries, manner, interrupt) {
                 Ok(checked) => {
                     tallies.iter().for_each(|tally| tally.succeeded());
@@ -93,14 +97,18 @@ impl Call {
                 }
                 Err(given_up) => given_up,
             };
+            let refused = |e| tallies.iter().for_each(|tally| tally.refused(is_alone, e));
             let may_split = match &given_up {
-                GivenUp::TooMany(_) => {
+                GivenUp::TooMany(e) => {
                     too_many = true;
+                    refused(e);
                     true
                 }
-                GivenUp::TooLarge(_) => true,
-                GivenUp::Refused(e) if isolate => {
-                    tallies.iter().for_each(|tally| tally.refused(is_alone, e));
+                GivenUp::Refused(_) if !isolate => false,
+                // Shorter texts may still fit.
+                GivenUp::TooLarge(_) if is_alone && texts[0].len() > SHORT => true,
+                GivenUp::TooLarge(e) | GivenUp::Refused(e) => {
+                    refused(e);
                     true
                 }
                 GivenUp::Unreachable(e) => {
@@ -111,7 +119,7 @@ impl Call {
                     call_tally.failed(e);
                     false
                 }
-                GivenUp::Refused(_) | GivenUp::Failed(_) => false,
+                GivenUp::Failed(_) => false,
             };
             if is_alone || !may_split {
                 fail_all(tasks, &given_up.into_error());
