@@ -233,6 +233,16 @@ fn one_bad_text_is_alone_in_its_failure_whatever_the_failure() {
 }
 
 #[test]
+fn a_text_after_one_that_breaks_the_server_has_all_its_attempts_at_a_busy_one() {
+    let busy = json!({"text": "busy", "first": 3, "status": 503, "headers": {"retry-after-ms": "1"}});
+    let broken = json!({"text": "poison", "status": 500, "headers": {"retry-after-ms": "1"}});
+    let server = Scenario::new("busy-next", json!({"faults": [busy, broken]}));
+    let session = client(&server, "llamafile", "/embedding", json!({"retries": 3}));
+    let outcomes = each(&session, &["poison".to_owned(), "busy".to_owned(), "fine".to_owned()]);
+    assert_eq!(failed(&outcomes), [0], "{:?}", outcomes[1]);
+}
+
+#[test]
 fn the_size_that_went_is_remembered() {
     let server = Scenario::new("too-many", json!({"max_batch": 10}));
     let session = client(&server, "openai", "/v1", json!({"concurrency": 1}));

@@ -54,6 +54,15 @@ impl GivenUp {
     }
 }
 
+/// How often a request is sent again.
+#[derive(Debug, Clone, Copy)]
+pub struct Retries {
+    /// In all.
+    pub most: u32,
+    /// As long as it fails in a way that one of its texts may be to blame for.
+    pub refused: u32,
+}
+
 /// A request as it is to be sent.
 pub struct Request<'a> {
     /// Its body.
@@ -61,7 +70,7 @@ pub struct Request<'a> {
     /// The texts in it.
     pub texts: &'a [&'a str],
     /// Attempts after the first.
-    pub retries: u32,
+    pub retries: Retries,
     /// When its time is up, if that has begun already.
     pub deadline: Option<Instant>,
     /// Held while a request of the call waits for its turn at the client's pace, so that the time of the others has
@@ -176,10 +185,10 @@ pub fn send(
             Verdict::TooLarge => return Err(GivenUp::TooLarge(give_up(message))),
             Verdict::TooMany => return Err(GivenUp::TooMany(give_up(message))),
             Verdict::Refused => return Err(GivenUp::Refused(give_up(message))),
-            Verdict::RetryThenRefused(_) if attempts > request.retries => {
+            Verdict::RetryThenRefused(_) if attempts > request.retries.refused => {
                 return Err(GivenUp::Refused(give_up(message)));
             }
-            Verdict::Retry(_) if attempts > request.retries => {
+            Verdict::Retry(_) if attempts > request.retries.most => {
                 return Err(match failed.kind {
                     Some(Kind::Unreachable) => GivenUp::Unreachable(give_up(message)),
                     _ => GivenUp::Failed(give_up(message)),

@@ -87,7 +87,8 @@ impl Tally {
         self.lock().given_up.clone()
     }
 
-    /// How often a request is tried again: the user's number, or once after a text whose every attempt has failed.
+    /// How often a lone text that is refused is tried again: as often as `most`, or once after a text whose every attempt
+    /// was refused.
     pub fn retries(&self, most: u32) -> u32 {
         match self.lock().tired {
             true => most.min(1),

@@ -11,7 +11,7 @@ use crate::base::error::Error;
 use crate::base::interrupt::Interrupt;
 use crate::base::vector::normalize;
 use crate::embed::check::{Checked, check};
-use crate::embed::retry::{self, GivenUp, Request};
+use crate::embed::retry::{self, GivenUp, Request, Retries};
 use crate::local::{Loaded, Shape, Trouble};
 use crate::provider::{Ask, Reply};
 
@@ -20,7 +20,7 @@ impl Call {
     pub(super) fn request(
         &self,
         texts: &[&str],
-        retries: u32,
+        retries: Retries,
         manner: Manner,
         interrupt: &Arc<dyn Interrupt>,
     ) -> Result<Checked, GivenUp> {
@@ -63,7 +63,7 @@ impl Call {
     fn send(
         &self,
         texts: &[Cow<'_, str>],
-        retries: u32,
+        retries: Retries,
         deadline: Option<Instant>,
         interrupt: &Arc<dyn Interrupt>,
     ) -> Result<Reply, GivenUp> {
@@ -84,7 +84,7 @@ impl Call {
         &self,
         numbers: bool,
         texts: &[&str],
-        retries: u32,
+        retries: Retries,
         deadline: Option<Instant>,
         interrupt: &Arc<dyn Interrupt>,
     ) -> Result<Reply, GivenUp> {

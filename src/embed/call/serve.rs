@@ -8,7 +8,7 @@ use super::{Call, Task};
 use crate::base::error::Error;
 use crate::base::interrupt::Interrupt;
 use crate::embed::check::Checked;
-use crate::embed::retry::GivenUp;
+use crate::embed::retry::{GivenUp, Retries};
 use crate::embed::tally::Tally;
 use crate::embed::together::Places;
 
@@ -85,8 +85,11 @@ impl Call {
             }
             let texts: Vec<&str> = tasks.iter().map(|(_, text)| &**text).collect();
             let is_alone = tasks.len() == 1;
-            let retries = tallies.iter().fold(retries, |retries, tally| tally.retries(retries));
-            let given_up = match self.request(&texts, retries, manner, interrupt) {
+            let refused = match is_alone {
+                true => tallies.iter().fold(retries, |retries, tally| tally.retries(retries)),
+                false => retries,
+            };
+            let given_up = match self.request(&texts, Retries { most: retries, refused }, manner, interrupt) {
                 Ok(checked) => {
                     tallies.iter().for_each(|tally| tally.succeeded());
                     if std::mem::take(&mut too_many) {
