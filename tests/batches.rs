@@ -63,7 +63,7 @@ fn wide_vectors_travel_in_smaller_requests_once_the_width_is_known() {
     let vectors = embed(&session, &texts).unwrap();
     assert_eq!(sizes(&server), [70]);
     assert_eq!(embed(&session, &texts).unwrap(), vectors);
-    assert_eq!(sizes(&server), [70, 64, 6]);
+    assert_eq!(sizes(&server), [70, 32, 32, 6]);
 }
 
 /// A path of a format's, with a name for each that stands in braces.
