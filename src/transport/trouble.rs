@@ -139,3 +139,49 @@ fn tls_hint(text: &str) -> Option<&'static str> {
         .any(|start| text.starts_with(start))
         .then_some("")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::time::Duration;
+
+    use super::*;
+
+    fn trouble_at(url: &str, error: io::Error) -> Trouble {
+        let endpoint = url.parse().unwrap();
+        let second = Duration::from_secs(1);
+        let target = Target { endpoint: &endpoint, timeout: second, connect_timeout: second };
+        trouble(&target, ureq::Error::Io(error))
+    }
+
+    #[test]
+    fn a_certificate_that_is_refused_says_what_to_do() {
+        for (why, hint) in [
+            ("UnknownIssuer", "SSL_CERT_FILE"),
+            ("BadSignature", "SSL_CERT_FILE"),
+            ("Expired", "new certificate"),
+            ("certificate expired: verification time 2 (UNIX)", "new certificate"),
+            ("certificate not valid for name \"h\"", "the host in 'url'"),
+        ] {
+            let text = format!("invalid peer certificate: {why}");
+            let trouble = trouble_at("https://127.0.0.1/", io::Error::other(text));
+            assert!(trouble.message.contains(hint), "{why}: {}", trouble.message);
+            assert_eq!(trouble.kind, Kind::Permanent, "{why}");
+        }
+    }
+
+    #[test]
+    fn a_connection_that_is_closed_may_be_one_to_a_port_of_tls() {
+        let closed = || io::Error::from(io::ErrorKind::UnexpectedEof);
+        assert!(trouble_at("http://127.0.0.1/", closed()).message.contains("starts with https://"));
+        assert!(!trouble_at("https://127.0.0.1/", closed()).message.contains("https://"));
+        assert_eq!(trouble_at("http://127.0.0.1/", closed()).kind, Kind::Broken);
+    }
+
+    #[test]
+    fn no_way_to_a_host_is_no_texts_fault() {
+        for kind in [io::ErrorKind::HostUnreachable, io::ErrorKind::NetworkUnreachable] {
+            assert_eq!(trouble_at("http://127.0.0.1/", kind.into()).kind, Kind::Unreachable);
+        }
+    }
+}
