@@ -151,14 +151,23 @@ fn nobody() -> String {
 
 #[test]
 fn a_dead_server_is_not_paid_for_row_by_row() {
-    for (format, retries) in [("openai", 1), ("llamafile", 1)] {
+    // No name has a part of 64 letters: nobody is asked for it.
+    let unknown = || format!("http://{}", "a".repeat(64));
+    for (format, retries, url, why) in [
+        ("openai", 1, nobody(), "connection refused"),
+        ("llamafile", 1, nobody(), "connection refused"),
+        ("openai", 1, unknown(), "was not found"),
+        ("llamafile", 1, unknown(), "was not found"),
+    ] {
         let session = Session::new("test", Arc::new(Uninterrupted), None);
-        let options =
-            json!({"format": format, "model": "m", "url": nobody(), "cache": "off", "retries": retries});
+        let options = json!({"format": format, "model": "m", "url": url, "cache": "off", "retries": retries});
         session.register("c", options.as_object().unwrap().clone()).unwrap();
         let start = Instant::now();
         let outcomes = each(&session, &texts(800));
-        assert_eq!(failed(&outcomes).len(), 800);
+        assert!(
+            outcomes.iter().all(|o| o.as_ref().unwrap_err().to_string().contains(why)),
+            "{format}: {why}"
+        );
         assert!(start.elapsed() < Duration::from_secs(5), "{format}: {:?}", start.elapsed());
         let stats: Value = serde_json::from_str(&session.stats().unwrap()).unwrap();
         assert!(stats["c"]["requests"].as_u64().unwrap() <= 40, "{format}: {stats}");
@@ -173,6 +182,9 @@ fn the_same_answer_to_everything_is_not_paid_for_row_by_row() {
         ("wrong-key", "llamafile", "/embedding", 401, "bad key", 16),
         ("refused-lone", "llamafile", "/embedding", 400, "no such model", 60),
         ("broken", "openai", "/v1", 500, "out of memory", 70),
+        ("broken-lone", "llamafile", "/embedding", 500, "out of memory", 60),
+        ("wrong-option", "openai", "/v1", 400, "dimensions must be <= 1024", 60),
+        ("refused-413", "openai", "/v1", 413, "no", 60),
     ] {
         let body = json!({"error": {"message": message}});
         let fault = json!({"status": status, "body": body, "headers": {"retry-after-ms": "1"}});
@@ -195,6 +207,7 @@ fn one_bad_text_is_alone_in_its_failure_whatever_the_failure() {
         (says(403, "Request blocked by the content filter"), "content filter"),
         (says(424, "the batch could not be computed"), "could not be computed"),
         (says(422, "bad text"), "bad text"),
+        (json!({"status": 200, "body": {"error": {"message": "no luck", "code": 502}}}), "no luck"),
         (json!({"nan": true}), "not finite"),
         (json!({"zero": true}), "all zeros"),
         (json!({"null": true}), "not finite"),
@@ -220,6 +233,16 @@ fn one_bad_text_is_alone_in_its_failure_whatever_the_failure() {
 }
 
 #[test]
+fn a_text_after_one_that_breaks_the_server_has_all_its_attempts_at_a_busy_one() {
+    let busy = json!({"text": "busy", "first": 3, "status": 503, "headers": {"retry-after-ms": "1"}});
+    let broken = json!({"text": "poison", "status": 500, "headers": {"retry-after-ms": "1"}});
+    let server = Scenario::new("busy-next", json!({"faults": [busy, broken]}));
+    let session = client(&server, "llamafile", "/embedding", json!({"retries": 3}));
+    let outcomes = each(&session, &["poison".to_owned(), "busy".to_owned(), "fine".to_owned()]);
+    assert_eq!(failed(&outcomes), [0], "{:?}", outcomes[1]);
+}
+
+#[test]
 fn the_size_that_went_is_remembered() {
     let server = Scenario::new("too-many", json!({"max_batch": 10}));
     let session = client(&server, "openai", "/v1", json!({"concurrency": 1}));
@@ -242,27 +265,34 @@ fn the_size_that_went_is_remembered() {
 
 #[test]
 fn a_server_that_refuses_base64_is_asked_for_numbers_from_then_on() {
-    let log: Arc<std::sync::Mutex<Vec<bool>>> = Arc::default();
-    let seen = log.clone();
-    let url = serve(move |body| {
-        let body: Value = serde_json::from_slice(body).unwrap();
-        let asks = body.get("encoding_format").is_some();
-        seen.lock().unwrap().push(asks);
-        match asks {
-            true => reply(
-                400,
-                r#"{"error":{"message":"litellm.UnsupportedParamsError: encoding_format is not supported"}}"#,
-            ),
-            false => reply(200, r#"{"data":[{"embedding":[1,2],"index":0}]}"#),
+    for (status, refusal) in [
+        (400, r#"{"error":{"message":"litellm.UnsupportedParamsError: encoding_format is not supported"}}"#),
+        (400, r#"{"error":{"message":"invalid","param":"encoding_format"}}"#),
+        (
+            422,
+            r#"{"detail":[{"type":"extra_forbidden","loc":["body","encoding_format"],"msg":"Extra inputs are not permitted"}]}"#,
+        ),
+        (200, r#"{"error":{"message":"encoding_format is not supported","code":400}}"#),
+    ] {
+        let log: Arc<std::sync::Mutex<Vec<bool>>> = Arc::default();
+        let seen = log.clone();
+        let url = serve(move |body| {
+            let body: Value = serde_json::from_slice(body).unwrap();
+            let asks = body.get("encoding_format").is_some();
+            seen.lock().unwrap().push(asks);
+            match asks {
+                true => reply(status, refusal),
+                false => reply(200, r#"{"data":[{"embedding":[1,2],"index":0}]}"#),
+            }
+        });
+        let session = Session::new("test", Arc::new(Uninterrupted), None);
+        let options = json!({"format": "openai", "model": "m", "url": url});
+        session.register("c", options.as_object().unwrap().clone()).unwrap();
+        for text in ["a", "b", "c"] {
+            assert_eq!(&*session.embed_one("c", text, None).unwrap(), [1.0, 2.0]);
         }
-    });
-    let session = Session::new("test", Arc::new(Uninterrupted), None);
-    let options = json!({"format": "openai", "model": "m", "url": url});
-    session.register("c", options.as_object().unwrap().clone()).unwrap();
-    for text in ["a", "b", "c"] {
-        assert_eq!(&*session.embed_one("c", text, None).unwrap(), [1.0, 2.0]);
+        assert_eq!(*log.lock().unwrap(), [true, false, false, false], "{refusal}");
     }
-    assert_eq!(*log.lock().unwrap(), [true, false, false, false]);
 }
 
 #[test]

@@ -70,7 +70,8 @@ impl Cursor<RawValue> for Scan {
         };
         let asked = Arguments::read(&SESSION, client, texts, "the second argument", input_type)?;
         let reading = Reading { isolate: true, whole: false, seen: self.seen.clone() };
-        self.rows = Some(Rows::of_json(&SESSION, &asked, &reading)?);
+        let rows = Rows::of_json(&SESSION, &asked, &reading);
+        self.rows = Some(rows.map_err(|e| asked.explain(&SESSION, "rembed_batch", e))?);
         Ok(())
     }
 

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::ffi::CStr;
 use std::marker::PhantomData;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::connection::{Connection, Db};
 use super::running;
@@ -83,12 +83,22 @@ impl Function for OfSelect {
 pub struct Batch<F> {
     connection: Arc<Connection>,
     db: Db,
+    last: Mutex<Last>,
     function: PhantomData<F>,
+}
+
+/// The last scan that was opened.
+#[derive(Default)]
+struct Last {
+    /// The statements that were under way then.
+    statements: Vec<usize>,
+    /// What they had asked for, while a scan of theirs is open.
+    seen: Weak<Seen>,
 }
 
 impl<F: Function> VirtualTable for Batch<F> {
     fn connect(connection: &Arc<Connection>, db: Db, _: &[&CStr]) -> Result<Batch<F>> {
-        Ok(Batch { connection: connection.clone(), db, function: PhantomData })
+        Ok(Batch { connection: connection.clone(), db, last: Mutex::default(), function: PhantomData })
     }
 }
 
@@ -126,13 +136,18 @@ impl<F: Function> Table<Argument> for Batch<F> {
     }
 
     fn open(&self) -> Scan<F> {
+        // Up to some version SQLite opens a scan anew, and then closes the one before, each time it runs a correlated subquery.
+        let statements = running::statements(self.db);
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let seen = last.seen.upgrade().filter(|_| last.statements == statements).unwrap_or_default();
+        *last = Last { statements, seen: Arc::downgrade(&seen) };
         Scan {
             connection: self.connection.clone(),
             db: self.db,
             rows: None,
             rowid: 1,
             arguments: NO_ARGUMENTS,
-            seen: Arc::default(),
+            seen,
             function: PhantomData,
         }
     }
@@ -168,7 +183,8 @@ impl<F: Function> Cursor<Argument> for Scan<F> {
             whole: running::takes_every_row(self.db, F::NAME),
             seen: self.seen.clone(),
         };
-        let rows = F::rows(session, self.db, &asked, &reading)?;
+        let rows = F::rows(session, self.db, &asked, &reading);
+        let rows = rows.map_err(|e| asked.explain(session, &F::NAME.to_string_lossy(), e))?;
         let copy = |value: Option<&Argument>| value.map_or(Ok(Output::Null), Argument::to_output);
         let texts = if rows.json().is_some() { None } else { Some(texts) };
         self.arguments = [copy(Some(client))?, copy(texts)?, copy(input_type)?];

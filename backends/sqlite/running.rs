@@ -25,6 +25,12 @@ unsafe fn all(db: *mut sqlite3) -> Vec<(*mut sqlite3_stmt, bool)> {
     }
 }
 
+/// Which they are.
+pub fn statements(db: Db) -> Vec<usize> {
+    // SAFETY: the connection is open.
+    unsafe { all(db.as_ptr()) }.into_iter().map(|(stmt, _)| stmt as usize).collect()
+}
+
 /// Those that write.
 ///
 /// # Safety

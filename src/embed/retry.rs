@@ -71,6 +71,15 @@ impl GivenUp {
     }
 }
 
+/// How often a request is sent again.
+#[derive(Debug, Clone, Copy)]
+pub struct Retries {
+    /// In all.
+    pub most: u32,
+    /// As long as it fails in a way that one of its texts may be to blame for.
+    pub refused: u32,
+}
+
 /// A request as it is to be sent.
 pub struct Request<'a> {
     /// Its body.
@@ -78,7 +87,7 @@ pub struct Request<'a> {
     /// The texts in it.
     pub texts: &'a [&'a str],
     /// Attempts after the first.
-    pub retries: u32,
+    pub retries: Retries,
     /// Whether its failure is counted as an error of the client.
     pub counts: bool,
     /// When its time is up, if that has begun already.
@@ -102,7 +111,8 @@ impl Failed {
         let kind = trouble.kind;
         let verdict = match kind {
             Kind::Permanent | Kind::Late | Kind::NobodyThere => Verdict::Permanent,
-            Kind::Unreachable | Kind::Broken => Verdict::Retry(None),
+            Kind::Unreachable => Verdict::Retry(None),
+            Kind::Broken => Verdict::RetryThenRefused(None),
         };
         let failure = quoted(headers, Failure { message: trouble.message, verdict });
         Failed { status: None, failure, kind: Some(kind) }
@@ -194,16 +204,16 @@ pub fn send(
             Verdict::TooLarge => return Err(GivenUp::TooLarge(give_up(message))),
             Verdict::TooMany => return Err(GivenUp::TooMany(give_up(message))),
             Verdict::Refused => return Err(GivenUp::Refused(give_up(message))),
-            Verdict::Retry(_) if attempts > request.retries => {
-                let given_up = match (failed.kind, failed.status) {
-                    (Some(Kind::Unreachable), _) => GivenUp::Unreachable,
-                    // One of the texts may be what ends the connection or the reply, or the process behind them.
-                    (Some(Kind::Broken), _) | (_, Some(200..=299 | 500 | 502)) => GivenUp::Refused,
-                    _ => GivenUp::Failed,
-                };
-                return Err(given_up(give_up(message)));
+            Verdict::RetryThenRefused(_) if attempts > request.retries.refused => {
+                return Err(GivenUp::Refused(give_up(message)));
             }
-            Verdict::Retry(asked) => asked,
+            Verdict::Retry(_) if attempts > request.retries.most => {
+                return Err(match failed.kind {
+                    Some(Kind::Unreachable) => GivenUp::Unreachable(give_up(message)),
+                    _ => GivenUp::Failed(give_up(message)),
+                });
+            }
+            Verdict::Retry(asked) | Verdict::RetryThenRefused(asked) => asked,
         };
         let wait = asked.unwrap_or_else(|| backoff(attempts));
         if wait >= deadline.saturating_duration_since(Instant::now()) {

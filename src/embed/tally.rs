@@ -23,6 +23,8 @@ pub struct Tally {
 #[derive(Debug, Default)]
 struct State {
     served: bool,
+    /// A text alone was refused after several attempts, with no success since.
+    tired: bool,
     refusals: usize,
     /// The last answer, and how often in a row it came: to single texts, and to requests that failed for good.
     alone: (Option<Error>, usize),
@@ -50,14 +52,16 @@ impl Tally {
     pub fn succeeded(&self) {
         let mut state = self.lock();
         state.served = true;
+        state.tired = false;
         state.failures = (None, 0);
     }
 
-    /// A request was refused for what it holds.
+    /// A request was refused for what it holds, or for its size.
     pub fn refused(&self, is_alone: bool, error: &Error) {
         let mut state = self.lock();
         state.refusals += 1;
         if is_alone {
+            state.tired |= matches!(error, Error::Request(e) if e.attempts > 1);
             let same = count(&mut state.alone, error);
             if !state.served && state.refusals >= self.refusals && same >= REFUSALS_ALONE {
                 state.given_up = Some(error.clone());
@@ -81,6 +85,15 @@ impl Tally {
     /// The answer that every other text gets, if there is one.
     pub fn given_up(&self) -> Option<Error> {
         self.lock().given_up.clone()
+    }
+
+    /// How often a lone text that is refused is tried again: as often as `most`, or once after a text whose every attempt
+    /// was refused.
+    pub fn retries(&self, most: u32) -> u32 {
+        match self.lock().tired {
+            true => most.min(1),
+            false => most,
+        }
     }
 
     /// Whether single texts are to be tried next: all larger parts were refused.

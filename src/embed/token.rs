@@ -98,7 +98,7 @@ fn fetch(
         let failure = client.provider().failure(&reply);
         // It is about the key: fewer texts do not help.
         let verdict = match failure.verdict {
-            Verdict::Retry(wait) => Verdict::Retry(wait),
+            Verdict::Retry(wait) | Verdict::RetryThenRefused(wait) => Verdict::Retry(wait),
             _ => Verdict::Permanent,
         };
         let message = match status {

@@ -52,6 +52,8 @@ pub enum Verdict {
     Permanent,
     /// Send it again, after this time where the provider named one.
     Retry(Option<Duration>),
+    /// The same. If it fails each time, one of the texts may be what ends the server's work.
+    RetryThenRefused(Option<Duration>),
     /// Send it in smaller parts; permanent for a lone text.
     TooLarge,
     /// The same, for the number of its texts: later requests need not try as many.
@@ -60,7 +62,8 @@ pub enum Verdict {
     Refused,
 }
 
-/// What providers say of a request that is too large, in lower case, in the message or in its codes.
+/// What providers say of a request that is too large, in lower case, in the message or in its codes. (From the eleventh on
+/// llama-server twice, Gemini, Databricks, TEI, NVIDIA, Voyage, OpenAI, Vertex AI.)
 const TOO_LARGE: &[&str] = &[
     "too large",
     "too many tokens",
@@ -71,9 +74,19 @@ const TOO_LARGE: &[&str] = &[
     "max_tokens_per_request",
     "maximum length",
     "too_large",
+    "available context size",
+    "exceed_context_size",
+    "payload size exceeds",
+    "request size cannot exceed",
+    "must have less than",
+    "allowed token size",
+    "max allowed tokens",
+    "tokens per request",
+    "input token count",
 ];
 
-/// What they say where there are too many texts in it. (DashScope, Zhipu, TEI, Cohere, Gemini, pydantic, in this order.)
+/// What they say where there are too many texts in it. (DashScope, Zhipu, TEI, Cohere, Gemini, pydantic, in this order;
+/// the last are Bedrock, Vertex AI, Cohere, others, pydantic without its code.)
 const TOO_MANY: &[&str] = &[
     "should not be larger than",
     "maximum length of",
@@ -86,6 +99,11 @@ const TOO_MANY: &[&str] = &[
     "at most 100 requests",
     "too_long",
     "batch size",
+    "maximum item count",
+    "instance(s) is allowed",
+    "number of texts",
+    "number of inputs",
+    "should have at most",
 ];
 
 /// What they say where one text is to blame, with a status that would say otherwise. (Ollama, in this order.)
@@ -116,6 +134,8 @@ pub(super) fn classify(reply: &HttpReply<'_>) -> Failure {
     };
     let verdict = match (reply.status, too_large) {
         (413, _) => too_large.unwrap_or(Verdict::TooLarge),
+        // OpenAI's limit of tokens a minute, which such a request would break at any time.
+        (429, _) if lower.contains("request too large") => Verdict::TooLarge,
         // Ollama and llama.cpp answer 500 to a text that never fits.
         (400 | 422 | 500, Some(verdict)) => verdict,
         (400, None) if says(WANTS_TLS) => Verdict::Permanent,
@@ -130,6 +150,7 @@ pub(super) fn classify(reply: &HttpReply<'_>) -> Failure {
                 403 if !says(WHO) => Verdict::Refused,
                 400 | 422 | 424 => Verdict::Refused,
                 501 | 505 => Verdict::Permanent,
+                500 | 502 => Verdict::RetryThenRefused(asked),
                 408 | 409 | 425 | 429 | 500..=599 => Verdict::Retry(asked),
                 _ => Verdict::Permanent,
             },
@@ -221,6 +242,12 @@ mod tests {
             (r#"{"message":{"detail":"d"}}"#, r#"{"detail":"d"}"#),
             (r#"{"detail":"e"}"#, "e"),
             (r#"{"detail":[{"loc":[],"msg":"f","type":"t"},{"msg":"g"}]}"#, "f; g"),
+            (
+                r#"{"detail":[{"loc":["body","encoding_format",0],"msg":"not permitted"}]}"#,
+                "not permitted (encoding_format)",
+            ),
+            (r#"{"error":{"param":"dimensions","message":"invalid"}}"#, "invalid (dimensions)"),
+            (r#"{"error":{"message":"dimensions: invalid","param":"dimensions"}}"#, "dimensions: invalid"),
             (r#"{"success":false,"errors":[{"code":7009,"message":"h"}]}"#, "h"),
             (r#"[{"error":{"message":"i"}}]"#, "i"),
             ("plain\n text", "plain text"),
@@ -244,8 +271,11 @@ mod tests {
         for status in [401, 402, 404, 405, 498, 501, 505, 301, 307] {
             assert_eq!(of(status, "no").verdict, Verdict::Permanent, "{status}");
         }
-        for status in [408, 409, 425, 429, 500, 502, 503, 504, 507, 520, 521, 522, 523, 524, 529, 599] {
+        for status in [408, 409, 425, 429, 503, 504, 507, 520, 521, 522, 523, 524, 529, 599] {
             assert_eq!(of(status, "no").verdict, Verdict::Retry(None), "{status}");
+        }
+        for status in [500, 502] {
+            assert_eq!(of(status, "no").verdict, Verdict::RetryThenRefused(None), "{status}");
         }
         for (status, body) in [
             (413, ""),
@@ -255,6 +285,16 @@ mod tests {
             (500, "the input length exceeds the context length"),
             (400, "This model's maximum context length is 8192 tokens"),
             (500, "input (3002 tokens) is too large to process"),
+            (400, "the request exceeds the available context size, try increasing it"),
+            (400, r#"{"error":{"message":"no","type":"exceed_context_size_error"}}"#),
+            (400, "Request payload size exceeds the limit: 36000 bytes."),
+            (400, "Request size cannot exceed 16777216 bytes"),
+            (422, "`inputs` must have less than 512 tokens. Given: 600"),
+            (400, "Input length 600 exceeds maximum allowed token size 512"),
+            (400, "The max allowed tokens per submitted batch is 120000. Your batch has 150000 tokens"),
+            (400, "Requested 300001 tokens, max 300000 tokens per request"),
+            (400, "the input token count is 20001 but the model supports up to 20000"),
+            (429, "Request too large for m on tokens per min (TPM): Limit 1000, Requested 5000."),
         ] {
             assert_eq!(of(status, body).verdict, Verdict::TooLarge, "{status} {body}");
         }
@@ -266,6 +306,11 @@ mod tests {
             (422, r#"{"detail":[{"type":"too_long","msg":"List should have at most 32 items"}]}"#),
             (413, "batch size limit exceeded"),
             (400, "n must be <= 100"),
+            (400, "#/texts: expected maximum item count: 96, found: 100, please reformat your input"),
+            (400, "250 instance(s) is allowed per prediction. Actual: 251"),
+            (400, "invalid request: total number of texts must be at most 96"),
+            (400, "The number of inputs must not exceed 4"),
+            (422, "List should have at most 32 items after validation, not 40"),
         ] {
             assert_eq!(of(status, body).verdict, Verdict::TooMany, "{status} {body}");
         }

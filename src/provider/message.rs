@@ -101,8 +101,13 @@ impl Fields {
     }
 
     fn error(&mut self, reader: &mut Reader<'_>) -> Result<(), Error> {
+        let mut param = None;
         reader.object(|reader, key| match key {
             "message" => self.set(Rank::ErrorMessage, text(reader)?),
+            "param" => {
+                param = text(reader)?;
+                Ok(())
+            }
             "type" | "code" | "status" => self.code(reader),
             "details" if reader.peek() == b'[' => reader.array(|reader| match reader.peek() {
                 b'{' => reader.object(|reader, key| match key {
@@ -115,7 +120,13 @@ impl Fields {
                 _ => reader.skip(),
             }),
             _ => reader.skip(),
-        })
+        })?;
+        if let (Some(message), Some(param)) = (&mut self.by_rank[Rank::ErrorMessage as usize], param) {
+            if !param.is_empty() && !message.contains(&param) {
+                message.extend([" (", &param, ")"]);
+            }
+        }
+        Ok(())
     }
 
     /// A word, or a number that may be a status.
@@ -144,11 +155,14 @@ impl Fields {
     fn listed(&mut self, reader: &mut Reader<'_>) -> Result<String, Error> {
         let mut all = String::new();
         reader.array(|reader| {
-            let mut one = None;
+            let (mut one, mut place) = (None, None);
             match reader.peek() {
-                b'{' => reader.object(|reader, key| match key {
-                    "msg" => text(reader).map(|text| one = text),
-                    "type" => self.code(reader),
+                b'{' => reader.object(|reader, key| match (key, reader.peek()) {
+                    ("loc", b'[') => {
+                        reader.array(|reader| text(reader).map(|text| place = text.or(place.take())))
+                    }
+                    ("msg", _) => text(reader).map(|text| one = text),
+                    ("type", _) => self.code(reader),
                     _ => reader.skip(),
                 })?,
                 _ => one = text(reader)?,
@@ -156,6 +170,10 @@ impl Fields {
             if let Some(one) = one {
                 let separator = if all.is_empty() { "" } else { "; " };
                 all.extend([separator, &one]);
+                // What is wrong is told by the place alone: "Extra inputs are not permitted".
+                if let Some(place) = place.filter(|place| !one.contains(place.as_str())) {
+                    all.extend([" (", &place, ")"]);
+                }
             }
             Ok(())
         })?;

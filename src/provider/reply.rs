@@ -113,7 +113,7 @@ fn read_by(
                 Kind::Shape | Kind::TooLarge => "holds no usable embeddings".into(),
             };
             let verdict = match e.kind {
-                Kind::CutOff => Verdict::Retry(None),
+                Kind::CutOff => Verdict::RetryThenRefused(None),
                 Kind::TooLarge => Verdict::TooLarge,
                 // One of the texts may be to blame.
                 Kind::Syntax | Kind::Shape => Verdict::Refused,

@@ -125,28 +125,21 @@ fn rembed<V: Value>(session: &Session, args: &[V]) -> Result<Output, Error> {
     match &asked.input {
         Some(text) => {
             let vector = session.embed_one_as(&asked.client, text, asked.input_type());
-            let (vector, encoding) = vector.map_err(|e| with_hint(session, text, e))?;
+            let (vector, encoding) = vector.map_err(|e| asked.explain(session, "rembed", e))?;
             Ok(Output::Vector(vector, encoding))
         }
         None => Ok(Output::Null),
     }
 }
 
-/// The arguments are easily swapped: says so, where the text is the name of a client.
-fn with_hint(session: &Session, text: &str, error: Error) -> Error {
-    let is_swapped = || session.row_named(text).is_ok_and(|row| row.is_some());
-    match error {
-        Error::NotRegistered { .. } if is_swapped() => {
-            Error::invalid(format!("{error} (the client comes first: rembed('{text}', …))"))
-        }
-        error => error,
-    }
-}
-
 fn rembed_prefetch<V: Value>(session: &Session, args: &[V]) -> Result<Output, Error> {
     let asked = Arguments::read(session, &args[0], &args[1], "the list of texts", args.get(2))?;
     match &asked.input {
-        Some(json) => Ok(Output::Int(session.prefetch(&asked.client, json, asked.input_type())? as i64)),
+        Some(json) => {
+            let ready = session.prefetch(&asked.client, json, asked.input_type());
+            let ready = ready.map_err(|e| asked.explain(session, "rembed_prefetch", e))?;
+            Ok(Output::Int(ready as i64))
+        }
         None => Ok(Output::Null),
     }
 }
@@ -154,7 +147,8 @@ fn rembed_prefetch<V: Value>(session: &Session, args: &[V]) -> Result<Output, Er
 fn rembed_tokens<V: Value>(session: &Session, args: &[V]) -> Result<Output, Error> {
     let asked = Arguments::read(session, &args[0], &args[1], "text", None)?;
     // An unknown client is an error with NULL too, as it is for rembed().
-    let call = session.call(&asked.client, None)?;
+    let call = session.call(&asked.client, None);
+    let call = call.map_err(|e| asked.explain(session, "rembed_tokens", e))?;
     let count = asked.input.map(|text| call.count_tokens(&text)).transpose()?;
     Ok(count.map_or(Output::Null, |count| Output::Int(count as i64)))
 }
@@ -276,6 +270,19 @@ impl<'a> Arguments<'a> {
         };
         let input = input.text(what).map_err(bad_input)?;
         Ok(Arguments { client, input, input_type })
+    }
+
+    /// The error of a call of `function` with these arguments. They are easily swapped: says so, where the input is the name
+    /// of a client.
+    pub fn explain(&self, session: &Session, function: &str, error: Error) -> Error {
+        let is_client = |name: &str| session.row_named(name).is_ok_and(|row| row.is_some());
+        match &self.input {
+            Some(input) if !is_client(&self.client) && is_client(input) => {
+                let unknown = session.client(&self.client).err().unwrap_or(error);
+                Error::invalid(format!("{unknown} (the client comes first: {function}('{input}', …))"))
+            }
+            _ => error,
+        }
     }
 
     /// The input type, where one is given.

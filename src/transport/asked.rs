@@ -2,8 +2,8 @@
 //!
 //! `retry-after-ms` and `Retry-After` say it outright. Of the headers that tell when a limit starts anew, those count
 //! whose limit is used up: `x-ratelimit-reset-requests` and `-tokens` (OpenAI, Groq: `6m0s`, `20ms`),
-//! `x-ratelimit-reset` (seconds, or the time of day in seconds since 1970) and `RateLimit-Reset` (seconds; the draft
-//! draft-ietf-httpapi-ratelimit-headers).
+//! `x-ratelimit-reset` (seconds, or the time of day in seconds or milliseconds since 1970) and `RateLimit-Reset` (seconds; the
+//! draft draft-ietf-httpapi-ratelimit-headers, of which later versions write `RateLimit: "name";r=0;t=20`).
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -37,7 +37,22 @@ pub fn wait_asked(status: u16, headers: &HeaderMap) -> Option<Duration> {
         let used_up = text(left).is_none_or(|left| left.parse::<f64>().is_ok_and(|left| left <= 0.0));
         used_up.then(|| text(reset).and_then(reset_in)).flatten()
     });
-    resets.max()
+    let listed = (status == 429).then(|| text("ratelimit").and_then(reset_listed)).flatten();
+    resets.chain(listed).max()
+}
+
+/// When the limits that are used up start anew, by `limit=9, remaining=0, reset=20` or `"name";r=0;t=20, …`.
+fn reset_listed(text: &str) -> Option<Duration> {
+    let of = |item: &str, names: [&str; 2]| {
+        let mut parts = item.split([';', ',']).filter_map(|part| part.trim().split_once('='));
+        parts.find(|(name, _)| names.contains(name)).and_then(|(_, value)| value.parse::<f64>().ok())
+    };
+    let items = if text.contains(';') { text.split(',') } else { text.split('\0') };
+    let used_up = items.filter(|item| of(item, ["r", "remaining"]).is_none_or(|left| left <= 0.0));
+    used_up
+        .filter_map(|item| Duration::try_from_secs_f64(of(item, ["t", "reset"])?).ok())
+        .filter(|wait| !wait.is_zero())
+        .max()
 }
 
 /// The time from now to `at`.
@@ -51,6 +66,8 @@ fn reset_in(text: &str) -> Option<Duration> {
         let seconds = Duration::try_from_secs_f64(seconds).ok()?;
         // Nobody has a limit of thirty years.
         return match seconds.as_secs() >= 1_000_000_000 {
+            // OpenRouter counts milliseconds.
+            true if seconds.as_secs() >= 1_000_000_000_000 => until(UNIX_EPOCH.checked_add(seconds / 1000)?),
             true => until(UNIX_EPOCH.checked_add(seconds)?),
             false => Some(seconds).filter(|wait| !wait.is_zero()),
         };
@@ -104,6 +121,11 @@ mod tests {
             (&[("x-ratelimit-reset-requests", "120ms"), ("x-ratelimit-reset-tokens", "9s")], Some(9.0)),
             (&[("ratelimit-reset", "12"), ("ratelimit-remaining", "0")], Some(12.0)),
             (&[("x-ratelimit-reset", epoch.as_str())], Some(40.0)),
+            (&[("x-ratelimit-reset", &format!("{epoch}000"))], Some(40.0)),
+            (&[("ratelimit", "limit=100, remaining=0, reset=20")], Some(20.0)),
+            (&[("ratelimit", "\"a\";r=0;t=20, \"b\";r=5;t=90")], Some(20.0)),
+            (&[("ratelimit", "\"a\";r=7;t=20")], None),
+            (&[("ratelimit", "\"a\"")], None),
             (&[("x-ratelimit-reset", "1")], Some(1.0)),
             (&[("x-ratelimit-reset", "soon")], None),
             (&[("retry-after", "3"), ("x-ratelimit-reset", "50")], Some(3.0)),

@@ -1,5 +1,6 @@
 //! Opening a connection: the look-up of a name and the connecting itself, both of which can be left behind.
 
+use std::io;
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::sync::mpsc;
 use std::time::Instant;
@@ -36,7 +37,14 @@ pub(super) fn connect(
 
 /// The addresses of `host`.
 pub(super) fn lookup(host: String, port: u16, timeout: NextTimeout) -> Result<Vec<SocketAddr>, Error> {
-    left_behind(timeout, move || Ok((host.as_str(), port).to_socket_addrs()?.collect()))
+    left_behind(timeout, move || addresses(&host, port))
+}
+
+fn addresses(host: &str, port: u16) -> Result<Vec<SocketAddr>, Error> {
+    let found = (host, port).to_socket_addrs().map_err(|e| {
+        io::Error::new(io::ErrorKind::HostUnreachable, format!("the host '{host}' was not found ({e})"))
+    });
+    Ok(found?.collect())
 }
 
 /// Runs `work` on a thread of its own, since neither the look-up of a name nor connecting can be stopped: after an
@@ -63,7 +71,7 @@ fn left_behind<T: Send + 'static>(
 /// Looks `host` up and tries its addresses in turn, each for its share of the time that is left.
 fn open(host: &str, port: u16, is_here: bool, timeout: NextTimeout) -> Result<TcpStream, Error> {
     let start = Instant::now();
-    let mut addrs: Vec<_> = (host, port).to_socket_addrs()?.collect();
+    let mut addrs = addresses(host, port)?;
     if is_here {
         keep_loopback(host, &mut addrs)?;
     }

@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rustls::ClientConfig;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject as _;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{ClientConfig, Error, InconsistentKeys};
 use ureq::Agent;
 use zeroize::Zeroize as _;
 
@@ -41,7 +42,29 @@ fn configure(identity: &Identity) -> Result<ClientConfig, String> {
         |_| "client_key: it holds no private key in PEM, or one that is encrypted (openssl pkey decrypts it)",
     )?;
     let trust = TRUST.as_ref().map_err(String::clone)?;
-    let config = trust.configure().with_client_auth_cert(chain, key.clone_key());
+    let builder = trust.configure();
+    let signing = builder.crypto_provider().key_provider.load_private_key(key.clone_key());
     key.zeroize();
-    config.map_err(|e| format!("client_cert and client_key: {e}"))
+    let wrong = |e| format!("client_cert and client_key: {e}");
+    let certified = CertifiedKey::new(chain, signing.map_err(wrong)?);
+    match certified.keys_match() {
+        // What the server makes of it is the server's: OpenSSL signs by version 1 of X.509 unless it is told otherwise, and
+        // takes it.
+        Ok(()) | Err(Error::InconsistentKeys(InconsistentKeys::Unknown) | Error::InvalidCertificate(_)) => {
+            Ok(builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(certified))))
+        }
+        Err(e) => Err(wrong(e)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_of_version_1_is_shown_to_the_server() {
+        let pem = include_bytes!("../../tests/fixtures/tls/client_version_1.pem").to_vec();
+        let identity = Identity { chain: pem.clone().into(), key: pem.into(), digest: [0; 32] };
+        assert!(configure(&identity).unwrap().client_auth_cert_resolver.has_certs());
+    }
 }

@@ -63,6 +63,11 @@ pub(super) fn trouble(target: &Target<'_>, error: ureq::Error) -> Trouble {
     let unreachable = |message| Trouble { message, kind: Kind::Unreachable };
     let broken = |message| Trouble { message, kind: Kind::Broken };
     let permanent = Trouble::permanent;
+    // A server may answer what is no TLS by closing the connection.
+    let plain_hint = || match target.endpoint.scheme_str() {
+        Some("http") => " (if it speaks TLS, the url starts with https://)",
+        _ => "",
+    };
     // What ureq reports while it reads a body arrives inside an io::Error.
     let error = match error {
         ureq::Error::Io(e) => match e.downcast::<ureq::Error>() {
@@ -87,37 +92,96 @@ pub(super) fn trouble(target: &Target<'_>, error: ureq::Error) -> Trouble {
             let kind = if is_loopback(target.endpoint) { Kind::NobodyThere } else { Kind::Unreachable };
             Trouble { message, kind }
         }
+        ureq::Error::Io(e) if has_no_way(&e) => unreachable(format!("cannot connect to {server}: {e}")),
         ureq::Error::Io(e) => {
             let text = e.to_string();
             match tls_hint(&text) {
                 Some(hint) => permanent(format!("no TLS connection to {server}: {text}{hint}")),
-                None => broken(format!("the connection to {server} failed: {text}")),
+                None => broken(format!("the connection to {server} failed: {text}{}", plain_hint())),
             }
         }
         ureq::Error::Protocol(e) => {
-            let is_plain = target.endpoint.scheme_str() == Some("http");
-            let hint = if is_plain { " (if it speaks TLS, the url starts with https://)" } else { "" };
-            permanent(format!("{server} does not answer in HTTP: {e}{hint}"))
+            permanent(format!("{server} does not answer in HTTP: {e}{}", plain_hint()))
         }
         ureq::Error::ConnectionFailed => unreachable(format!("cannot connect to {server}")),
         e => permanent(format!("request to {server}: {e}")),
     }
 }
 
+/// Whether no connection can be opened, as far as the system knows.
+fn has_no_way(e: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{AddrNotAvailable, HostUnreachable, NetworkDown, NetworkUnreachable};
+    matches!(e.kind(), AddrNotAvailable | HostUnreachable | NetworkDown | NetworkUnreachable)
+}
+
 /// What to try after an error of TLS, of which this is the text (rustls's `Error`); `None` for any other error.
 fn tls_hint(text: &str) -> Option<&'static str> {
-    let is_unsigned = text.contains("UnknownIssuer") || text.contains("CaUsedAsEndEntity");
-    if text.starts_with("invalid peer certificate") && is_unsigned {
-        return Some(
-            " (who signed its certificate is not known here: put that certificate, as PEM, into the file that the \
-             environment variable SSL_CERT_FILE names)",
-        );
+    const UNSIGNED: &str = " (who signed its certificate is not known here: put that certificate, as PEM, into the file \
+                            that the environment variable SSL_CERT_FILE names)";
+    const CERTIFICATE: &[(&str, &str)] = &[
+        ("UnknownIssuer", UNSIGNED),
+        ("CaUsedAsEndEntity", UNSIGNED),
+        // One of the same name is known, and another has signed.
+        ("BadSignature", UNSIGNED),
+        ("xpired", " (the server needs a new certificate, unless this machine's clock is wrong)"),
+        ("not valid for", " (the host in 'url' must be a name of the certificate)"),
+        ("NotValidForName", " (the host in 'url' must be a name of the certificate)"),
+    ];
+    if text.starts_with("invalid peer certificate") {
+        let known = CERTIFICATE.iter().find(|(why, _)| text.contains(why));
+        return Some(known.map_or("", |(_, hint)| hint));
     }
     if text.starts_with("received corrupt message") {
         return Some(" (there is no TLS at this port: try http://)");
     }
-    ["invalid peer certificate", "received fatal alert", "peer is incompatible", "peer misbehaved"]
+    ["received fatal alert", "peer is incompatible", "peer misbehaved"]
         .iter()
         .any(|start| text.starts_with(start))
         .then_some("")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::time::Duration;
+
+    use super::*;
+
+    fn trouble_at(url: &str, error: io::Error) -> Trouble {
+        let endpoint = url.parse().unwrap();
+        let second = Duration::from_secs(1);
+        let target = Target { endpoint: &endpoint, timeout: second, connect_timeout: second };
+        trouble(&target, ureq::Error::Io(error))
+    }
+
+    #[test]
+    fn a_certificate_that_is_refused_says_what_to_do() {
+        for (why, hint) in [
+            ("UnknownIssuer", "SSL_CERT_FILE"),
+            ("BadSignature", "SSL_CERT_FILE"),
+            ("Expired", "new certificate"),
+            ("certificate expired: verification time 2 (UNIX)", "new certificate"),
+            ("certificate not valid for name \"h\"", "the host in 'url'"),
+        ] {
+            let text = format!("invalid peer certificate: {why}");
+            let trouble = trouble_at("https://127.0.0.1/", io::Error::other(text));
+            assert!(trouble.message.contains(hint), "{why}: {}", trouble.message);
+            assert_eq!(trouble.kind, Kind::Permanent, "{why}");
+        }
+    }
+
+    #[test]
+    fn a_connection_that_is_closed_may_be_one_to_a_port_of_tls() {
+        let closed = || io::Error::from(io::ErrorKind::UnexpectedEof);
+        assert!(trouble_at("http://127.0.0.1/", closed()).message.contains("starts with https://"));
+        assert!(!trouble_at("https://127.0.0.1/", closed()).message.contains("https://"));
+        assert_eq!(trouble_at("http://127.0.0.1/", closed()).kind, Kind::Broken);
+    }
+
+    #[test]
+    fn no_way_to_a_host_is_no_texts_fault() {
+        for kind in [io::ErrorKind::HostUnreachable, io::ErrorKind::NetworkUnreachable] {
+            assert_eq!(trouble_at("http://127.0.0.1/", kind.into()).kind, Kind::Unreachable);
+        }
+    }
 }

@@ -119,7 +119,7 @@ impl Options {
 /// # Errors
 /// Text that is neither an object nor a word.
 pub fn document(text: &str) -> Result<Map<String, Value>> {
-    let text = text.trim();
+    let text = bare(text).trim();
     if text.starts_with('{') {
         return match serde_json::from_str(text) {
             Ok(map) => Ok(map),
@@ -149,7 +149,7 @@ pub fn from_pairs(pairs: impl IntoIterator<Item = (String, Value)>) -> Result<Ma
             // SQL has no objects: these two come as JSON text.
             Value::String(text) if name == "headers" || name == "body" => {
                 let text = Zeroizing::new(text);
-                serde_json::from_str(&text)
+                serde_json::from_str(bare(&text))
                     .map_err(|e| Error::invalid(format!("option '{name}' is not a JSON object: {e}")))?
             }
             value => value,
@@ -163,6 +163,11 @@ pub fn from_pairs(pairs: impl IntoIterator<Item = (String, Value)>) -> Result<Ma
             Err(e)
         }
     }
+}
+
+/// `text` without the byte order mark that editors put at the start of a file.
+fn bare(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
 }
 
 /// Wipes every string in `value`.

@@ -118,3 +118,10 @@ fn the_part_of_a_reply_in_a_key_stays_as_it_is() {
     assert_eq!(of(json!({"dimensions": 4, "normalize": 1})).unwrap().of_reply(), "Some(4) true");
     assert_eq!(Options::default().of_reply(), "None false");
 }
+
+#[test]
+fn a_byte_order_mark_is_skipped() {
+    assert!(Options::parse("\u{feff}{\"format\":\"openai\"}").is_ok());
+    assert!(Options::parse("\u{feff}openai").is_ok());
+    assert!(from_pairs([("headers".to_owned(), json!("\u{feff}{\"X-A\":\"1\"}"))]).is_ok());
+}

@@ -11,7 +11,7 @@ use crate::base::error::Error;
 use crate::base::interrupt::Interrupt;
 use crate::base::vector::normalize;
 use crate::embed::check::{Checked, check};
-use crate::embed::retry::{self, GivenUp, Request};
+use crate::embed::retry::{self, GivenUp, Request, Retries};
 use crate::local::{Loaded, Shape, Trouble};
 use crate::provider::{Ask, Reply};
 
@@ -20,7 +20,7 @@ impl Call {
     pub(super) fn request(
         &self,
         texts: &[&str],
-        retries: u32,
+        retries: Retries,
         manner: Manner,
         interrupt: &Arc<dyn Interrupt>,
     ) -> Result<Checked, GivenUp> {
@@ -63,7 +63,7 @@ impl Call {
     fn send(
         &self,
         texts: &[Cow<'_, str>],
-        retries: u32,
+        retries: Retries,
         manner: Manner,
         interrupt: &Arc<dyn Interrupt>,
     ) -> Result<Reply, GivenUp> {
@@ -84,7 +84,7 @@ impl Call {
         &self,
         numbers: bool,
         texts: &[&str],
-        retries: u32,
+        retries: Retries,
         manner: Manner,
         interrupt: &Arc<dyn Interrupt>,
     ) -> Result<Reply, GivenUp> {
@@ -132,12 +132,13 @@ impl Call {
     }
 }
 
-/// Whether a server refuses a request since it asks for base64, which every SDK of OpenAI does.
+/// Whether a server refuses a request since it asks for base64, which every SDK of OpenAI does. The status is 200 where a
+/// gateway passes an error on.
 fn refuses_base64(given_up: &GivenUp) -> bool {
     let (GivenUp::Refused(Error::Request(e)) | GivenUp::Failed(Error::Request(e))) = given_up else {
         return false;
     };
     let message = e.message.to_ascii_lowercase();
     let names = ["encoding_format", "embedding_type", "base64"];
-    matches!(e.status, Some(400 | 422)) && names.iter().any(|name| message.contains(name))
+    matches!(e.status, Some(200 | 400 | 422)) && names.iter().any(|name| message.contains(name))
 }

@@ -9,9 +9,12 @@ use crate::base::error::Error;
 use crate::base::interrupt::Interrupt;
 use crate::embed::cache::Ticket;
 use crate::embed::check::Checked;
-use crate::embed::retry::GivenUp;
+use crate::embed::retry::{GivenUp, Retries};
 use crate::embed::tally::Tally;
 use crate::embed::together::Places;
+
+/// A text of so many bytes fits every model: one that is too large all the same is refused for something else.
+const SHORT: usize = 256;
 
 /// Whose texts a request has.
 #[derive(Debug, Clone, Copy)]
@@ -91,7 +94,11 @@ impl Call {
             }
             let texts: Vec<&str> = tasks.iter().map(|(_, text)| &**text).collect();
             let is_alone = tasks.len() == 1;
-            let given_up = match self.request(&texts, retries, manner, interrupt) {
+            let refused = match is_alone {
+                true => tallies.iter().fold(retries, |retries, tally| tally.retries(retries)),
+                false => retries,
+            };
+            let given_up = match self.request(&texts, Retries { most: retries, refused }, manner, interrupt) {
                 Ok(checked) => {
                     tallies.iter().for_each(|tally| tally.succeeded());
                     if std::mem::take(&mut too_many) {
@@ -102,14 +109,18 @@ impl Call {
                 }
                 Err(given_up) => given_up,
             };
+            let refused = |e| tallies.iter().for_each(|tally| tally.refused(is_alone, e));
             let may_split = match &given_up {
-                GivenUp::TooMany(_) => {
+                GivenUp::TooMany(e) => {
                     too_many = true;
+                    refused(e);
                     true
                 }
-                GivenUp::TooLarge(_) => true,
-                GivenUp::Refused(e) if isolate => {
-                    tallies.iter().for_each(|tally| tally.refused(is_alone, e));
+                GivenUp::Refused(_) if !isolate => false,
+                // Shorter texts may still fit.
+                GivenUp::TooLarge(_) if is_alone && texts[0].len() > SHORT => true,
+                GivenUp::TooLarge(e) | GivenUp::Refused(e) => {
+                    refused(e);
                     true
                 }
                 GivenUp::Unreachable(e) => {
@@ -120,7 +131,7 @@ impl Call {
                     call_tally.failed(e);
                     false
                 }
-                GivenUp::Refused(_) | GivenUp::Failed(_) => false,
+                GivenUp::Failed(_) => false,
             };
             if is_alone || !may_split {
                 let is_own = given_up.is_of_no_text() || (is_alone && given_up.is_the_servers());

@@ -13,7 +13,7 @@ fn a_long_value_is_not_repeated_whole() {
 #[test]
 fn a_reply_that_is_cut_off_may_be_asked_for_again() {
     let verdict = |body: &str| read(body.as_bytes(), &|| true).unwrap_err().verdict;
-    assert_eq!(verdict(r#"{"embeddings":[[1,2"#), Verdict::Retry(None));
+    assert_eq!(verdict(r#"{"embeddings":[[1,2"#), Verdict::RetryThenRefused(None));
     assert_eq!(verdict("<html>"), Verdict::Refused);
 }
 

@@ -218,6 +218,25 @@ def no_schema_of_a_stranger_calls_what_is_the_users():
 
 
 @test
+def a_correlated_subquery_sends_each_text_once_and_another_statement_sends_its_own():
+    world = World()
+    db = connect(world)
+    db.execute("CREATE TABLE n AS SELECT value AS i FROM json_each('[0, 1, 0, 1, 0]')")
+    db.execute("CREATE TABLE docs AS SELECT key AS id, value AS body FROM json_each('[\"a\", \"b\"]')")
+    for inner in """rembed_batch('c', '["a", "b"]')""", "rembed_rows('c', 'SELECT id, body FROM docs')":
+        before = len(world.log())
+        sql = f"SELECT count((SELECT embedding FROM {inner} AS r WHERE r.key = n.i)) FROM n"
+        assert one(db, sql) == 5
+        assert len(world.log()) - before == 1, inner
+    before = len(world.log())
+    under_way = db.execute("""SELECT embedding FROM rembed_batch('c', '["a", "b"]')""")
+    assert under_way.fetchone()
+    assert one(db, """SELECT count(embedding) FROM rembed_batch('c', '["a"]')""") == 1
+    assert len(world.log()) - before == 2
+    under_way.close()
+
+
+@test
 def python_functions_and_ours_call_each_other():
     db = connect(World())
     db.create_function("shout", 1, str.upper)
