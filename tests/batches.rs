@@ -212,8 +212,26 @@ fn a_request_too_large_is_halved_until_it_fits() {
     let texts = texts(64);
     let vectors = embed(&session, &texts).unwrap();
     assert_in_order(&session, &texts, &vectors);
-    let served: Vec<_> = server.batches().into_iter().filter(|n| *n <= 10 && *n > 1).collect();
-    assert_eq!(served, [8; 8]);
+    let first = server.batches();
+    let served: Vec<_> = first.iter().filter(|n| **n <= 10 && **n > 1).collect();
+    assert_eq!(served, [&8; 8]);
+    // The size that went is remembered.
+    embed(&session, &texts).unwrap();
+    assert_eq!(server.batches()[first.len()..], [8; 8]);
+}
+
+/// A text that never fits is no measure for the others.
+#[test]
+fn one_text_too_large_makes_no_request_smaller() {
+    let server = Scenario::new("one-large", json!({"max_tokens_per_text": 50}));
+    let session = uncached(&server, "llamafile", "/embedding", json!({"batch_size": 16}));
+    let good = texts(16);
+    let mut one_bad = good.clone();
+    one_bad[5] = "word ".repeat(200);
+    embed(&session, &one_bad).unwrap_err();
+    let before = server.batches().len();
+    embed(&session, &good).unwrap();
+    assert_eq!(server.batches()[before..], [16]);
 }
 
 #[test]

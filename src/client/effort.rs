@@ -40,7 +40,10 @@ impl Client {
         let wide = width.map(|width| (REPLY_NUMBERS / width).max(1)).filter(|_| !counts_requests);
         Ceilings {
             texts: [self.learned.most_texts(), wide].into_iter().flatten().fold(most, usize::min),
-            tokens: self.options.batch_tokens.or(spec.batch_tokens),
+            tokens: [self.options.batch_tokens.or(spec.batch_tokens), self.learned.most_tokens()]
+                .into_iter()
+                .flatten()
+                .min(),
         }
     }
 

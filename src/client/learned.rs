@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 pub struct Learned {
     /// The most texts that one request may have; 0 while nobody knows.
     texts: AtomicUsize,
+    /// The most tokens that one request may have, by [`estimate`](super::plan::estimate); 0 while nobody knows.
+    tokens: AtomicUsize,
     /// The numbers of a vector in a reply; 0 while nobody knows.
     width: AtomicUsize,
     refuses_base64: AtomicBool,
@@ -21,6 +23,16 @@ impl Learned {
     /// The most texts of a request, where that is known.
     pub fn most_texts(&self) -> Option<usize> {
         Some(self.texts.load(Relaxed)).filter(|texts| *texts > 0)
+    }
+
+    /// A request of more tokens was refused for its size, and one of `tokens` was not, nor was any text alone.
+    pub fn takes_tokens(&self, tokens: usize) {
+        self.tokens.store(tokens, Relaxed);
+    }
+
+    /// The most tokens of a request, where that is known.
+    pub fn most_tokens(&self) -> Option<usize> {
+        Some(self.tokens.load(Relaxed)).filter(|tokens| *tokens > 0)
     }
 
     /// The vectors of a reply had `width` numbers.

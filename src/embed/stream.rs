@@ -31,6 +31,7 @@ use crate::embed::cache::{Claim, Vector};
 use crate::embed::call::{Call, Task};
 use crate::embed::others::Others;
 use crate::embed::progress::Progress;
+pub use crate::embed::row::{Outcome, Row, Text};
 use crate::embed::seen::Seen;
 use crate::embed::workers::Workers;
 
@@ -45,31 +46,6 @@ const AHEAD_GROWTH: usize = 64;
 fn size(text: Option<&Arc<str>>) -> usize {
     text.map_or(0, |text| text.len())
 }
-
-/// A text to embed.
-#[derive(Debug)]
-pub enum Text {
-    /// NULL: its embedding is NULL.
-    Null,
-    /// Text.
-    Text(Arc<str>),
-    /// What is no text; the words say why.
-    Bad(String),
-}
-
-/// A row of the source, or of the result.
-#[derive(Debug)]
-pub struct Row<K, T> {
-    /// The caller's name for the row.
-    pub key: K,
-    /// The text, unless it is NULL or none.
-    pub text: Option<Arc<str>>,
-    /// What the text came to.
-    pub value: T,
-}
-
-/// What a row came to: an embedding, NULL for NULL, or the row's own error.
-pub type Outcome = Result<Option<Vector>>;
 
 /// Rows in, rows with embeddings out.
 pub struct Stream<K, I> {

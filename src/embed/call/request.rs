@@ -11,7 +11,8 @@ use crate::base::error::Error;
 use crate::base::interrupt::Interrupt;
 use crate::base::vector::normalize;
 use crate::embed::check::{Checked, check};
-use crate::embed::retry::{self, GivenUp, Request, Retries};
+use crate::embed::given_up::GivenUp;
+use crate::embed::retry::{self, Request, Retries};
 use crate::local::{Loaded, Shape, Trouble};
 use crate::provider::{Ask, Reply};
 

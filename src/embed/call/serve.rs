@@ -7,9 +7,11 @@ use std::time::Instant;
 use super::{Call, Task};
 use crate::base::error::Error;
 use crate::base::interrupt::Interrupt;
+use crate::client::plan::estimate;
 use crate::embed::cache::Ticket;
 use crate::embed::check::Checked;
-use crate::embed::retry::{GivenUp, Retries};
+use crate::embed::given_up::GivenUp;
+use crate::embed::retry::Retries;
 use crate::embed::tally::Tally;
 use crate::embed::together::Places;
 
@@ -83,6 +85,7 @@ impl Call {
         tasks.iter().for_each(|(ticket, _)| ticket.flight().mark_sent(effort.clone()));
         let mut parts = VecDeque::from([(tasks, self.client.retries())]);
         let mut too_many = false;
+        let mut size = Size::default();
         let parts_tally = manner.tally();
         let call_tally = if manner.is_together() { &parts_tally } else { &self.tally };
         let tallies = [call_tally, &parts_tally];
@@ -104,11 +107,15 @@ impl Call {
                     if std::mem::take(&mut too_many) {
                         self.client.learned().takes(tasks.len());
                     }
+                    size.went(&texts);
                     self.land_all(tasks, &checked);
                     continue;
                 }
                 Err(given_up) => given_up,
             };
+            if let GivenUp::TooLarge(_) = &given_up {
+                size.was_too_large(is_alone);
+            }
             let refused = |e| tallies.iter().for_each(|tally| tally.refused(is_alone, e));
             let may_split = match &given_up {
                 GivenUp::TooMany(e) => {
@@ -154,6 +161,9 @@ impl Call {
                 parts.extend(halves);
             }
         }
+        if let Some(tokens) = size.learned() {
+            self.client.learned().takes_tokens(tokens);
+        }
     }
 
     /// Answers each of `tasks` by its row.
@@ -166,6 +176,34 @@ impl Call {
                 None => self.land(ticket, Ok(checked.vectors.row(i).into())),
             }
         }
+    }
+}
+
+/// What the parts of a request that is too large tell of the size that a server takes.
+#[derive(Debug, Default)]
+struct Size {
+    was_too_large: bool,
+    /// A text alone was too large: the server may count each text, not all of a request.
+    is_a_texts: bool,
+    /// The most tokens of a part that went.
+    went: usize,
+}
+
+impl Size {
+    fn was_too_large(&mut self, is_alone: bool) {
+        self.was_too_large = true;
+        self.is_a_texts |= is_alone;
+    }
+
+    fn went(&mut self, texts: &[&str]) {
+        if self.was_too_large {
+            self.went = self.went.max(texts.iter().map(|text| estimate(text)).sum());
+        }
+    }
+
+    /// The most tokens of a request, where that is what was too much.
+    fn learned(&self) -> Option<usize> {
+        Some(self.went).filter(|tokens| *tokens > 0 && !self.is_a_texts)
     }
 }
 
