@@ -134,12 +134,16 @@ impl Call {
 }
 
 /// Whether a server refuses a request since it asks for base64, which every SDK of OpenAI does. The status is 200 where a
-/// gateway passes an error on.
+/// gateway passes an error on; what we say of a reply of that status is no refusal.
 fn refuses_base64(given_up: &GivenUp) -> bool {
     let (GivenUp::Refused(Error::Request(e)) | GivenUp::Failed(Error::Request(e))) = given_up else {
         return false;
     };
     let message = e.message.to_ascii_lowercase();
     let names = ["encoding_format", "embedding_type", "base64"];
-    matches!(e.status, Some(200 | 400 | 422)) && names.iter().any(|name| message.contains(name))
+    let may_refuse = match e.status {
+        Some(200) => !message.starts_with("the reply "),
+        status => matches!(status, Some(400 | 422)),
+    };
+    may_refuse && names.iter().any(|name| message.contains(name))
 }
