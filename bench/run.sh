@@ -42,8 +42,8 @@ trap 'kill "${awake[@]}"' EXIT
 
 start_fake
 tls=tests/fixtures/tls
-exec {tls_out}< <("$REMBED_FAKE" --tls $tls/server.pem $tls/server.key --forever & echo $!; wait)
-read -r tls_pid <&"$tls_out"
+exec {tls_out}< <(exec "$REMBED_FAKE" --tls $tls/server.pem $tls/server.key --forever)
+tls_pid=$!
 read -r tls_url <&"$tls_out"
 trap 'kill "$tls_pid" "${awake[@]}"' EXIT
 SSL_CERT_FILE=$tls/authority.pem bench/target/release/rembed-bench "$url" "$tls_url" target/release/libsqlite_rembed.so "$old" $nothing "$results" "$@"
