@@ -2,9 +2,10 @@
 //! are the arguments (<https://www.sqlite.org/vtab.html#tabfunc2>).
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::ffi::CStr;
 use std::marker::PhantomData;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 
 use super::connection::{Connection, Db};
 use super::running;
@@ -83,7 +84,7 @@ impl Function for OfSelect {
 pub struct Batch<F> {
     connection: Arc<Connection>,
     db: Db,
-    last: Mutex<Last>,
+    last: RefCell<Last>,
     function: PhantomData<F>,
 }
 
@@ -98,7 +99,7 @@ struct Last {
 
 impl<F: Function> VirtualTable for Batch<F> {
     fn connect(connection: &Arc<Connection>, db: Db, _: &[&CStr]) -> Result<Batch<F>> {
-        Ok(Batch { connection: connection.clone(), db, last: Mutex::default(), function: PhantomData })
+        Ok(Batch { connection: connection.clone(), db, last: RefCell::default(), function: PhantomData })
     }
 }
 
@@ -138,7 +139,7 @@ impl<F: Function> Table<Argument> for Batch<F> {
     fn open(&self) -> Scan<F> {
         // Up to some version SQLite opens a scan anew, and then closes the one before, each time it runs a correlated subquery.
         let statements = running::statements(self.db);
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = self.last.borrow_mut();
         let seen = last.seen.upgrade().filter(|_| last.statements == statements).unwrap_or_default();
         *last = Last { statements, seen: Arc::downgrade(&seen) };
         Scan {

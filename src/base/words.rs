@@ -25,6 +25,11 @@ pub fn bounded(text: &str, max: usize) -> String {
     }
 }
 
+/// `text` without the byte order mark that editors put at the start of a file.
+pub fn unmarked(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
+}
+
 /// A word that a user wrote where one of ours was expected, in quotes, for an error. A key that stands in the wrong
 /// place is not repeated.
 pub fn quoted(word: &str) -> String {

@@ -22,7 +22,7 @@ impl Learned {
 
     /// The most texts of a request, where that is known.
     pub fn most_texts(&self) -> Option<usize> {
-        Some(self.texts.load(Relaxed)).filter(|texts| *texts > 0)
+        known(&self.texts)
     }
 
     /// A request of more tokens was refused for its size, and one of `tokens` was not, nor was any text alone.
@@ -32,7 +32,7 @@ impl Learned {
 
     /// The most tokens of a request, where that is known.
     pub fn most_tokens(&self) -> Option<usize> {
-        Some(self.tokens.load(Relaxed)).filter(|tokens| *tokens > 0)
+        known(&self.tokens)
     }
 
     /// The vectors of a reply had `width` numbers.
@@ -42,7 +42,7 @@ impl Learned {
 
     /// The numbers of a vector in a reply, where one has come.
     pub fn known_width(&self) -> Option<usize> {
-        Some(self.width.load(Relaxed)).filter(|width| *width > 0)
+        known(&self.width)
     }
 
     /// The server refuses requests that ask for base64.
@@ -54,4 +54,9 @@ impl Learned {
     pub fn wants_numbers(&self) -> bool {
         self.refuses_base64.load(Relaxed)
     }
+}
+
+/// A number, which is 0 while nobody knows it.
+fn known(number: &AtomicUsize) -> Option<usize> {
+    Some(number.load(Relaxed)).filter(|number| *number > 0)
 }

@@ -16,6 +16,11 @@ pub fn estimate(text: &str) -> usize {
     text.len().div_ceil(4)
 }
 
+/// Those of all of `texts`.
+pub fn estimate_all(texts: &[&str]) -> usize {
+    texts.iter().map(|text| estimate(text)).sum()
+}
+
 /// What a request that is being filled holds so far.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Load {

@@ -211,7 +211,7 @@ fn wait_turn(
 ) -> Result<bool, Ended> {
     let pace = client.pace();
     let limits = client.pacing();
-    let tokens = limits.tokens.map_or(0, |_| texts.iter().map(|text| plan::estimate(text)).sum());
+    let tokens = limits.tokens.map_or(0, |_| plan::estimate_all(texts));
     let timeout = client.timeout().as_secs_f64();
     let left = || deadline.saturating_duration_since(Instant::now());
     let turn = pace.book(limits, tokens);

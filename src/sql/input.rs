@@ -12,6 +12,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::base::error::{Error, Result};
+use crate::base::words::unmarked;
 use crate::embed::stream::Text;
 
 /// A text and its name: the array index, the `id`, or the object key.
@@ -34,8 +35,7 @@ pub struct Texts<J> {
 /// # Errors
 /// JSON that is none of these.
 pub fn parse<J: Deref<Target = str>>(json: J) -> Result<Texts<J>> {
-    let bare = json.strip_prefix('\u{feff}').unwrap_or(&json);
-    let shape: Shape = serde_json::from_str(bare).map_err(|e| {
+    let shape: Shape = serde_json::from_str(unmarked(&json)).map_err(|e| {
         Error::invalid(format!(
             "the texts must be JSON: an array of strings, an array of objects {{\"id\": …, \"text\": \"…\"}}, or an \
              object {{\"key\": \"text\"}} ({e})"

@@ -47,8 +47,10 @@ fn reset_listed(text: &str) -> Option<Duration> {
         let mut parts = item.split([';', ',']).filter_map(|part| part.trim().split_once('='));
         parts.find(|(name, _)| names.contains(name)).and_then(|(_, value)| value.parse::<f64>().ok())
     };
-    let items = if text.contains(';') { text.split(',') } else { text.split('\0') };
-    let used_up = items.filter(|item| of(item, ["r", "remaining"]).is_none_or(|left| left <= 0.0));
+    // Without semicolons, commas part what is said of one limit.
+    let items: Vec<&str> = if text.contains(';') { text.split(',').collect() } else { vec![text] };
+    let used_up =
+        items.into_iter().filter(|item| of(item, ["r", "remaining"]).is_none_or(|left| left <= 0.0));
     used_up
         .filter_map(|item| Duration::try_from_secs_f64(of(item, ["t", "reset"])?).ok())
         .filter(|wait| !wait.is_zero())

@@ -13,17 +13,21 @@ fn assert_pace(server: &Scenario, each: u64, costs: impl Fn(usize) -> u64) {
     }
 }
 
+/// Embeds the halves of `texts` at once, each by a connection of its own.
+fn by_two_connections(server: &Scenario, options: &Value, texts: &[String]) {
+    let sessions = [(); 2].map(|()| server.session("openai", "/v1", options.clone()));
+    std::thread::scope(|scope| {
+        for (session, texts) in sessions.iter().zip(texts.chunks(texts.len() / 2)) {
+            scope.spawn(move || assert_true(&all(session, texts, false).unwrap(), texts));
+        }
+    });
+}
+
 #[test]
 fn requests_per_minute_are_kept_across_connections() {
     let server = server("rpm", json!({}));
     let options = json!({"batch_size": 1, "requests_per_minute": 240});
-    let sessions = [(); 2].map(|()| server.session("openai", "/v1", options.clone()));
-    let texts = texts(12);
-    std::thread::scope(|scope| {
-        for (session, texts) in sessions.iter().zip(texts.chunks(6)) {
-            scope.spawn(move || assert_true(&all(session, texts, false).unwrap(), texts));
-        }
-    });
+    by_two_connections(&server, &options, &texts(12));
     assert_eq!(server.batches(), [1; 12]);
     // 4 a second, and 4 ahead: the twelfth comes after 2 s.
     assert_pace(&server, 250, |_| 1);
@@ -37,13 +41,8 @@ fn tokens_per_minute_are_kept_across_connections() {
     let server = server("tpm", json!({}));
     // 100 tokens a second; each text has 50.
     let options = json!({"batch_size": 1, "tokens_per_minute": 6000});
-    let sessions = [(); 2].map(|()| server.session("openai", "/v1", options.clone()));
     let texts: Vec<_> = (0..6).map(|i| format!("{i}").repeat(200)).collect();
-    std::thread::scope(|scope| {
-        for (session, texts) in sessions.iter().zip(texts.chunks(3)) {
-            scope.spawn(move || assert_true(&all(session, texts, false).unwrap(), texts));
-        }
-    });
+    by_two_connections(&server, &options, &texts);
     assert_eq!(server.batches(), [1; 6]);
     assert_pace(&server, 500, |_| 1);
     let at = arrivals(&server);

@@ -85,10 +85,7 @@ fn statements_and_single_calls_of_one_place_take_turns() {
             .map(|n| {
                 let session = connection(&server, "c", never(), options.clone());
                 let texts: Vec<String> = (0..20).map(|i| format!("statement {n}, text {i}")).collect();
-                scope.spawn(move || {
-                    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-                    session.embed("c", &texts, None).unwrap().len()
-                })
+                scope.spawn(move || statement(&session, &texts).unwrap().len())
             })
             .collect();
         for statement in statements {

@@ -45,12 +45,17 @@ impl Interrupt for Flag {
     }
 }
 
+/// Embeds all of `texts` as a statement does.
+fn statement(session: &Session, texts: &[String]) -> Result<Vec<Vector>> {
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    session.embed("c", &texts, None)
+}
+
 /// What a server without a bound answers to `texts`.
 fn truth(name: &str, texts: &[String]) -> Vec<Vector> {
     let session =
         connection(&server(&format!("{name}-truth"), json!({})), "c", never(), json!({"cache": "off"}));
-    let all: Vec<&str> = texts.iter().map(String::as_str).collect();
-    session.embed("c", &all, None).unwrap()
+    statement(&session, texts).unwrap()
 }
 
 /// The texts of each request, in order of arrival.

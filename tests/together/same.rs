@@ -2,12 +2,6 @@
 
 use super::*;
 
-/// Embeds all of `texts` as a statement does.
-fn statement(session: &Session, texts: &[String]) -> Result<Vec<Vector>> {
-    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-    session.embed("c", &texts, None)
-}
-
 /// A statement that has begun to send `texts` at one place, in requests of 4 that take 500 ms each, and how to end it.
 struct Begun {
     end: Arc<Flag>,

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::base::error::{Error, Result};
-use crate::base::words::{did_you_mean, quoted};
+use crate::base::words::{did_you_mean, quoted, unmarked};
 use crate::client::policy;
 use crate::client::secret::Secret;
 pub(crate) use table::local_options;
@@ -119,7 +119,7 @@ impl Options {
 /// # Errors
 /// Text that is neither an object nor a word.
 pub fn document(text: &str) -> Result<Map<String, Value>> {
-    let text = bare(text).trim();
+    let text = unmarked(text).trim();
     if text.starts_with('{') {
         return match serde_json::from_str(text) {
             Ok(map) => Ok(map),
@@ -149,7 +149,7 @@ pub fn from_pairs(pairs: impl IntoIterator<Item = (String, Value)>) -> Result<Ma
             // SQL has no objects: these two come as JSON text.
             Value::String(text) if name == "headers" || name == "body" => {
                 let text = Zeroizing::new(text);
-                serde_json::from_str(bare(&text))
+                serde_json::from_str(unmarked(&text))
                     .map_err(|e| Error::invalid(format!("option '{name}' is not a JSON object: {e}")))?
             }
             value => value,
@@ -163,11 +163,6 @@ pub fn from_pairs(pairs: impl IntoIterator<Item = (String, Value)>) -> Result<Ma
             Err(e)
         }
     }
-}
-
-/// `text` without the byte order mark that editors put at the start of a file.
-fn bare(text: &str) -> &str {
-    text.strip_prefix('\u{feff}').unwrap_or(text)
 }
 
 /// Wipes every string in `value`.

@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::{Call, Task};
 use crate::base::error::Error;
 use crate::base::interrupt::Interrupt;
-use crate::client::plan::estimate;
+use crate::client::plan::estimate_all;
 use crate::embed::cache::Ticket;
 use crate::embed::check::Checked;
 use crate::embed::given_up::GivenUp;
@@ -74,7 +74,10 @@ impl Call {
         let place = places.map(|places| places.batch(most, interrupt)).transpose();
         match place {
             Ok(_place) => {
-                self.serve_at_once(without_answered(tasks), Manner::Statement { isolate }, interrupt)
+                let tasks = without_answered(tasks);
+                if !tasks.is_empty() {
+                    self.serve_at_once(tasks, Manner::Statement { isolate }, interrupt);
+                }
             }
             Err(e) => fail_all(tasks, &e, false),
         }
@@ -90,7 +93,7 @@ impl Call {
         let call_tally = if manner.is_together() { &parts_tally } else { &self.tally };
         let tallies = [call_tally, &parts_tally];
         let isolate = manner.isolates();
-        while let Some((mut tasks, retries)) = parts.pop_front().filter(|(tasks, _)| !tasks.is_empty()) {
+        while let Some((mut tasks, retries)) = parts.pop_front() {
             if let Some(error) = tallies.iter().find_map(|tally| tally.given_up()) {
                 fail_all(tasks, &error, false);
                 continue;
@@ -98,10 +101,11 @@ impl Call {
             let texts: Vec<&str> = tasks.iter().map(|(_, text)| &**text).collect();
             let is_alone = tasks.len() == 1;
             let refused = match is_alone {
-                true => tallies.iter().fold(retries, |retries, tally| tally.retries(retries)),
+                true => tallies.iter().fold(retries, |most, tally| tally.retries(most)),
                 false => retries,
             };
-            let given_up = match self.request(&texts, Retries { most: retries, refused }, manner, interrupt) {
+            let attempts = Retries { most: retries, refused };
+            let given_up = match self.request(&texts, attempts, manner, interrupt) {
                 Ok(checked) => {
                     tallies.iter().for_each(|tally| tally.succeeded());
                     if std::mem::take(&mut too_many) {
@@ -116,18 +120,18 @@ impl Call {
             if let GivenUp::TooLarge(_) = &given_up {
                 size.was_too_large(is_alone);
             }
-            let refused = |e| tallies.iter().for_each(|tally| tally.refused(is_alone, e));
+            let note_refusal = |e| tallies.iter().for_each(|tally| tally.refused(is_alone, e));
             let may_split = match &given_up {
                 GivenUp::TooMany(e) => {
                     too_many = true;
-                    refused(e);
+                    note_refusal(e);
                     true
                 }
                 GivenUp::Refused(_) if !isolate => false,
                 // Shorter texts may still fit.
                 GivenUp::TooLarge(_) if is_alone && texts[0].len() > SHORT => true,
                 GivenUp::TooLarge(e) | GivenUp::Refused(e) => {
-                    refused(e);
+                    note_refusal(e);
                     true
                 }
                 GivenUp::Unreachable(e) => {
@@ -197,7 +201,7 @@ impl Size {
 
     fn went(&mut self, texts: &[&str]) {
         if self.was_too_large {
-            self.went = self.went.max(texts.iter().map(|text| estimate(text)).sum());
+            self.went = self.went.max(estimate_all(texts));
         }
     }
 

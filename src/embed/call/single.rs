@@ -34,7 +34,7 @@ impl Call {
             Claim::Hit(vector) => return hit(vector),
             other => other,
         };
-        let (since, effort) = (Instant::now(), self.client.effort());
+        let since = Instant::now();
         let deadline = since + self.client.timeout();
         let (mut arrival, mut has_waited) = (None, false);
         loop {
@@ -43,16 +43,14 @@ impl Call {
                 Claim::Pending(flight) => {
                     has_waited = true;
                     match self.wait_for(&flight, deadline, interrupt)? {
-                        Waited::Landed(Ok(vector)) if flight.brings_vector_for(&effort) => {
-                            return hit(vector);
-                        }
-                        Waited::Landed(Err(e)) if flight.brings_error_for(&effort, since) => {
-                            return Err(self.client.as_own(e));
-                        }
+                        Waited::Landed(Ok(vector)) if self.takes_from(&flight) => return hit(vector),
                         Waited::TooLong if flight.is_sent() => return Err(self.waited_too_long()),
-                        // Another statement's request has failed, or does not leave: this statement sends its own.
                         Waited::Landed(_) | Waited::NotSent | Waited::TooLong => {}
                     }
+                    if let Some(e) = self.error_from(&flight, since) {
+                        return Err(e);
+                    }
+                    // Another statement's request has failed, or does not leave: this statement sends its own.
                     flight
                 }
                 Claim::Mine(ticket) => {
